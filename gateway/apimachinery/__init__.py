@@ -1,0 +1,1 @@
+"""The floor: Kubernetes' words as values. Pure, and imports nothing of ours."""

@@ -1,0 +1,98 @@
+"""Names of API types: group, version, resource and kind as frozen values.
+
+The floor of all packages: pure, imports nothing of ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class GroupResource:
+    """A resource (plural name) of an API group; the core group is the empty string."""
+
+    group: str
+    resource: str
+
+    def __str__(self) -> str:
+        """Return `deployments.apps`, or `pods` for the core group: the form error messages and RBAC use."""
+        return f"{self.resource}.{self.group}" if self.group else self.resource
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class GroupVersion:
+    """An API group at one version."""
+
+    group: str
+    version: str
+
+    @classmethod
+    def parse(cls, api_version: str) -> GroupVersion:
+        """Read an `apiVersion` field: `v1` or `apps/v1`. Raises ValueError on more than one slash."""
+        group, slash, version = api_version.partition("/")
+        if not slash:
+            return cls("", group)
+        if "/" in version:
+            raise ValueError(f"unexpected GroupVersion string: {api_version}")
+        return cls(group, version)
+
+    @property
+    def api_version(self) -> str:
+        """The `apiVersion` field of objects of this group and version."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def path(self) -> str:
+        """The URL prefix under which the group and version is served, without a trailing slash."""
+        return f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+
+    def resource(self, resource: str) -> GroupVersionResource:
+        """Return the named resource of this group and version."""
+        return GroupVersionResource(self.group, self.version, resource)
+
+    def kind(self, kind: str) -> GroupVersionKind:
+        """Return the named kind of this group and version."""
+        return GroupVersionKind(self.group, self.version, kind)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class GroupVersionResource:
+    """A resource (plural, as in URLs) of a group and version."""
+
+    group: str
+    version: str
+    resource: str
+
+    @property
+    def group_version(self) -> GroupVersion:
+        """The group and version alone."""
+        return GroupVersion(self.group, self.version)
+
+    @property
+    def group_resource(self) -> GroupResource:
+        """The group and resource alone."""
+        return GroupResource(self.group, self.resource)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class GroupVersionKind:
+    """A kind (as in the `kind` field) of a group and version."""
+
+    group: str
+    version: str
+    kind: str
+
+    @property
+    def group_version(self) -> GroupVersion:
+        """The group and version alone."""
+        return GroupVersion(self.group, self.version)
+
+    @property
+    def api_version(self) -> str:
+        """The `apiVersion` field of objects of this kind."""
+        return self.group_version.api_version
+
+    def __str__(self) -> str:
+        """Return `apps/v1, Kind=Deployment`, as error messages of Kubernetes print it."""
+        return f"{self.api_version}, Kind={self.kind}"
