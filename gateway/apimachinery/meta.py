@@ -4,8 +4,6 @@ Objects stay plain dicts everywhere (Kubernetes' Unstructured); these functions 
 read as absent, because validation is done elsewhere and a reader must not crash on what a member sends.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
