@@ -1,0 +1,161 @@
+"""A write as a value, and the port behind which the embedded store, a remote store and the members look alike.
+
+handlers/write.py parses a WriteRequest, has it judged and recorded, and applies it to a WriteTarget; gateway/storage
+and gateway/proxy implement the port. Pure: nothing here decodes, judges or sends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+from gateway.apimachinery.meta import JsonObject, ObjectKey
+from gateway.apimachinery.schema import GroupResource, GroupVersionResource
+from gateway.request_scope import RequestScope
+
+
+class PatchType(StrEnum):
+    """The patch media types."""
+
+    JSON = "application/json-patch+json"
+    MERGE = "application/merge-patch+json"
+    STRATEGIC = "application/strategic-merge-patch+json"
+    APPLY = "application/apply-patch+yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOptions:
+    """CreateOptions, UpdateOptions and PatchOptions: the query parameters of a write.
+
+    `field_manager` is never empty: it defaults to the User-Agent up to its first slash. `field_validation` is Ignore,
+    Warn, Strict or "" when the client named none (Warn then). `force` is None when the client did not say.
+    """
+
+    dry_run: bool = False
+    field_manager: str = ""
+    field_validation: str = ""
+    force: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteOptions:
+    """meta/v1 DeleteOptions, from the body or, when that is empty, from the query. None and "" mean not given."""
+
+    grace_period_seconds: int | None = None
+    propagation_policy: str = ""
+    orphan_dependents: bool | None = None
+    precondition_uid: str | None = None
+    precondition_resource_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WriteRequest:
+    """One write, understood: what was judged is what is applied.
+
+    `body` and `content_type` (media type only) are the bytes to send on: the client's own, protobuf too, unless the
+    gateway had to change the object, then JSON again. Of `obj`, `patch` and `delete` the one of the verb is set: `obj`
+    is the decoded object of a create or update (of a subresource too: Scale, Eviction), `patch` the decoded patch (a
+    list for JSON patch, else an object), `delete` the options of a delete or deletecollection. A deletecollection never
+    reaches `apply`: the handler lists, judges all and applies one delete for each object.
+
+    `name` is the final name: for a create it is taken from the object, and generateName is already resolved.
+    `duplicate_fields` are the fields that stood more than once in the client's bytes (`spec.replicas`): an embedded
+    store warns about them or refuses them as `options.field_validation` says; at an upstream the handler already did.
+    """
+
+    scope: RequestScope
+    verb: str
+    name: str
+    body: bytes = b""
+    content_type: str = ""
+    obj: JsonObject | None = None
+    patch: list[Any] | JsonObject | None = None
+    options: WriteOptions = field(default_factory=WriteOptions)
+    delete: DeleteOptions = field(default_factory=DeleteOptions)
+    duplicate_fields: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> ObjectKey:
+        """The object written to; its name is empty for a deletecollection."""
+        return ObjectKey(self.scope.info.namespace, self.name)
+
+    @property
+    def patch_type(self) -> PatchType | None:
+        """Which kind of patch this is, None for the other verbs."""
+        return PatchType(self.content_type) if self.verb == "patch" else None
+
+
+@dataclass(frozen=True, slots=True)
+class WriteResult:
+    """The answer of a write, ready to be sent: `obj` is its decoded body where that was cheap to know."""
+
+    code: int
+    body: bytes
+    content_type: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    obj: JsonObject | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Precondition:
+    """The version of the object that admission judged: exactly this one may be written to."""
+
+    uid: str
+    resource_version: str
+
+
+class PreconditionLost(Exception):
+    """The object is no longer the one that admission judged: nothing was written, read and judge again."""
+
+
+class OutcomeUnknown(Exception):
+    """The write was sent and no answer came: it may or may not have been applied. Not raised when nothing was sent."""
+
+
+class WriteTarget(Protocol):
+    """Where writes of one resource go. Every method raises ApiError for a refusal.
+
+    `read`, `list` and the three lookups are done with the gateway's own right and are always live, never from a cache;
+    what they return is for admission alone and is never shown to the caller.
+    """
+
+    async def read(self, scope: RequestScope, key: ObjectKey) -> JsonObject | None:
+        """Return the main-resource object (not the subresource of the request), or None when there is none."""
+        ...
+
+    async def list(
+        self, scope: RequestScope, namespace: str, label_selector: str, field_selector: str
+    ) -> Sequence[JsonObject]:
+        """Return all objects of the request's resource that match, each with apiVersion and kind; "" matches all."""
+        ...
+
+    async def preview(self, request: WriteRequest) -> JsonObject:
+        """Return what the write would answer, without writing (dryRun=All as the caller)."""
+        ...
+
+    async def apply(self, request: WriteRequest, precondition: Precondition | None) -> WriteResult:
+        """Write. An upstream's own refusal is raised as ApiError, its silence as OutcomeUnknown.
+
+        Both the client's preconditions (resourceVersion in the object, DeleteOptions) and `precondition` must hold.
+        When the client's fail that is its ApiError 409; when only ours fails PreconditionLost is raised. With
+        `precondition` a write never lands on any other version of the object. Dry-run requests come here too.
+        """
+        ...
+
+    async def namespace_contents(self, namespace: str) -> Sequence[tuple[GroupResource, JsonObject]]:
+        """Return every object of every resource in the namespace. Raises ApiError unless all could be listed.
+
+        Only metadata is needed, except for Pods, PersistentVolumeClaims and everything with a replica count, which are
+        returned whole (whole objects always will do).
+        """
+        ...
+
+    async def instances(self, group: str, resource: str) -> Sequence[JsonObject]:
+        """Return all objects of a custom resource, of all namespaces; metadata is enough."""
+        ...
+
+    async def scale_path(self, resource: GroupVersionResource) -> str | None:
+        """Return `specReplicasPath` of a custom resource's scale subresource (`.spec.replicas`), None without one."""
+        ...
