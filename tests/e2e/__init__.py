@@ -1,0 +1,1 @@
+"""End-to-end tests: fleetgate among real kube-apiservers, kubectl, Helm and client-go programs."""

@@ -1,0 +1,71 @@
+"""A plain HTTPS client with a client certificate, for what the environment and its tests ask of a kube-apiserver."""
+
+import http.client
+import json
+import ssl
+import threading
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from tests.e2e.environment.pki import KeyPair
+
+
+class UnexpectedStatus(Exception):
+    """The server has refused a request; the text is its answer."""
+
+    def __init__(self, status: int, text: str) -> None:
+        """`text` is the body, mostly a Status object."""
+        super().__init__(f"{status}: {text}")
+        self.status = status
+
+
+class Client:
+    """Requests to one server, from any thread; each thread keeps its own connection."""
+
+    def __init__(self, url: str, ca_file: Path, identity: KeyPair | None = None) -> None:
+        """Without `identity` the requests are anonymous."""
+        self._address = urlsplit(url).netloc
+        self._context = ssl.create_default_context(cafile=str(ca_file))
+        if identity is not None:
+            self._context.load_cert_chain(identity.certificate_file, identity.key_file)
+        self._local = threading.local()
+
+    def request(self, method: str, path: str, body: Any = None, *, content_type: str = "application/json") -> Any:
+        """Send `body` as JSON and return the answer: decoded when it is JSON, else as text.
+
+        Raises:
+            UnexpectedStatus: The status is not 2xx.
+            OSError: No answer within ten seconds, or no connection.
+        """
+        encoded = None if body is None else json.dumps(body).encode()
+        headers = {"Accept": "application/json", "Content-Type": content_type}
+        connection = self._connection()
+        try:
+            connection.request(method, path, body=encoded, headers=headers)
+            response = connection.getresponse()
+            answer = response.read().decode()
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            self._local.connection = None
+            raise error if isinstance(error, OSError) else OSError(str(error)) from error
+        if not 200 <= response.status < 300:
+            raise UnexpectedStatus(response.status, answer)
+        if response.headers.get_content_type() == "application/json":
+            return json.loads(answer)
+        return answer
+
+    def succeeds(self, path: str) -> bool:
+        """Whether a GET of `path` is answered with success."""
+        try:
+            self.request("GET", path)
+        except (OSError, UnexpectedStatus):
+            return False
+        return True
+
+    def _connection(self) -> http.client.HTTPSConnection:
+        connection: http.client.HTTPSConnection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = http.client.HTTPSConnection(self._address, context=self._context, timeout=10)
+            self._local.connection = connection
+        return connection
