@@ -11,7 +11,6 @@ from gateway.storage.interface import (
     Compacted,
     RevisionMismatch,
     Storage,
-    StorageClosed,
     StoredEvent,
     encode_value,
 )
@@ -210,12 +209,9 @@ class StorageSuite:
         await put(storage, "a")
         assert await watch.next_batch() == []
 
-    async def test_a_future_revision_is_unknown_to_the_past(self, open_storage: OpenStorage) -> None:
+    async def test_history_from_before_the_store_is_gone(self, open_storage: OpenStorage) -> None:
         storage = await open_storage()
         with pytest.raises(Compacted):
             await storage.watch(RESOURCE, storage.changed_at(RESOURCE) - 1)
         with pytest.raises(Compacted):
             await storage.list_at(RESOURCE, "", storage.revision - 1, after=None, limit=1)
-
-
-__all__ = ["StorageClosed", "StorageSuite"]

@@ -6,7 +6,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,9 @@ from gateway.apimachinery.meta import ObjectKey
 from gateway.storage.interface import Compacted, StorageClosed, StorageError, StorageInUse
 from gateway.storage.sqlite import SqliteStorage
 from gateway.storage.sqlite_database import FORMAT
-from tests.gateway.storage.storage_suite import RESOURCE, OpenStorage, StorageSuite, put, remove
+from tests.gateway.storage.storage_suite import RESOURCE, StorageSuite, put, remove
+
+OpenStorage = Callable[[], Awaitable[SqliteStorage]]
 
 
 class Clock:
@@ -175,7 +177,7 @@ async def test_a_closed_store_ends_its_watches_and_refuses_writes(open_storage: 
     watch = await storage.watch(RESOURCE, storage.revision)
     writes = asyncio.gather(*(put(storage, f"n{number}") for number in range(20)))
     await asyncio.sleep(0)
-    await storage.close()  # type: ignore[attr-defined]  # the port has no close, the back end has
+    await storage.close()
     assert len(await writes) == 20
     seen: list[str] = []
     while batch := await watch.next_batch():
