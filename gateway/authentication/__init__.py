@@ -1,0 +1,1 @@
+"""Who asks: authenticators that turn credentials of a request into a UserInfo, or have no opinion."""

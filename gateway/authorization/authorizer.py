@@ -1,0 +1,98 @@
+"""What is asked of an authorizer and what it answers. Pure.
+
+A decision is a value with a reason; its zero value denies. Follows k8s.io/apiserver `authorization/authorizer`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from gateway.apimachinery.errors import ApiError, forbidden
+from gateway.request import RequestInfo, UserInfo
+
+
+class Outcome(Enum):
+    """Deny and no opinion both refuse; they differ when authorizers are combined."""
+
+    DENY = 0
+    NO_OPINION = 1
+    ALLOW = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """An outcome and why; the reason is shown to the caller and written to the audit log."""
+
+    outcome: Outcome = Outcome.DENY
+    reason: str = ""
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the request may go on."""
+        return self.outcome is Outcome.ALLOW
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """Who wants to do what. For a non-resource request only `user`, `verb` and `path` mean something."""
+
+    user: UserInfo
+    verb: str
+    is_resource_request: bool = True
+    api_group: str = ""
+    api_version: str = ""
+    namespace: str = ""
+    resource: str = ""
+    subresource: str = ""
+    name: str = ""
+    path: str = ""
+    field_selector: str = ""
+    label_selector: str = ""
+
+
+class Authorizer(Protocol):
+    """Decides. Raises ApiError only when it cannot decide at all (the store cannot be asked)."""
+
+    async def authorize(self, attributes: Attributes) -> Decision:
+        """Return the decision for one request."""
+        ...
+
+
+def request_attributes(user: UserInfo, info: RequestInfo) -> Attributes:
+    """Return what a request asks for, in the words of an authorizer."""
+    return Attributes(
+        user=user,
+        verb=info.verb,
+        is_resource_request=info.is_resource_request,
+        api_group=info.api_group,
+        api_version=info.api_version,
+        namespace=info.namespace,
+        resource=info.resource,
+        subresource=info.subresource,
+        name=info.name,
+        path=info.path,
+        field_selector=info.field_selector,
+        label_selector=info.label_selector,
+    )
+
+
+def _escape(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def denial(attributes: Attributes, reason: str) -> ApiError:
+    """Return the 403 of kube-apiserver for a refused request (`endpoints/handlers/responsewriters/errors.go`)."""
+    user = attributes.user.name
+    info = attributes
+    if not info.is_resource_request:
+        text = f'User "{user}" cannot {info.verb} path "{info.path}"'
+    else:
+        resource = f"{info.resource}/{info.subresource}" if info.subresource else info.resource
+        scope = f'in the namespace "{info.namespace}"' if info.namespace else "at the cluster scope"
+        text = f'User "{user}" cannot {info.verb} resource "{resource}" in API group "{info.api_group}" {scope}'
+    if reason:
+        text = f"{text}: {reason}"
+    group_resource = RequestInfo(True, "", "", api_group=info.api_group, resource=info.resource).group_resource
+    return forbidden(group_resource, _escape(info.name), _escape(text))

@@ -1,0 +1,119 @@
+"""The configuration of `fleetgate serve`: grouped frozen records with unit, meaning of None and reason of each default.
+
+Read strictly from a file of kind GatewayConfiguration by config_decoding; flags of the command line override it. Parts
+take their own group (or single values) as keyword arguments, never the whole configuration.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from admission.config import AdmissionConfig
+from gateway.audit.config import AuditConfig
+from gateway.config_decoding import ConfigError, decode_file, duration_field
+
+API_VERSION = "config.fleetgate.io/v1alpha1"
+KIND = "GatewayConfiguration"
+
+DEFAULT_DATA_DIR = Path(".fleetgate")
+"""Relative to the working folder, so that two checkouts never share a certificate authority by accident."""
+
+DEFAULT_LISTEN = "127.0.0.1:6443"
+"""Loopback: a gateway is opened to a network on purpose, never by default."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServingConfig:
+    """How the gateway is reached."""
+
+    listen: str = DEFAULT_LISTEN
+    """HOST:PORT; an IPv6 host stands in brackets; port 0 picks a free one."""
+    names: tuple[str, ...] = ()
+    """Further DNS names and addresses for the serving certificate, for example that of a load balancer."""
+    shutdown_grace: float = duration_field(30.0)
+    """Seconds that requests in flight get after SIGTERM."""
+
+
+@dataclass(frozen=True, slots=True)
+class FederationConfig:
+    """Where federated objects live."""
+
+    kubeconfig: str | None = None
+    """A kubeconfig file of the remote store; None uses the embedded one."""
+    context: str | None = None
+    """A context of that file; None uses its current one."""
+    discovery_interval: float = duration_field(10.0)
+    """Seconds between looks at what a remote store serves; a new CRD is usable after at most that."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResourcesConfig:
+    """Which resources are served at all: what is not allowed is neither listed by discovery nor reachable."""
+
+    allow: tuple[str, ...] = ("*",)
+    """`deployments.apps`, `pods`, `*.apps`, or `*`; the merged kinds must be allowed too when this is set."""
+    deny: tuple[str, ...] = ()
+    """Taken away from what `allow` says, same form."""
+
+
+@dataclass(frozen=True, slots=True)
+class MembersConfig:
+    """Where member clusters come from beside the Cluster objects in the store."""
+
+    kubeconfig: str | None = None
+    """A kubeconfig file whose contexts are members, named by context; None: Cluster objects only."""
+    contexts: tuple[str, ...] = ()
+    """Which of its contexts; empty means all."""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheConfig:
+    """The cross-cluster cache."""
+
+    first_sync_wait: float = duration_field(3.0)
+    """Seconds a list waits for members that were never read yet, before it answers with a warning."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuthenticationConfig:
+    """Whom the gateway knows beside the certificates it issued."""
+
+    client_certificate_authorities: tuple[str, ...] = ()
+    """PEM files of further authorities for client certificates; empty: the gateway's own alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayConfig:
+    """All of it."""
+
+    data_dir: str | None = None
+    """Everything the gateway keeps: its CA, admin.kubeconfig, the embedded store, audit/. None: ./.fleetgate."""
+    serving: ServingConfig = field(default_factory=ServingConfig)
+    federation: FederationConfig = field(default_factory=FederationConfig)
+    resources: ResourcesConfig = field(default_factory=ResourcesConfig)
+    members: MembersConfig = field(default_factory=MembersConfig)
+    cache: CacheConfig = field(default_factory=CacheConfig)
+    authentication: AuthenticationConfig = field(default_factory=AuthenticationConfig)
+    admission: AdmissionConfig = field(default_factory=AdmissionConfig)
+    audit: AuditConfig = field(default_factory=AuditConfig)
+
+
+def load_config(path: Path) -> GatewayConfig:
+    """Read a configuration file. Raises ConfigError naming the field and line of every mistake."""
+    return decode_file(path, GatewayConfig, api_version=API_VERSION, kind_name=KIND)
+
+
+def parse_listen(text: str) -> tuple[str, int]:
+    """Split HOST:PORT. Raises ConfigError when it is neither a name nor an address with a port."""
+    host, colon, port = text.rpartition(":")
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if not colon or not bare or not port.isdigit() or int(port) > 65535:
+        raise ConfigError(f"cannot listen on {text!r}: write HOST:PORT, for example 127.0.0.1:6443 or [::1]:6443")
+    if ":" in bare:
+        try:
+            ipaddress.IPv6Address(bare)
+        except ValueError:
+            raise ConfigError(f"cannot listen on {text!r}: an IPv6 address stands in brackets") from None
+    return bare, int(port)

@@ -1,0 +1,1 @@
+"""What APIs exist: discovery documents and OpenAPI of what is served and allowed."""

@@ -1,0 +1,40 @@
+"""Turns every refusal into the Status a client understands and every bug into a plain 500; nothing leaves without one.
+
+The only place where ApiError and PathNotFound become answers. It never shows a traceback to a client.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from aiohttp import web
+
+from gateway.apimachinery.errors import ApiError, PathNotFound
+from gateway.handlers.response import path_not_found_response, plain_text_response, status_response
+from gateway.request_keys import AUDIT_ID, Filter, Handler
+
+PANIC_TEXT = "This request caused apiserver to panic. Look in the logs for details."
+
+logger = logging.getLogger("gateway")
+
+
+def with_panic_recovery() -> Filter:
+    """Answer for whatever the rest of the chain raises."""
+
+    def wrap(handler: Handler) -> Handler:
+        async def serve(request: web.BaseRequest) -> web.StreamResponse:
+            try:
+                return await handler(request)
+            except ApiError as error:
+                return status_response(request, error)
+            except PathNotFound:
+                return path_not_found_response(request)
+            except (ConnectionResetError, BrokenPipeError):
+                raise  # the client is gone; there is nobody to answer
+            except Exception:
+                logger.exception("request %s failed unexpectedly", request[AUDIT_ID])
+                return plain_text_response(request, 500, PANIC_TEXT)
+
+        return serve
+
+    return wrap

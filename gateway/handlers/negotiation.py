@@ -1,0 +1,144 @@
+"""Accept header to media type and shape: JSON, YAML or protobuf; the object itself, a Table or its metadata only.
+
+Follows k8s.io/apiserver `endpoints/handlers/negotiation` (dialect 1.4). Pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from gateway.apimachinery.errors import not_acceptable
+
+JSON = "application/json"
+YAML = "application/yaml"
+PROTOBUF = "application/vnd.kubernetes.protobuf"
+
+BUILT_IN_TYPES = (JSON, YAML, PROTOBUF)
+CUSTOM_TYPES = (JSON, YAML)
+
+_META_GROUP = "meta.k8s.io"
+_META_VERSIONS = frozenset({"v1", "v1beta1"})
+_PRETTY_AGENTS = ("curl", "Wget", "Mozilla/5.0")
+
+
+class Shape(Enum):
+    """What of an object is sent."""
+
+    OBJECT = ""
+    TABLE = "Table"
+    METADATA = "PartialObjectMetadata"
+    METADATA_LIST = "PartialObjectMetadataList"
+
+
+@dataclass(frozen=True, slots=True)
+class Representation:
+    """How an answer is written: media type, shape, the meta.k8s.io version of that shape, and pretty printing."""
+
+    media_type: str = JSON
+    shape: Shape = Shape.OBJECT
+    shape_version: str = "v1"
+    pretty: bool = False
+
+    @property
+    def content_type(self) -> str:
+        """The Content-Type of a complete (not streamed) answer."""
+        return self.media_type
+
+    @property
+    def stream_content_type(self) -> str:
+        """The Content-Type of a watch stream."""
+        return f"{PROTOBUF};stream=watch" if self.media_type == PROTOBUF else self.media_type
+
+    @property
+    def metadata_only(self) -> bool:
+        """Whether PartialObjectMetadata was asked for, for one object or a list."""
+        return self.shape in {Shape.METADATA, Shape.METADATA_LIST}
+
+
+@dataclass(frozen=True, slots=True)
+class _Clause:
+    kind: str
+    subtype: str
+    parameters: dict[str, str]
+    quality: float
+
+    @property
+    def rank(self) -> tuple[float, bool, bool]:
+        return (-self.quality, self.kind == "*", self.subtype == "*")
+
+
+def _parse_clause(text: str) -> _Clause | None:
+    media_type, *raw_parameters = text.split(";")
+    kind, slash, subtype = media_type.strip().partition("/")
+    if not slash and kind != "*":
+        return None
+    parameters: dict[str, str] = {}
+    quality = 1.0
+    for raw in raw_parameters:
+        name, _, value = raw.strip().partition("=")
+        if name == "q":
+            try:
+                quality = float(value)
+            except ValueError:
+                quality = 1.0
+        elif name:
+            parameters[name] = value.strip('"')
+    return _Clause(kind, subtype or "*", parameters, quality)
+
+
+def _parse_accept(header: str) -> list[_Clause]:
+    clauses = [clause for text in header.split(",") if (clause := _parse_clause(text)) is not None]
+    return sorted(clauses, key=lambda clause: clause.rank)
+
+
+def _shape(clause: _Clause, media_type: str, *, tables: bool) -> tuple[Shape, str] | None:
+    """Return the shape a clause asks for and its version, or None when it cannot be served so."""
+    wanted = clause.parameters.get("as")
+    if wanted is None:
+        return Shape.OBJECT, "v1"
+    version = clause.parameters.get("v", "")
+    if clause.parameters.get("g") != _META_GROUP or version not in _META_VERSIONS:
+        return None
+    try:
+        shape = Shape(wanted)
+    except ValueError:
+        return None
+    if shape is Shape.TABLE and (not tables or media_type == PROTOBUF):
+        return None
+    return shape, version
+
+
+def negotiate(
+    accept: str,
+    *,
+    offered: tuple[str, ...] = BUILT_IN_TYPES,
+    tables: bool = True,
+    user_agent: str = "",
+    pretty: str | None = None,
+) -> Representation:
+    """Choose the representation of an answer.
+
+    Args:
+        accept: the Accept header; empty means JSON.
+        offered: the media types that can be sent, preferred first.
+        tables: whether the resource can be shown as a Table.
+        user_agent: tools for people (curl, Wget, browsers) get indented JSON.
+        pretty: the `pretty` query parameter, None when absent.
+
+    Raises:
+        ApiError: 406, when nothing of what is accepted can be sent.
+    """
+    wants_pretty = pretty in {"1", "true"} if pretty is not None else user_agent.startswith(_PRETTY_AGENTS)
+    if not accept.strip():
+        return Representation(offered[0], pretty=wants_pretty)
+    for clause in _parse_accept(accept):
+        for media_type in offered:
+            kind, _, subtype = media_type.partition("/")
+            if clause.kind not in {kind, "*"} or clause.subtype not in {subtype, "*"}:
+                continue
+            shape = _shape(clause, media_type, tables=tables)
+            if shape is not None:
+                asked_pretty = wants_pretty or clause.parameters.get("pretty") == "1"
+                return Representation(media_type, shape[0], shape[1], pretty=asked_pretty)
+    raise not_acceptable(offered)

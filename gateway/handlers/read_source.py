@@ -1,0 +1,117 @@
+"""The port through which get, list and watch read: the embedded store and the cross-cluster cache look alike behind it.
+
+Defined by its consumers, handlers/read.py and handlers/watch.py. Objects are opaque; the source gives cheap byte views of
+them. Nothing behind this port hands out decoded objects, so nothing in front of it can be tempted to re-encode a list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from gateway.apimachinery.meta import ObjectKey
+from gateway.apimachinery.options import ListOptions
+from gateway.apimachinery.schema import GroupVersionKind
+from gateway.printers.columns import Column
+
+Stored = Any
+"""One object at one version, opaque: only the source it came from can look inside."""
+
+Memo = Callable[[Hashable, Callable[[], bytes]], bytes]
+"""Returns what the second argument makes, made once for each form however many watchers ask."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One answer of a list: a snapshot that stays valid however long sending it takes."""
+
+    items: Sequence[Stored]
+    resource_version: str
+    continue_token: str = ""
+    remaining: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WatchChange:
+    """One event of a watch. A BOOKMARK has no object; `memo` shares encoded frames between watchers."""
+
+    type: str
+    resource_version: str
+    stored: Stored | None = None
+    initial_events_end: bool = False
+    memo: Memo | None = None
+
+
+class Subscription(Protocol):
+    """An open watch."""
+
+    async def next_batch(self) -> Sequence[WatchChange]:
+        """Wait for the next events. Safe to cancel: nothing is lost. An empty batch means the watch has ended.
+
+        Raises ApiError when the watch ended with an error that the client is to see (410).
+        """
+        ...
+
+    def bookmark_version(self) -> str | None:
+        """Return the resourceVersion a bookmark may carry now, or None when the source sends bookmarks itself."""
+        ...
+
+    def close(self) -> None:
+        """End the watch; a waiting `next_batch` returns empty."""
+        ...
+
+
+class ReadSource(Protocol):
+    """Where one resource is read from, for one caller: visibility is already decided."""
+
+    @property
+    def gvk(self) -> GroupVersionKind:
+        """The kind of its objects."""
+        ...
+
+    @property
+    def list_kind(self) -> str:
+        """The kind of its lists."""
+        ...
+
+    @property
+    def built_in(self) -> bool:
+        """Whether protobuf is served beside JSON and YAML."""
+        ...
+
+    @property
+    def columns(self) -> Sequence[Column]:
+        """The columns of its Table; `cells` has one cell for each."""
+        ...
+
+    def object_bytes(self, stored: Stored) -> bytes:
+        """Return the complete JSON object, kind and apiVersion first."""
+        ...
+
+    def item_bytes(self, stored: Stored) -> bytes:
+        """Return the object as it stands inside a list."""
+        ...
+
+    def metadata_bytes(self, stored: Stored) -> bytes:
+        """Return the JSON of its metadata."""
+        ...
+
+    def row(self, stored: Stored, now: float) -> bytes:
+        """Return the inside of its Table row without the object: `"cells":[…]` and, where there are any, conditions.
+
+        Ages are counted to `now` (seconds since the epoch).
+        """
+        ...
+
+    async def get(self, key: ObjectKey, resource_version: str) -> Stored:
+        """Return one object, not older than `resource_version` when that is given. Raises ApiError 404."""
+        ...
+
+    async def list(self, namespace: str, options: ListOptions) -> Page:
+        """Return a page. Raises ApiError (400, 410, 504)."""
+        ...
+
+    async def watch(self, namespace: str, options: ListOptions, lifetime: float) -> Subscription:
+        """Open a watch of `lifetime` seconds. Raises ApiError; 410 and 504 are told in the stream."""
+        ...

@@ -1,0 +1,200 @@
+"""Bytes and headers of answers: every response the gateway builds itself is built here.
+
+Knows nothing of what is sent. Objects stay bytes: a list is joined from stored pieces, chunk by chunk, with a turn of
+the event loop between chunks so that a large list never delays a small request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
+
+from aiohttp import web
+from isal import isal_zlib
+from multidict import CIMultiDict
+
+from gateway.apimachinery.codec import encode_json, encode_pretty, encode_yaml
+from gateway.apimachinery.errors import ApiError
+from gateway.apimachinery.meta import JsonObject
+from gateway.apimachinery.protobuf import ProtobufError
+from gateway.apimachinery.protobuf import encode as encode_protobuf
+from gateway.handlers.negotiation import JSON, PROTOBUF, YAML, Representation, negotiate
+from gateway.request_keys import AUDIT_ID, QUERY, WARNINGS
+
+GZIP_THRESHOLD = 128 * 1024
+"""Bodies above this many bytes are compressed when the client accepts gzip (kube-apiserver's rule)."""
+
+CHUNK = 64 * 1024
+"""Bytes per write of a list: larger falls out of the processor's cache, smaller costs more calls."""
+
+_GZIP_CHUNK = 512 * 1024
+_GZIP_WINDOW_BITS = 31
+_WARNING_ITEM_LIMIT = 256
+_WARNING_TOTAL_LIMIT = 4096
+_ENCODE_PLAIN_LIMIT = 256
+
+
+def warning_header(text: str) -> str:
+    """Return the value of a Warning header (RFC 7234): code 299, agent `-`, text quoted and free of control characters."""
+    clean = "".join(character if character.isprintable() else " " for character in text)
+    quoted = clean.replace("\\", "\\\\").replace('"', '\\"')
+    return f'299 - "{quoted}"'
+
+
+def _warning_texts(texts: Iterable[str]) -> list[str]:
+    distinct = list(dict.fromkeys(texts))
+    if sum(map(len, distinct)) > _WARNING_TOTAL_LIMIT:
+        distinct = [text[:_WARNING_ITEM_LIMIT] for text in distinct]
+    return distinct
+
+
+def answer_headers(request: web.BaseRequest) -> CIMultiDict[str]:
+    """Return the headers every answer carries: audit id, no caching, warnings collected so far."""
+    headers: CIMultiDict[str] = CIMultiDict()
+    if audit_id := request.get(AUDIT_ID):
+        headers["Audit-Id"] = audit_id
+    headers["Cache-Control"] = "no-cache, private"
+    for text in _warning_texts(request.get(WARNINGS, ())):
+        headers.add("Warning", warning_header(text))
+    return headers
+
+
+def accepts_gzip(request: web.BaseRequest) -> bool:
+    """Whether the client accepts gzip; quality values are ignored, as kube-apiserver does."""
+    return "gzip" in request.headers.get("Accept-Encoding", "")
+
+
+def body_response(
+    request: web.BaseRequest,
+    body: bytes,
+    content_type: str = JSON,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> web.Response:
+    """Return a complete answer, compressed when it is large and the client accepts that."""
+    answer = answer_headers(request)
+    answer["Content-Type"] = content_type
+    if headers:
+        answer.update(headers)
+    if len(body) > GZIP_THRESHOLD and accepts_gzip(request):
+        body = isal_zlib.compress(body, 1, wbits=_GZIP_WINDOW_BITS)
+        answer["Content-Encoding"] = "gzip"
+        answer["Vary"] = "Accept-Encoding"
+    return web.Response(body=body, status=status, headers=answer)
+
+
+def plain_text_response(request: web.BaseRequest, status: int, text: str) -> web.Response:
+    """Return text/plain, the form of the few answers that are no Status."""
+    answer = answer_headers(request)
+    answer["X-Content-Type-Options"] = "nosniff"
+    answer["Content-Type"] = "text/plain; charset=utf-8"
+    return web.Response(body=text.encode(), status=status, headers=answer)
+
+
+def path_not_found_response(request: web.BaseRequest) -> web.Response:
+    """Return the router's 404, which client-go turns into `the server could not find the requested resource`."""
+    return plain_text_response(request, 404, "404 page not found\n")
+
+
+def encode_object(obj: JsonObject, representation: Representation) -> bytes:
+    """Write a decoded object in the negotiated media type."""
+    if representation.media_type == PROTOBUF:
+        return encode_protobuf(obj)
+    if representation.media_type == YAML:
+        return encode_yaml(obj)
+    return encode_pretty(obj) if representation.pretty else encode_json(obj)
+
+
+def request_representation(
+    request: web.BaseRequest, *, offered: tuple[str, ...] = (JSON, YAML, PROTOBUF), tables: bool = True
+) -> Representation:
+    """Negotiate for this request. Raises ApiError 406."""
+    return negotiate(
+        request.headers.get("Accept", ""),
+        offered=offered,
+        tables=tables,
+        user_agent=request.headers.get("User-Agent", ""),
+        pretty=request.get(QUERY, {}).get("pretty"),
+    )
+
+
+def object_response(
+    request: web.BaseRequest, obj: JsonObject, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """Return one decoded object in the negotiated media type. Raises ApiError 406."""
+    representation = request_representation(request)
+    try:
+        body = encode_object(obj, representation)
+    except ProtobufError:
+        representation = request_representation(request, offered=(JSON, YAML))
+        body = encode_object(obj, representation)
+    return body_response(request, body, representation.content_type, status=status, headers=headers)
+
+
+def status_response(request: web.BaseRequest, error: ApiError) -> web.Response:
+    """Return a refusal; when negotiation itself fails the Status is sent as JSON all the same."""
+    status = error.status
+    try:
+        representation = request_representation(request, tables=False)
+        body, content_type = encode_object(status, representation), representation.content_type
+    except (ApiError, ProtobufError):
+        body, content_type = encode_pretty(status), JSON
+    response = body_response(request, body, content_type, status=error.code, headers=error.headers)
+    if error.code == 413:
+        response.force_close()  # the rest of the body is not read
+    return response
+
+
+def chunks(pieces: Iterable[bytes], size: int = CHUNK) -> Iterator[bytes]:
+    """Join small pieces to chunks of about `size` bytes; a piece larger than that is sent as it is."""
+    pending: list[bytes] = []
+    length = 0
+    for piece in pieces:
+        pending.append(piece)
+        length += len(piece)
+        if length >= size:
+            yield b"".join(pending)
+            pending.clear()
+            length = 0
+    if pending:
+        yield b"".join(pending)
+
+
+async def stream_body(
+    request: web.BaseRequest, pieces: Iterable[bytes], content_type: str, *, size: int
+) -> web.StreamResponse:
+    """Send a large answer piece by piece without ever holding it whole.
+
+    Args:
+        request: the request that is answered.
+        pieces: the body; consumed once, never retained.
+        content_type: its media type.
+        size: about how many bytes it will be; decides about compression.
+    """
+    response = web.StreamResponse(headers=answer_headers(request))
+    response.headers["Content-Type"] = content_type
+    compressed = size > GZIP_THRESHOLD and accepts_gzip(request)
+    if compressed:
+        response.headers["Content-Encoding"] = "gzip"
+        response.headers["Vary"] = "Accept-Encoding"
+    response.enable_chunked_encoding()
+    await response.prepare(request)
+    if compressed:
+        await _write_compressed(response, pieces)
+    else:
+        for chunk in chunks(pieces):
+            await response.write(chunk)
+            await asyncio.sleep(0)  # aiohttp's write does not yield while the kernel takes the data
+    await response.write_eof()
+    return response
+
+
+async def _write_compressed(response: web.StreamResponse, pieces: Iterable[bytes]) -> None:
+    """Compress in a thread (isal releases the GIL), so that the second core carries the cost."""
+    loop = asyncio.get_running_loop()
+    compressor = isal_zlib.compressobj(1, wbits=_GZIP_WINDOW_BITS)
+    for chunk in chunks(pieces, _GZIP_CHUNK):
+        if data := await loop.run_in_executor(None, compressor.compress, chunk):
+            await response.write(data)
+    await response.write(compressor.flush())

@@ -1,0 +1,114 @@
+"""Prometheus metrics of the gateway: requests, the event loop, and whatever parts publish about themselves.
+
+Names of request metrics are kube-apiserver's, so that its dashboards work. Labels never carry names of objects or users.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from gateway.request import RequestInfo
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_LAG_BUCKETS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0)
+_LAG_PERIOD = 0.25
+_KNOWN_VERBS = frozenset({"get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"})
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One measured value that a part publishes; `labels` are (name, value) pairs."""
+
+    name: str
+    help: str
+    value: float
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+class _Published(Collector):
+    def __init__(self, sources: list[Callable[[], Iterable[Sample]]]) -> None:
+        self._sources = sources
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        families: dict[str, GaugeMetricFamily] = {}
+        for source in self._sources:
+            for sample in source():
+                names = [name for name, _ in sample.labels]
+                family = families.get(sample.name)
+                if family is None:
+                    family = families[sample.name] = GaugeMetricFamily(sample.name, sample.help, labels=names)
+                family.add_metric([value for _, value in sample.labels], sample.value)
+        return families.values()
+
+
+class Metrics:
+    """Everything `/metrics` shows. One per server; written by the access filter and the lag probe."""
+
+    def __init__(self) -> None:
+        """Register the gateway's own metrics in a registry of their own."""
+        self.registry = CollectorRegistry()
+        self._sources: list[Callable[[], Iterable[Sample]]] = []
+        self.registry.register(_Published(self._sources))
+        request_labels = ["verb", "group", "version", "resource", "subresource", "scope", "code"]
+        self._requests = Counter(
+            "apiserver_request_total", "Requests answered.", request_labels, registry=self.registry
+        )
+        self._latency = Histogram(
+            "apiserver_request_duration_seconds",
+            "Seconds from the request's head to the end of its answer; long-running requests are left out.",
+            ["verb", "group", "resource"],
+            buckets=_LATENCY_BUCKETS,
+            registry=self.registry,
+        )
+        self._long_running = Gauge(
+            "apiserver_longrunning_requests", "Watches and streams open now.", ["verb"], registry=self.registry
+        )
+        self._lag = Histogram(
+            "fleetgate_event_loop_lag_seconds",
+            "How late the event loop woke a timer.",
+            buckets=_LAG_BUCKETS,
+            registry=self.registry,
+        )
+        self.worst_lag = 0.0
+
+    def publish(self, source: Callable[[], Iterable[Sample]]) -> None:
+        """Add a part's own samples; `source` is called at every scrape."""
+        self._sources.append(source)
+
+    def long_running(self, verb: str) -> Gauge:
+        """Return the gauge of open long-running requests of a verb."""
+        return self._long_running.labels(verb)
+
+    def observe(self, info: RequestInfo, code: int, seconds: float) -> None:
+        """Count one answered request."""
+        verb = info.verb if info.verb in _KNOWN_VERBS or not info.is_resource_request else "other"
+        scope = "namespace" if info.namespace else "cluster" if info.is_resource_request else ""
+        if code == 404:  # names out of thin air must not become label values
+            self._requests.labels(verb, "", "", "", "", scope, "404").inc()
+            return
+        labels = (verb, info.api_group, info.api_version, info.resource, info.subresource, scope, str(code))
+        self._requests.labels(*labels).inc()
+        if not info.is_long_running:
+            self._latency.labels(verb, info.api_group, info.resource).observe(seconds)
+
+    def render(self) -> bytes:
+        """Return the exposition text."""
+        return generate_latest(self.registry)
+
+    async def run(self) -> None:
+        """Measure the event loop's lag, for ever."""
+        while True:
+            started = time.perf_counter()
+            await asyncio.sleep(_LAG_PERIOD)
+            lag = max(0.0, time.perf_counter() - started - _LAG_PERIOD)
+            self._lag.observe(lag)
+            self.worst_lag = max(self.worst_lag, lag)

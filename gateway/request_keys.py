@@ -1,0 +1,51 @@
+"""The typed keys under which filters leave facts on a request for the filters and handlers after them.
+
+Written by the filter named beside each key and by nobody else; read through these keys only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from aiohttp import web
+
+from gateway.audit.record import AuditRecord
+from gateway.request import RequestInfo, UserInfo
+from gateway.request_scope import RequestScope
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+"""What answers a request; raises ApiError or PathNotFound for a refusal."""
+
+Filter = Callable[[Handler], Handler]
+"""One step of the handler chain: wraps the handler behind it."""
+
+AUDIT_ID: Final = web.RequestKey("audit_id", str)
+"""The audit id: filters/audit_id."""
+
+REQUEST_INFO: Final = web.RequestKey("request_info", RequestInfo)
+"""What is asked for: filters/request_info."""
+
+QUERY: Final = web.RequestKey("query", dict)
+"""The decoded query, one value a name (the first, as Go's url.Values.Get): filters/request_info."""
+
+RECEIVED_AT: Final = web.RequestKey("received_at", float)
+"""Seconds since the epoch at which the request's headers were complete: filters/audit_id."""
+
+DEADLINE: Final = web.RequestKey("deadline", float)
+"""Event-loop time at which the request times out; absent for long-running requests: filters/deadline."""
+
+REQUESTOR: Final = web.RequestKey("requestor", UserInfo)
+"""Who authenticated: filters/authentication."""
+
+USER: Final = web.RequestKey("user", UserInfo)
+"""Whom the request acts as: filters/authentication, replaced by filters/impersonation."""
+
+AUDIT: Final = web.RequestKey("audit", AuditRecord)
+"""What the audit log will say: filters/audit, filled by the steps after it."""
+
+WARNINGS: Final = web.RequestKey("warnings", list)
+"""Texts that become Warning headers, in order: any handler through RequestScope.warn."""
+
+SCOPE: Final = web.RequestKey("scope", RequestScope)
+"""The request as the handlers' lower halves see it: filters/authorization, the last filter."""

@@ -1,0 +1,34 @@
+"""Names of API types."""
+
+import pytest
+
+from gateway.apimachinery.schema import GroupResource, GroupVersion, GroupVersionKind, GroupVersionResource
+
+
+def test_group_version_round_trip():
+    assert GroupVersion.parse("v1") == GroupVersion("", "v1")
+    assert GroupVersion.parse("apps/v1").api_version == "apps/v1"
+    assert GroupVersion("", "v1").api_version == "v1"
+    with pytest.raises(ValueError, match="unexpected GroupVersion"):
+        GroupVersion.parse("a/b/c")
+
+
+def test_paths():
+    assert GroupVersion("", "v1").path == "/api/v1"
+    assert GroupVersion("apps", "v1").path == "/apis/apps/v1"
+
+
+def test_texts():
+    assert str(GroupResource("apps", "deployments")) == "deployments.apps"
+    assert str(GroupResource("", "pods")) == "pods"
+    assert str(GroupVersionKind("apps", "v1", "Deployment")) == "apps/v1, Kind=Deployment"
+
+
+def test_views():
+    gvr = GroupVersion("apps", "v1").resource("deployments")
+    assert gvr == GroupVersionResource("apps", "v1", "deployments")
+    assert gvr.group_version == GroupVersion("apps", "v1")
+    assert gvr.group_resource == GroupResource("apps", "deployments")
+    gvk = GroupVersion("apps", "v1").kind("Deployment")
+    assert gvk.api_version == "apps/v1"
+    assert gvk.group_version == GroupVersion("apps", "v1")
