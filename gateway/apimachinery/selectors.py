@@ -1,0 +1,412 @@
+"""Label and field selectors: parsed once from the query string, then asked of many objects.
+
+Grammar, limits and error texts follow k8s.io/apimachinery `labels/selector.go` and `fields/selector.go`. Pure.
+Selectors are hashable values, so that results can be shared between watchers that ask for the same. They never know
+which labels a resource has fields for: `FieldSelector.translate` takes that from the caller.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from gateway.apimachinery.errors import bad_request
+
+_NAME_FORMAT = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
+_NAME = re.compile(_NAME_FORMAT)
+_VALUE = re.compile(f"({_NAME_FORMAT})?")
+_SUBDOMAIN_FORMAT = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
+_SUBDOMAIN = re.compile(_SUBDOMAIN_FORMAT)
+_NAME_LIMIT = 63
+_SUBDOMAIN_LIMIT = 253
+
+_BINARY_OPERATORS = "in, notin, =, ==, !=, gt, lt"
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+
+
+def quote(text: str) -> str:
+    """Quote a value the way Go prints it in error messages."""
+    escapes = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+    return '"' + "".join(escapes.get(c) or (c if c.isprintable() else f"\\x{ord(c):02x}") for c in text) + '"'
+
+
+def _regex_hint(message: str, pattern: str, *examples: str) -> str:
+    listed = " or ".join(f"'{example}', " for example in examples)
+    return f"{message} (e.g. {listed}regex used for validation is '{pattern}')"
+
+
+def _key_faults(key: str) -> list[str]:
+    hint = _regex_hint(
+        "must consist of alphanumeric characters, '-', '_' or '.', "
+        "and must start and end with an alphanumeric character",
+        _NAME_FORMAT, "MyName", "my.name", "123-abc",
+    )  # fmt: skip
+    parts = key.split("/")
+    if len(parts) > 2:
+        return [f"a valid label key {hint} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"]
+    faults = _prefix_faults(parts[0]) if len(parts) == 2 else []
+    name = parts[-1]
+    if not name:
+        faults.append("name part must be non-empty")
+    elif len(name) > _NAME_LIMIT:
+        faults.append(f"name part must be no more than {_NAME_LIMIT} bytes")
+    if not _NAME.fullmatch(name):
+        faults.append(f"name part {hint}")
+    return faults
+
+
+def _prefix_faults(prefix: str) -> list[str]:
+    if not prefix:
+        return ["prefix part must be non-empty"]
+    faults = []
+    if len(prefix) > _SUBDOMAIN_LIMIT:
+        faults.append(f"prefix part must be no more than {_SUBDOMAIN_LIMIT} bytes")
+    if not _SUBDOMAIN.fullmatch(prefix):
+        hint = _regex_hint(
+            "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', "
+            "and must start and end with an alphanumeric character",
+            _SUBDOMAIN_FORMAT, "example.com",
+        )  # fmt: skip
+        faults.append(f"prefix part {hint}")
+    return faults
+
+
+def _value_faults(value: str) -> list[str]:
+    faults = []
+    if len(value) > _NAME_LIMIT:
+        faults.append(f"must be no more than {_NAME_LIMIT} bytes")
+    if not _VALUE.fullmatch(value):
+        hint = _regex_hint(
+            "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', "
+            "and must start and end with an alphanumeric character",
+            f"({_NAME_FORMAT})?", "MyValue", "my_value", "12345",
+        )  # fmt: skip
+        faults.append(hint)
+    return faults
+
+
+def _integer(text: str) -> int | None:
+    """Read an int64 as Go's ParseInt does, or None."""
+    if not _INTEGER.fullmatch(text):
+        return None
+    value = int(text)
+    return value if -(2**63) <= value < 2**63 else None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRequirement:
+    """One term of a label selector. `operator` is one of `=` `==` `!=` `in` `notin` `exists` `!` `>` `<`."""
+
+    key: str
+    operator: str
+    values: tuple[str, ...] = ()
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Whether labels satisfy this term; `!=`, `notin` and `!` hold when the key is absent."""
+        value = labels.get(self.key)
+        match self.operator:
+            case "=" | "==" | "in":
+                return value is not None and value in self.values
+            case "!=" | "notin":
+                return value is None or value not in self.values
+            case "exists":
+                return value is not None
+            case "!":
+                return value is None
+            case _:
+                return self._compares(value)
+
+    def _compares(self, value: str | None) -> bool:
+        left = _integer(value) if value is not None else None
+        right = _integer(self.values[0])
+        if left is None or right is None:
+            return False
+        return left > right if self.operator == ">" else left < right
+
+    def __str__(self) -> str:
+        match self.operator:
+            case "exists":
+                return self.key
+            case "!":
+                return f"!{self.key}"
+            case "in" | "notin":
+                return f"{self.key} {self.operator} ({','.join(sorted(self.values))})"
+            case _:
+                return f"{self.key}{self.operator}{self.values[0]}"
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSelector:
+    """A conjunction of requirements; without any it selects everything."""
+
+    requirements: tuple[LabelRequirement, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is restricted."""
+        return not self.requirements
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Whether labels satisfy every requirement."""
+        return all(requirement.matches(labels) for requirement in self.requirements)
+
+    def exact(self, key: str) -> str | None:
+        """The single value that the selector demands of a label, or None."""
+        for requirement in self.requirements:
+            if requirement.key == key:
+                exact = requirement.operator in {"=", "==", "in"} and len(requirement.values) == 1
+                return requirement.values[0] if exact else None
+        return None
+
+    def __str__(self) -> str:
+        return ",".join(str(requirement) for requirement in self.requirements)
+
+
+EVERYTHING = LabelSelector()
+
+
+class _SelectorFault(Exception):
+    """A label selector that cannot be read, in Kubernetes' words."""
+
+
+_TOKENS = ("==", "!=", "=", "!", "(", ")", ",", ">", "<")
+_BLANK = " \t\r\n"
+_SPECIAL = "=!(),><"
+_END = ""
+
+
+def _tokens(text: str) -> list[str]:
+    """Split into operators and words; the empty string ends the list."""
+    tokens: list[str] = []
+    position = 0
+    while position < len(text):
+        if text[position] in _BLANK:
+            position += 1
+            continue
+        token = next((token for token in _TOKENS if text.startswith(token, position)), None)
+        if token is None:
+            end = position
+            while end < len(text) and text[end] not in _SPECIAL and text[end] not in _BLANK:
+                end += 1
+            token = text[position:end]
+        tokens.append(token)
+        position += len(token)
+    return [*tokens, _END]
+
+
+class _LabelParser:
+    """Recursive descent over the tokens; `in` and `notin` are words wherever a key or value may stand."""
+
+    def __init__(self, text: str) -> None:
+        self._tokens = _tokens(text)
+        self._position = 0
+
+    def _peek(self) -> str:
+        return self._tokens[self._position]
+
+    def _take(self) -> str:
+        token = self._tokens[self._position]
+        self._position = min(self._position + 1, len(self._tokens) - 1)
+        return token
+
+    @staticmethod
+    def _is_word(token: str) -> bool:
+        return token != _END and token not in _TOKENS
+
+    def parse(self) -> list[LabelRequirement]:
+        requirements: list[LabelRequirement] = []
+        if self._peek() == _END:
+            return requirements
+        if not self._is_word(self._peek()) and self._peek() != "!":
+            raise _SelectorFault(f"found '{self._peek()}', expected: !, identifier, or 'end of string'")
+        while True:
+            try:
+                requirements.append(self._requirement())
+            except _SelectorFault as fault:
+                raise _SelectorFault(f"unable to parse requirement: {fault}") from None
+            separator = self._take()
+            if separator == _END:
+                return requirements
+            if separator != ",":
+                raise _SelectorFault(f"found '{separator}', expected: ',' or 'end of string'")
+            if not self._is_word(self._peek()) and self._peek() != "!":
+                raise _SelectorFault(f"found '{self._peek()}', expected: identifier after ','")
+
+    def _requirement(self) -> LabelRequirement:
+        negated = self._peek() == "!"
+        if negated:
+            self._take()
+        key = self._take()
+        if not self._is_word(key):
+            raise _SelectorFault(f"found '{key}', expected: identifier")
+        if faults := _key_faults(key):
+            raise _SelectorFault(f"<nil>: Invalid value: {quote(key)}: {'; '.join(faults)}")
+        if negated or self._peek() in {_END, ","}:
+            return LabelRequirement(key, "!" if negated else "exists")
+        operator = self._take()
+        if operator in {"in", "notin"}:
+            values = self._set()
+        elif operator in {"=", "==", "!=", ">", "<"}:
+            values = {self._exact()}
+        else:
+            raise _SelectorFault(f"found '{operator}', expected: {_BINARY_OPERATORS}")
+        return _validated(LabelRequirement(key, operator, tuple(sorted(values))))
+
+    def _exact(self) -> str:
+        if self._peek() in {_END, ","}:
+            return ""
+        token = self._take()
+        if not self._is_word(token):
+            raise _SelectorFault(f"found '{token}', expected: identifier")
+        return token
+
+    def _set(self) -> set[str]:
+        if (opening := self._take()) != "(":
+            raise _SelectorFault(f"found '{opening}' expected: '('")
+        values: set[str] = set()
+        value = ""
+        while (found := self._take()) != ")":
+            if found == ",":
+                values.add(value)
+                value = ""
+            elif self._is_word(found) and not value:
+                value = found
+            elif value:
+                raise _SelectorFault(f"found '{found}', expected: ',' or ')'")
+            else:
+                expected = "or identifier" if values else "')' or identifier"
+                raise _SelectorFault(f"found '{found}', expected: ',', {expected}")
+        values.add(value)
+        return values
+
+
+def _validated(requirement: LabelRequirement) -> LabelRequirement:
+    faults: list[str] = []
+    for index, value in enumerate(requirement.values):
+        if requirement.operator in {">", "<"} and _integer(value) is None:
+            message = "for 'Gt', 'Lt' operators, the value must be an integer"
+            faults.append(f"values[{index}]: Invalid value: {quote(value)}: {message}")
+    for index, value in enumerate(requirement.values):
+        if wrong := _value_faults(value):
+            faults.append(f"values[{index}][{requirement.key}]: Invalid value: {quote(value)}: {'; '.join(wrong)}")
+    if faults:
+        raise _SelectorFault(faults[0] if len(faults) == 1 else f"[{', '.join(faults)}]")
+    return requirement
+
+
+def parse_label_selector(text: str) -> LabelSelector:
+    """Parse a `labelSelector`. Raises ApiError 400 with kube-apiserver's text."""
+    if not text:
+        return EVERYTHING
+    try:
+        requirements = _LabelParser(text).parse()
+    except _SelectorFault as fault:
+        raise bad_request(str(fault)) from None
+    return LabelSelector(tuple(sorted(requirements, key=lambda requirement: requirement.key)))
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRequirement:
+    """One term of a field selector; `operator` is `=` or `!=`. A field an object has no value for reads as empty."""
+
+    field: str
+    operator: str
+    value: str
+
+    def matches(self, fields: Mapping[str, str]) -> bool:
+        """Whether the fields satisfy this term."""
+        return (fields.get(self.field, "") == self.value) == (self.operator == "=")
+
+    def __str__(self) -> str:
+        return self.field + self.operator + re.sub(r"([,=\\])", r"\\\1", self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSelector:
+    """A conjunction of field requirements; without any it selects everything."""
+
+    requirements: tuple[FieldRequirement, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is restricted."""
+        return not self.requirements
+
+    def matches(self, fields: Mapping[str, str]) -> bool:
+        """Whether fields satisfy every requirement."""
+        return all(requirement.matches(fields) for requirement in self.requirements)
+
+    def exact(self, field: str) -> str | None:
+        """The value that the selector demands of a field, or None."""
+        return next((r.value for r in self.requirements if r.field == field and r.operator == "="), None)
+
+    def translate(self, supported: Mapping[str, str]) -> FieldSelector:
+        """Replace each label asked for by the one its values are stored under.
+
+        Raises ApiError 400 for a label that is not in `supported`. Kinds that know only metadata.name and
+        metadata.namespace say so in another text, as in Kubernetes.
+        """
+        for requirement in self.requirements:
+            label = requirement.field
+            if label in supported:
+                continue
+            if supported.keys() <= {"metadata.name", "metadata.namespace"}:
+                known = '"metadata.name", "metadata.namespace"'
+                raise bad_request(f"{quote(label)} is not a known field selector: only {known}")
+            raise bad_request(f"field label not supported: {label}")
+        return FieldSelector(
+            tuple(FieldRequirement(supported[r.field], r.operator, r.value) for r in self.requirements)
+        )
+
+    def __str__(self) -> str:
+        return ",".join(str(requirement) for requirement in self.requirements)
+
+
+ANY_FIELDS = FieldSelector()
+
+
+def _field_terms(text: str) -> Iterator[str]:
+    """Split at commas that no backslash escapes; escapes stay in the terms."""
+    start = 0
+    escaped = False
+    for position, character in enumerate(text):
+        if escaped:
+            escaped = False
+        elif character == "\\":
+            escaped = True
+        elif character == ",":
+            yield text[start:position]
+            start = position + 1
+    yield text[start:]
+
+
+def _unescape(value: str) -> str:
+    pieces: list[str] = []
+    characters = iter(value)
+    for character in characters:
+        if character in ",=":
+            raise bad_request(f"invalid field selector: unescaped character in value: {ord(character)}")
+        if character == "\\":
+            escaped = next(characters, "")
+            if escaped not in {"\\", ",", "="}:
+                raise bad_request(f"invalid field selector: invalid escape sequence: \\{escaped}")
+            character = escaped
+        pieces.append(character)
+    return "".join(pieces)
+
+
+def parse_field_selector(text: str) -> FieldSelector:
+    """Parse a `fieldSelector`; backslash escapes `,`, `=` and itself. Raises ApiError 400 in kube-apiserver's words."""
+    if not text:
+        return ANY_FIELDS
+    requirements = []
+    for term in sorted(_field_terms(text)):
+        if not term:
+            continue
+        found = re.search(r"!=|==|=", term)
+        if found is None:
+            raise bad_request(f"invalid selector: '{text}'; can't understand '{term}'")
+        operator = "!=" if found[0] == "!=" else "="
+        requirements.append(FieldRequirement(term[: found.start()], operator, _unescape(term[found.end() :])))
+    return FieldSelector(tuple(requirements))
