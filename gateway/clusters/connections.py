@@ -1,0 +1,152 @@
+"""Pooled HTTP/1.1 connections to one API server under one identity, and the rotation of that identity.
+
+A new token is used from the next request on; new certificates need new connections, and the old ones live on for the
+watches that were opened with them. Upstream decides what is sent; here is only how it gets there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import aiohttp
+
+from gateway.clusters.credentials import Credentials, CredentialSource, client_context
+from gateway.clusters.endpoint import Endpoint
+
+CONNECT_TIMEOUT = 5.0
+"""Seconds for TCP and TLS together: a frozen API server accepts the one and never finishes the other."""
+
+_KEEPALIVE = 60.0  # kube-apiserver closes idle connections after 90 s; we let go first, so that no request meets it
+_REFRESH_INTERVAL = 10.0  # least seconds between two reads of credentials that were refused
+_EXPIRY_MARGIN = 30.0  # seconds before their expiry at which credentials are replaced
+_RETIRED_SESSIONS = 2  # older ones were made with credentials that two rotations have replaced
+_HEADER_LIMIT = 1 << 16
+_READ_BUFFER = 1 << 18
+_DEAD_PEER_MILLISECONDS = 45_000
+
+
+def _upstream_socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    """Make the socket for one resolved address, so that a changing DNS answer is judged when it is dialled.
+
+    Raises OSError for link-local addresses: metadata services of clouds live there, never API servers.
+    """
+    family, kind, protocol, _, target = address
+    if ipaddress.ip_address(str(target[0]).partition("%")[0]).is_link_local:
+        raise OSError(f"the link-local address {target[0]} is never dialled")
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (("TCP_KEEPIDLE", 20), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, option):
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _DEAD_PEER_MILLISECONDS)
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """The current connections and the token to send on them. `upgrades` never reuses a connection."""
+
+    requests: aiohttp.ClientSession
+    upgrades: aiohttp.ClientSession
+    token: str
+
+
+class Connections:
+    """Connections of one identity to one API server.
+
+    Mutable state: the credentials in use, the sessions made with them, and the retired ones. Only `_adopt` changes it.
+    """
+
+    def __init__(self, endpoint: Endpoint, source: CredentialSource, *, now: Callable[[], float]) -> None:
+        self._endpoint = endpoint
+        self._source = source
+        self._now = now
+        self._lock = asyncio.Lock()
+        self._credentials: Credentials | None = None
+        self._refused_at = float("-inf")
+        self._connection: Connection | None = None
+        self._retired: list[Connection] = []
+
+    async def current(self) -> Connection:
+        """Return the connections to use now. Raises CredentialError when there are no usable credentials."""
+        if self._connection is not None and not self._expiring():
+            return self._connection
+        async with self._lock:
+            if self._connection is not None and not self._expiring():
+                return self._connection
+            return await self._adopt(await self._source.load())
+
+    async def reload(self) -> bool:
+        """Read the credentials again; False when they are the same. Raises CredentialError and keeps those in use."""
+        async with self._lock:
+            before = self._credentials
+            await self._adopt(await self._source.load())
+            return self._credentials != before
+
+    async def reload_refused(self) -> bool:
+        """Read the credentials again because the server refused them, but not for every request of a storm of them."""
+        if self._now() - self._refused_at < _REFRESH_INTERVAL:
+            return False
+        self._refused_at = self._now()
+        return await self.reload()
+
+    async def close(self) -> None:
+        """Close all connections, those in use too."""
+        connections = [*self._retired, *([self._connection] if self._connection else [])]
+        self._retired, self._connection, self._credentials = [], None, None
+        for connection in connections:
+            await _close(connection)
+
+    def _expiring(self) -> bool:
+        expires = self._credentials.expires if self._credentials else None
+        return expires is not None and self._now() > expires - _EXPIRY_MARGIN
+
+    async def _adopt(self, credentials: Credentials) -> Connection:
+        """Use these credentials from now on: the one place that changes the state."""
+        old, previous = self._connection, self._credentials
+        if old is not None and previous is not None and credentials.same_connection(previous):
+            self._connection = Connection(old.requests, old.upgrades, credentials.token)
+        else:
+            self._connection = self._connect(credentials)
+            if old is not None:
+                self._retired.append(old)
+        self._credentials = credentials
+        adopted = self._connection
+        while len(self._retired) > _RETIRED_SESSIONS:
+            await _close(self._retired.pop(0))
+        return adopted
+
+    def _connect(self, credentials: Credentials) -> Connection:
+        context = client_context(self._endpoint, credentials) if self._endpoint.secure else True
+        return Connection(
+            requests=self._session(aiohttp.TCPConnector(
+                ssl=context, limit=0, keepalive_timeout=_KEEPALIVE, socket_factory=_upstream_socket
+            )),
+            upgrades=self._session(aiohttp.TCPConnector(
+                ssl=context, limit=0, force_close=True, socket_factory=_upstream_socket
+            )),
+            token=credentials.token,
+        )  # fmt: skip
+
+    @staticmethod
+    def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            trust_env=False,
+            read_bufsize=_READ_BUFFER,
+            max_line_size=_HEADER_LIMIT,
+            max_field_size=_HEADER_LIMIT,
+            skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
+        )
+
+
+async def _close(connection: Connection) -> None:
+    await connection.requests.close()
+    await connection.upgrades.close()

@@ -1,0 +1,89 @@
+"""Listing and watching one resource of a member over HTTP, with the gateway's own reading right.
+
+Implements the cache's port (cache/lister_watcher.py): bytes in, bytes out. Nothing is parsed here, and retrying is the
+cache's business; foreign errors become the port's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from urllib.parse import urlencode
+
+import aiohttp
+import msgspec
+
+from cache.lister_watcher import Expired, ListWatchError, NotServed, Unavailable
+from gateway.apimachinery.errors import ApiError
+from gateway.apimachinery.schema import GroupVersionResource
+from gateway.clusters.upstream import Upstream
+
+PAGE_TIMEOUT = 60.0
+"""Seconds for one page of a list; kube-apiserver gives up on its own after as much."""
+
+_ACCEPT = {"Accept": "application/json"}
+_ERROR_BODY_LIMIT = 1 << 16
+
+
+class HttpListerWatcher:
+    """One resource of one API server, all namespaces."""
+
+    def __init__(self, upstream: Upstream, resource: GroupVersionResource) -> None:
+        self._upstream = upstream
+        self._path = f"{resource.group_version.path}/{resource.resource}"
+
+    async def list(self, *, limit: int, continue_token: str) -> bytes:
+        """Return one page as the member wrote it. Raises ListWatchError."""
+        query = {"limit": str(limit)} if limit else {}
+        if continue_token:
+            query["continue"] = continue_token
+        try:
+            response = await self._upstream.request(
+                "GET", self._path, query=urlencode(query), headers=_ACCEPT, timeout=PAGE_TIMEOUT
+            )
+            async with response:
+                body = await self._upstream.read_body(response)
+        except ApiError as error:
+            raise Unavailable(error.message) from error
+        if response.status != 200:
+            raise _refusal(response, body)
+        return body
+
+    async def watch(self, *, resource_version: str, timeout_seconds: int) -> AsyncIterator[bytes]:
+        """Yield the body of a watch as it arrives, cut anywhere; ends when the member ends it. Raises ListWatchError."""
+        query = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": resource_version,
+            "timeoutSeconds": str(timeout_seconds),
+        }
+        try:
+            response = await self._upstream.request(
+                "GET", self._path, query=urlencode(query), headers=_ACCEPT, timeout=None
+            )
+        except ApiError as error:
+            raise Unavailable(error.message) from error
+        try:
+            if response.status != 200:
+                raise _refusal(response, await response.content.read(_ERROR_BODY_LIMIT))
+            async for chunk in response.content.iter_any():
+                yield chunk
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unavailable(self._upstream.failure(error, sent=False).message) from error
+        finally:
+            # A watch that is left early still has bytes under way: its connection cannot be used again.
+            response.close()
+
+
+def _refusal(response: aiohttp.ClientResponse, body: bytes) -> ListWatchError:
+    try:
+        status = msgspec.json.decode(body)
+        text = str(status["message"])
+    except (msgspec.DecodeError, KeyError, TypeError):
+        text = body[:256].decode("utf-8", "replace").strip()
+    message = f"{response.status} {text}"
+    if response.status == 410:
+        return Expired(message)
+    if response.status == 404:
+        return NotServed(message)
+    retry_after = response.headers.get("Retry-After", "")
+    return Unavailable(message, float(retry_after) if retry_after.isdigit() else 0.0)

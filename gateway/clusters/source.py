@@ -1,0 +1,189 @@
+"""Where Cluster objects and their Secrets are read: the port, and its two implementations.
+
+The registry follows whichever store there is through this port and knows neither; nothing is kept here.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+import aiohttp
+import msgspec
+
+from gateway.apimachinery import meta
+from gateway.apimachinery.errors import ApiError, PathNotFound
+from gateway.apimachinery.meta import JsonObject, ObjectKey
+from gateway.apimachinery.options import ListOptions
+from gateway.apimachinery.schema import GroupVersionResource
+from gateway.clusters.cluster import CLUSTERS, MANAGED_BY, MANAGED_BY_LABEL, SecretReference
+from gateway.clusters.upstream import Upstream
+from gateway.storage.registry import Registry
+from gateway.storage.write_context import WriteContext
+
+_CLUSTERS_PATH = f"{CLUSTERS.group_version.path}/{CLUSTERS.resource}"
+_CRD_PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/clusters.cluster.karmada.io"
+_SECRETS = GroupVersionResource("", "v1", "secrets")
+_FIELD_MANAGER = "fleetgate"
+_LINE_LIMIT = 16 << 20
+
+_log = logging.getLogger(__name__)
+
+
+class ClustersNotServed(Exception):
+    """The store has no cluster.karmada.io: members come from elsewhere, or the kind is yet to be installed."""
+
+
+class SourceLost(Exception):
+    """The watch broke off or is too old; list again."""
+
+
+class ClusterSource(Protocol):
+    """Cluster objects and Secrets of a store, read with the gateway's own right."""
+
+    async def list_clusters(self) -> tuple[list[JsonObject], str]:
+        """Return all Cluster objects and the resourceVersion to watch from. Raises ClustersNotServed or ApiError."""
+        ...
+
+    def watch_clusters(self, resource_version: str) -> AsyncIterator[tuple[str, JsonObject]]:
+        """Yield (event type, Cluster object) until the watch ends. Raises SourceLost or ApiError."""
+        ...
+
+    async def read_secret(self, reference: SecretReference) -> JsonObject | None:
+        """Return a Secret, None when there is none. Raises ApiError."""
+        ...
+
+    async def owns_status(self) -> bool:
+        """Whether the status of Cluster objects is ours to write, because no Karmada controller does."""
+        ...
+
+    async def write_status(self, cluster: JsonObject) -> None:
+        """Store a Cluster object's status. Raises ApiError; a conflict means that somebody else was faster."""
+        ...
+
+
+class RemoteClusterSource:
+    """The remote federation store."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+
+    async def list_clusters(self) -> tuple[list[JsonObject], str]:
+        """List at the store."""
+        try:
+            document = await self._upstream.get_json(_CLUSTERS_PATH)
+        except PathNotFound:
+            raise ClustersNotServed from None
+        except ApiError as error:
+            if error.code == 404:
+                raise ClustersNotServed from None
+            raise
+        items = document.get("items")
+        return list(items) if isinstance(items, list) else [], meta.resource_version(document)
+
+    async def watch_clusters(self, resource_version: str) -> AsyncIterator[tuple[str, JsonObject]]:
+        """Watch at the store."""
+        query = f"watch=true&allowWatchBookmarks=true&resourceVersion={resource_version}"
+        response = await self._upstream.request(
+            "GET", _CLUSTERS_PATH, query=query, headers={"Accept": "application/json"}, timeout=None
+        )
+        try:
+            if response.status != 200:
+                raise SourceLost(f"the watch was refused with {response.status}")
+            async for line in _lines(response):
+                event = msgspec.json.decode(line)
+                if event["type"] == "ERROR":
+                    raise SourceLost(str(event["object"].get("message")))
+                yield event["type"], event["object"]
+        except (aiohttp.ClientError, OSError, TimeoutError, msgspec.DecodeError, KeyError, TypeError) as error:
+            raise SourceLost(str(error)) from error
+        finally:
+            response.close()
+
+    async def read_secret(self, reference: SecretReference) -> JsonObject | None:
+        """Read at the store."""
+        try:
+            return await self._upstream.get_json(f"/api/v1/namespaces/{reference.namespace}/secrets/{reference.name}")
+        except ApiError as error:
+            if error.code == 404:
+                return None
+            raise
+
+    async def owns_status(self) -> bool:
+        """Look whether the kind is our own CustomResourceDefinition; Karmada serves it without one."""
+        try:
+            definition = await self._upstream.get_json(_CRD_PATH)
+        except (ApiError, PathNotFound):
+            return False
+        return meta.labels(definition).get(MANAGED_BY_LABEL) == MANAGED_BY
+
+    async def write_status(self, cluster: JsonObject) -> None:
+        """Write at the store."""
+        await self._upstream.send_json("PUT", f"{_CLUSTERS_PATH}/{meta.name(cluster)}/status", cluster)
+
+
+async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """Yield the lines of a stream whose lines may be longer than any read buffer."""
+    pending = b""
+    async for chunk in response.content.iter_any():
+        *complete, pending = (pending + chunk).split(b"\n")
+        for line in complete:
+            if line.strip():
+                yield line
+        if len(pending) > _LINE_LIMIT:
+            raise SourceLost("a watch event is too large")
+
+
+class EmbeddedClusterSource:
+    """The embedded store in this process."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    async def list_clusters(self) -> tuple[list[JsonObject], str]:
+        """List in the embedded store."""
+        definition = self._registry.find(CLUSTERS)
+        if definition is None:
+            raise ClustersNotServed
+        listed = await self._registry.list(definition, "", ListOptions())
+        return [definition.object(stored) for stored in listed.items], listed.resource_version
+
+    async def watch_clusters(self, resource_version: str) -> AsyncIterator[tuple[str, JsonObject]]:
+        """Watch in the embedded store."""
+        definition = self._registry.find(CLUSTERS)
+        if definition is None:
+            raise ClustersNotServed
+        watch = await self._registry.watch(definition, "", ListOptions(watch=True, resource_version=resource_version))
+        try:
+            while batch := await watch.next_batch():
+                for event in batch:
+                    if event.object is not None:
+                        yield event.type, definition.object(event.object)
+        finally:
+            watch.close()
+
+    async def read_secret(self, reference: SecretReference) -> JsonObject | None:
+        """Read in the embedded store."""
+        definition = self._registry.find(_SECRETS)
+        if definition is None:
+            return None
+        try:
+            stored = await self._registry.get(definition, ObjectKey(reference.namespace, reference.name))
+        except ApiError as error:
+            if error.code == 404:
+                return None
+            raise
+        return definition.object(stored)
+
+    async def owns_status(self) -> bool:
+        """Nobody else writes it here."""
+        return True
+
+    async def write_status(self, cluster: JsonObject) -> None:
+        """Write in the embedded store."""
+        definition = self._registry.find(CLUSTERS)
+        if definition is not None:
+            key = ObjectKey("", meta.name(cluster))
+            context = WriteContext.internal(_FIELD_MANAGER)
+            await self._registry.update(definition, key, cluster, context, subresource="status")

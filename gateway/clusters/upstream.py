@@ -1,0 +1,314 @@
+"""How one API server is reached: the remote federation store or a member, as the gateway itself or as a caller.
+
+Everything the gateway sends to another API server leaves through here, so the rules no proxy may break are kept here:
+inbound identity is stripped, the caller is impersonated, redirects are refused, and a failure to reach the server is
+told apart from the server's own refusal. It decides nothing about what is asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import msgspec
+from multidict import CIMultiDict
+from yarl import URL
+
+from gateway.apimachinery.errors import ApiError, PathNotFound, internal_error
+from gateway.apimachinery.meta import JsonObject
+from gateway.clusters.connections import CONNECT_TIMEOUT, Connection, Connections
+from gateway.clusters.credentials import CredentialError, CredentialSource
+from gateway.clusters.endpoint import Endpoint
+from gateway.clusters.identity_headers import impersonation_headers, strip_identity
+from gateway.request import UserInfo
+
+USER_AGENT = "fleetgate"
+
+ANSWER_TIMEOUT = 30.0
+"""Seconds for a complete answer of a request that is not streamed, unless the caller says otherwise."""
+
+HEADERS_TIMEOUT = 35.0
+"""Seconds until a stream starts; an API server itself waits up to 30 s for a kubelet before it answers an exec."""
+
+_UNAUTHORIZED = 401
+_NOT_MODIFIED = 304
+_log = logging.getLogger(__name__)
+
+
+class UpstreamError(ApiError):
+    """An API server that could not be asked or did not answer: 503, 504, or 502 for an answer nobody may act on.
+
+    `sent` tells whether the request may have reached it: of a write then nobody knows whether it was applied.
+    """
+
+    def __init__(self, code: int, reason: str, message: str, *, sent: bool) -> None:
+        """Build from the Status' parts."""
+        super().__init__(code, reason, message)
+        self.sent = sent
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    method: str
+    url: URL
+    headers: CIMultiDict[str]
+    body: bytes | None
+    timeout: float | None
+    upgrade: bool
+
+
+class Upstream:
+    """One API server. Safe to share; `close` ends its connections.
+
+    Args:
+        name: the member's name, or a word for the federation store; names metrics and logs.
+        endpoint: where it is.
+        credentials: the gateway's own identity there.
+        impersonator: the identity callers are impersonated with, None for the own one.
+        full_impersonation: whether uid and extra are impersonated beside user and groups.
+        title: how messages call it, for example `member cluster "m1"`.
+        now: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        endpoint: Endpoint,
+        credentials: CredentialSource,
+        *,
+        now: Callable[[], float],
+        impersonator: CredentialSource | None = None,
+        full_impersonation: bool = True,
+        title: str = "",
+    ) -> None:
+        self.name = name
+        self.endpoint = endpoint
+        self.title = title or f'member cluster "{name}"'
+        self._own = Connections(endpoint, credentials, now=now)
+        self._impersonator = Connections(endpoint, impersonator, now=now) if impersonator else self._own
+        self._full_impersonation = full_impersonation
+        if endpoint.insecure_skip_tls_verify:
+            _log.warning("%s: its TLS certificate is not verified (insecureSkipTLSVerification)", self.title)
+
+    def __repr__(self) -> str:
+        """Name the server, never its credentials."""
+        return f"<Upstream {self.name} {self.endpoint.url}>"
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: str = "",
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        user: UserInfo | None = None,
+        audit_id: str = "",
+        timeout: float | None = ANSWER_TIMEOUT,
+    ) -> aiohttp.ClientResponse:
+        """Send a request and return the answer with its body unread and still compressed; the caller releases it.
+
+        Args:
+            method: the HTTP method.
+            path: percent-encoded; rebuilt from a RequestInfo, never the raw one of a client.
+            query: encoded, without the question mark.
+            headers: what to send on; identity in any spelling is stripped here.
+            body: the bytes to send.
+            user: whom to impersonate; None asks with the gateway's own identity.
+            audit_id: the Audit-ID the other side shall record too.
+            timeout: seconds for the whole answer; None for a stream, which must only start within HEADERS_TIMEOUT.
+
+        Raises:
+            UpstreamError: it cannot be reached, is silent, refuses the gateway's own credentials, or redirects.
+        """
+        prepared = self._prepare(path, query, headers, user, audit_id)
+        call = _Call(method, *prepared, body=body, timeout=timeout, upgrade=False)
+        return await self._send(call, self._own if user is None else self._impersonator)
+
+    async def open_tunnel(
+        self, method: str, path: str, *, query: str, headers: Mapping[str, str], user: UserInfo, audit_id: str
+    ) -> aiohttp.ClientResponse:
+        """Ask for an upgrade on a connection of its own; `headers` carry Upgrade and Connection. Raises UpstreamError.
+
+        The answer may be anything: the caller checks for 101 and the right protocol before it relays a byte.
+        """
+        prepared = self._prepare(path, query, headers, user, audit_id)
+        return await self._send(_Call(method, *prepared, body=None, timeout=None, upgrade=True), self._impersonator)
+
+    async def get_json(self, path: str, *, query: str = "", timeout: float = ANSWER_TIMEOUT) -> JsonObject:
+        """GET a JSON document with the gateway's own identity.
+
+        Raises the server's own ApiError, PathNotFound where nothing is served, or UpstreamError.
+        """
+        return await self.send_json("GET", path, None, query=query, timeout=timeout)
+
+    async def send_json(
+        self,
+        method: str,
+        path: str,
+        body: JsonObject | None,
+        *,
+        query: str = "",
+        headers: Mapping[str, str] | None = None,
+        timeout: float = ANSWER_TIMEOUT,
+    ) -> JsonObject:
+        """Send JSON with the gateway's own identity and return the JSON answer; raises as `get_json` does."""
+        sent: CIMultiDict[str] = CIMultiDict({"Accept": "application/json"})
+        if body is not None:
+            sent["Content-Type"] = "application/json"
+        sent.update(headers or {})
+        encoded = None if body is None else msgspec.json.encode(body)
+        response = await self.request(method, path, query=query, headers=sent, body=encoded, timeout=timeout)
+        async with response:
+            answer = await self.read_body(response)
+        return self.json_answer(response.status, response.content_type, answer)
+
+    async def read_body(self, response: aiohttp.ClientResponse) -> bytes:
+        """Read the rest of an answer. Raises UpstreamError when it breaks off."""
+        try:
+            return await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise self.failure(error, sent=True) from error
+
+    def json_answer(self, code: int, content_type: str, body: bytes) -> JsonObject:
+        """Return the object of a complete answer, or raise the ApiError or PathNotFound that it is."""
+        try:
+            document = msgspec.json.decode(body)
+        except msgspec.DecodeError:
+            document = None
+        if code < 400 and isinstance(document, dict):
+            return document
+        if code < 400:
+            raise UpstreamError(502, "BadGateway", f"{self.title} answered with something that is no object", sent=True)
+        if isinstance(document, dict) and document.get("kind") == "Status":
+            raise ApiError.from_status({"code": code, **document})
+        if code == 404:
+            raise PathNotFound
+        text = body[:256].decode("utf-8", "replace").strip()
+        raise ApiError(code, "", f"{self.title} answered {code} ({content_type}): {text}")
+
+    async def refresh_credentials(self) -> None:
+        """Read the credentials again; a failure keeps the ones in use."""
+        for connections in {self._own, self._impersonator}:
+            try:
+                await connections.reload()
+            except CredentialError as error:
+                _log.warning("%s: keeping the credentials in use: %s", self.title, error)
+
+    async def close(self) -> None:
+        """Close all connections, those in use too."""
+        for connections in {self._own, self._impersonator}:
+            await connections.close()
+
+    def failure(self, error: BaseException, *, sent: bool) -> UpstreamError:
+        """Turn a failure of the connection into the ApiError a client sees."""
+        if isinstance(error, TimeoutError) and sent:
+            return UpstreamError(504, "Timeout", f"Timeout: {self.title} did not answer in time", sent=True)
+        text = f"{self.title} cannot be reached: {_explain(error)}"
+        return UpstreamError(503, "ServiceUnavailable", text, sent=sent)
+
+    def _prepare(
+        self, path: str, query: str, headers: Mapping[str, str] | None, user: UserInfo | None, audit_id: str
+    ) -> tuple[URL, CIMultiDict[str]]:
+        if not path.startswith("/"):
+            raise internal_error(f"not a path: {path!r}")
+        sent = strip_identity(headers or {})
+        sent.setdefault("User-Agent", USER_AGENT)
+        if user is not None:
+            sent.extend(impersonation_headers(user, users_and_groups_only=not self._full_impersonation))
+        if audit_id:
+            sent["Audit-ID"] = audit_id
+        url = f"{self.endpoint.url}{path}" + (f"?{query}" if query else "")
+        return URL(url, encoded=True), sent
+
+    async def _send(self, call: _Call, connections: Connections) -> aiohttp.ClientResponse:
+        try:
+            response = await self._send_with_fresh_credentials(call, connections)
+        except CredentialError as error:
+            text = f"{self.title} cannot be reached: {error}"
+            raise UpstreamError(503, "ServiceUnavailable", text, sent=False) from None
+        if 300 <= response.status < 400 and response.status != _NOT_MODIFIED:
+            response.close()
+            text = f"{self.title} tried to redirect the request ({response.status}), which is not permitted"
+            raise UpstreamError(502, "BadGateway", text, sent=True)
+        return response
+
+    async def _send_with_fresh_credentials(self, call: _Call, connections: Connections) -> aiohttp.ClientResponse:
+        """Send; where the server refuses us or is not trusted, read the credentials again and try once more."""
+        for second in (False, True):
+            connection = await connections.current()
+            try:
+                response = await self._attempt(call, connection)
+            except aiohttp.ClientSSLError as error:
+                if second or not await connections.reload_refused():
+                    raise self.failure(error, sent=False) from error
+                continue
+            if response.status != _UNAUTHORIZED:
+                return response
+            response.close()
+            if second or not await connections.reload_refused():
+                break
+        raise self._refused()
+
+    async def _attempt(self, call: _Call, connection: Connection) -> aiohttp.ClientResponse:
+        headers = call.headers.copy()
+        if connection.token:
+            headers["Authorization"] = f"Bearer {connection.token}"
+        session = connection.upgrades if call.upgrade else connection.requests
+        timeout = aiohttp.ClientTimeout(total=call.timeout, sock_connect=CONNECT_TIMEOUT)
+        options: dict[str, Any] = self._proxy_options()
+        if self.endpoint.tls_server_name:
+            options["server_hostname"] = self.endpoint.tls_server_name
+        try:
+            async with asyncio.timeout(HEADERS_TIMEOUT if call.timeout is None else None):
+                return await session.request(
+                    call.method,
+                    call.url,
+                    headers=headers,
+                    data=call.body,
+                    timeout=timeout,
+                    allow_redirects=False,
+                    **options,
+                )
+        except aiohttp.ClientSSLError:
+            raise
+        except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as error:
+            raise self.failure(error, sent=False) from error
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            # ValueError: a header or URL that aiohttp will not send; nothing of a client's may take us down.
+            raise self.failure(error, sent=not isinstance(error, ValueError)) from error
+
+    def _proxy_options(self) -> dict[str, Any]:
+        if not self.endpoint.proxy_url:
+            return {}
+        headers = [(name, value) for name, values in self.endpoint.proxy_headers.items() for value in values]
+        return {"proxy": self.endpoint.proxy_url, "proxy_headers": CIMultiDict(headers)}
+
+    def _refused(self) -> UpstreamError:
+        # Not a 401: that would tell the client that *its* credentials are bad, and make it fetch new ones.
+        text = f"{self.title} refused the gateway's own credentials (401 Unauthorized)"
+        return UpstreamError(503, "ServiceUnavailable", text, sent=True)
+
+
+def _explain(error: BaseException) -> str:
+    """Say what went wrong without addresses of our network in it."""
+    match error:
+        case aiohttp.ConnectionTimeoutError() | TimeoutError():
+            return f"no connection within {CONNECT_TIMEOUT:.0f}s"
+        case aiohttp.ClientConnectorCertificateError(certificate_error=ssl.SSLCertVerificationError() as reason):
+            return f"its certificate is not trusted: {reason.verify_message}"
+        case aiohttp.ClientConnectorDNSError():
+            return "its host name cannot be resolved"
+        case aiohttp.ClientSSLError():
+            return "the TLS handshake failed"
+        case aiohttp.ClientConnectorError(os_error=reason):
+            return (reason.strerror or "no connection").lower()
+        case aiohttp.ServerDisconnectedError() | ConnectionResetError():
+            return "the connection was closed"
+        case _:
+            return "the connection failed"
