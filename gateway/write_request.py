@@ -8,21 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any, Protocol
 
 from gateway.apimachinery.meta import JsonObject, ObjectKey
 from gateway.apimachinery.schema import GroupResource, GroupVersionResource
 from gateway.request_scope import RequestScope
-
-
-class PatchType(StrEnum):
-    """The patch media types."""
-
-    JSON = "application/json-patch+json"
-    MERGE = "application/merge-patch+json"
-    STRATEGIC = "application/strategic-merge-patch+json"
-    APPLY = "application/apply-patch+yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +72,9 @@ class WriteRequest:
         return ObjectKey(self.scope.info.namespace, self.name)
 
     @property
-    def patch_type(self) -> PatchType | None:
-        """Which kind of patch this is, None for the other verbs."""
-        return PatchType(self.content_type) if self.verb == "patch" else None
+    def patch_type(self) -> str:
+        """The media type of a patch (gateway/apimachinery/patch/patch.py names them), empty for the other verbs."""
+        return self.content_type if self.verb == "patch" else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,40 @@
+"""What a plugin may look at beside the write itself. gateway/handlers implements it over the write's target.
+
+Plugins pull only what they need, so a write nobody is interested in costs no extra request. Everything is live and read
+with the gateway's own right; nothing of it may end up in an answer beyond names the rule has to name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from gateway.apimachinery.meta import JsonObject
+from gateway.apimachinery.schema import GroupResource, GroupVersionResource
+
+
+class ObjectLookup(Protocol):
+    """Live objects. Every method raises ApiError when it cannot know: then nothing may be decided in favour."""
+
+    async def old(self) -> JsonObject | None:
+        """Return the main-resource object as it stands, None when there is none.
+
+        Read once per decision. Having asked for it makes its version the precondition of the write.
+        """
+        ...
+
+    async def new(self) -> JsonObject:
+        """Return what the write would answer, from a dry run as the caller: a Scale for /scale, else the object."""
+        ...
+
+    async def namespace_contents(self, namespace: str) -> Sequence[tuple[GroupResource, JsonObject]]:
+        """Return everything in a namespace; Pods, claims and workloads whole, of others at least the metadata."""
+        ...
+
+    async def instances(self, group: str, resource: str) -> Sequence[JsonObject]:
+        """Return every object of a custom resource, at least the metadata."""
+        ...
+
+    async def scale_path(self, resource: GroupVersionResource) -> str | None:
+        """Return `specReplicasPath` of a custom resource's scale subresource, None without one."""
+        ...

@@ -1,0 +1,19 @@
+"""The plugins in the order they are asked; a test holds that this list and the files of the folder are the same.
+
+Cheap and final rules come first: whoever may not delete at all is not told about replica counts.
+"""
+
+from __future__ import annotations
+
+from admission.config import AdmissionConfig
+from admission.plugin import Plugin
+from admission.plugins.delete_protection import DeleteProtection
+from admission.plugins.scale_down_protection import ScaleDownProtection
+
+
+def build_plugins(config: AdmissionConfig) -> tuple[Plugin, ...]:
+    """Return every rule, configured."""
+    return (
+        DeleteProtection(config.delete_protection),
+        ScaleDownProtection(config.scale_down),
+    )
