@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from gateway.apimachinery.errors import ApiError
 from gateway.apimachinery.meta import JsonObject
 from gateway.clusters.cluster import Cluster, SecretReference
 from gateway.clusters.endpoint import Endpoint
@@ -116,7 +117,10 @@ class ImpersonatorCredentials:
 
 
 async def _read_secret(read: SecretReader, reference: SecretReference) -> Credentials:
-    secret = await read(reference)
+    try:
+        secret = await read(reference)
+    except ApiError as error:
+        raise CredentialError(f"Secret {reference} cannot be read: {error.message}") from None
     if secret is None:
         raise CredentialError(f"Secret {reference} does not exist")
     return credentials_from_secret(secret, reference)

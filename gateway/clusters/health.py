@@ -1,24 +1,11 @@
-"""Does a member answer? One probe, and what a series of probes says about it.
+"""Does a member answer? What a series of probes says about it. Pure; prober.py asks.
 
-The deciding half is pure (`after_probe`); the registry runs the probes and owns their tasks. Whether our copies of the
-member's objects are fresh is another question, which the cache answers.
+Whether our copies of the member's objects are fresh is another question, which the cache answers.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-
-from gateway.apimachinery.errors import ApiError, PathNotFound
-from gateway.clusters.upstream import Upstream, UpstreamError
-
-PROBE_INTERVAL = 5.0
-"""Seconds between probes of a member, before jitter."""
-
-RETRY_INTERVAL = 1.0
-"""Seconds until a failed probe is repeated, before the member counts as unreachable."""
-
-PROBE_TIMEOUT = 3.0
-"""Seconds a probe waits: a frozen API server accepts connections and never answers."""
 
 FAILURES_TO_UNREACHABLE = 2
 """Probes that must fail in a row; one may be bad luck."""
@@ -60,30 +47,6 @@ class ProbeResult:
     ready: bool
     message: str = ""
     version: str = ""
-
-
-async def probe(upstream: Upstream, known_version: str = "") -> ProbeResult:
-    """Ask a member's API server whether it is ready, and for its version unless that is known."""
-    try:
-        response = await upstream.request("GET", "/readyz", timeout=PROBE_TIMEOUT)
-        async with response:
-            await upstream.read_body(response)
-        ready = response.status < 500
-        message = "" if ready else f"its /readyz answers {response.status}"
-        version = known_version or await _version(upstream)
-    except UpstreamError as error:
-        return ProbeResult(answered=False, ready=False, message=error.message)
-    return ProbeResult(answered=True, ready=ready, message=message, version=version)
-
-
-async def _version(upstream: Upstream) -> str:
-    try:
-        document = await upstream.get_json("/version", timeout=PROBE_TIMEOUT)
-    except UpstreamError:
-        raise
-    except (ApiError, PathNotFound):
-        return ""  # it may hide its version from us; that says nothing about its health
-    return str(document.get("gitVersion") or "")
 
 
 def after_probe(previous: ClusterHealth, result: ProbeResult, now: float) -> ClusterHealth:

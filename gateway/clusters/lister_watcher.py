@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 
 import aiohttp
 import msgspec
-
 from cache.lister_watcher import Expired, ListWatchError, NotServed, Unavailable
+
 from gateway.apimachinery.errors import ApiError
 from gateway.apimachinery.schema import GroupVersionResource
 from gateway.clusters.upstream import Upstream
@@ -49,7 +49,7 @@ class HttpListerWatcher:
         return body
 
     async def watch(self, *, resource_version: str, timeout_seconds: int) -> AsyncIterator[bytes]:
-        """Yield the body of a watch as it arrives, cut anywhere; ends when the member ends it. Raises ListWatchError."""
+        """Yield the body of a watch as it arrives, cut anywhere, until the member ends it. Raises ListWatchError."""
         query = {
             "watch": "true",
             "allowWatchBookmarks": "true",

@@ -1,11 +1,11 @@
-"""Where Cluster objects and their Secrets are read: the port, and its two implementations.
+"""Where Cluster objects and their Secrets are read: the port, and the remote federation store behind it.
 
-The registry follows whichever store there is through this port and knows neither; nothing is kept here.
+The registry follows whichever store there is through this port (embedded_source.py is the other one) and knows neither;
+nothing is kept here.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator
 from typing import Protocol
 
@@ -14,21 +14,13 @@ import msgspec
 
 from gateway.apimachinery import meta
 from gateway.apimachinery.errors import ApiError, PathNotFound
-from gateway.apimachinery.meta import JsonObject, ObjectKey
-from gateway.apimachinery.options import ListOptions
-from gateway.apimachinery.schema import GroupVersionResource
+from gateway.apimachinery.meta import JsonObject
 from gateway.clusters.cluster import CLUSTERS, MANAGED_BY, MANAGED_BY_LABEL, SecretReference
 from gateway.clusters.upstream import Upstream
-from gateway.storage.registry import Registry
-from gateway.storage.write_context import WriteContext
 
 _CLUSTERS_PATH = f"{CLUSTERS.group_version.path}/{CLUSTERS.resource}"
 _CRD_PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/clusters.cluster.karmada.io"
-_SECRETS = GroupVersionResource("", "v1", "secrets")
-_FIELD_MANAGER = "fleetgate"
 _LINE_LIMIT = 16 << 20
-
-_log = logging.getLogger(__name__)
 
 
 class ClustersNotServed(Exception):
@@ -133,57 +125,3 @@ async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
                 yield line
         if len(pending) > _LINE_LIMIT:
             raise SourceLost("a watch event is too large")
-
-
-class EmbeddedClusterSource:
-    """The embedded store in this process."""
-
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
-
-    async def list_clusters(self) -> tuple[list[JsonObject], str]:
-        """List in the embedded store."""
-        definition = self._registry.find(CLUSTERS)
-        if definition is None:
-            raise ClustersNotServed
-        listed = await self._registry.list(definition, "", ListOptions())
-        return [definition.object(stored) for stored in listed.items], listed.resource_version
-
-    async def watch_clusters(self, resource_version: str) -> AsyncIterator[tuple[str, JsonObject]]:
-        """Watch in the embedded store."""
-        definition = self._registry.find(CLUSTERS)
-        if definition is None:
-            raise ClustersNotServed
-        watch = await self._registry.watch(definition, "", ListOptions(watch=True, resource_version=resource_version))
-        try:
-            while batch := await watch.next_batch():
-                for event in batch:
-                    if event.object is not None:
-                        yield event.type, definition.object(event.object)
-        finally:
-            watch.close()
-
-    async def read_secret(self, reference: SecretReference) -> JsonObject | None:
-        """Read in the embedded store."""
-        definition = self._registry.find(_SECRETS)
-        if definition is None:
-            return None
-        try:
-            stored = await self._registry.get(definition, ObjectKey(reference.namespace, reference.name))
-        except ApiError as error:
-            if error.code == 404:
-                return None
-            raise
-        return definition.object(stored)
-
-    async def owns_status(self) -> bool:
-        """Nobody else writes it here."""
-        return True
-
-    async def write_status(self, cluster: JsonObject) -> None:
-        """Write in the embedded store."""
-        definition = self._registry.find(CLUSTERS)
-        if definition is not None:
-            key = ObjectKey("", meta.name(cluster))
-            context = WriteContext.internal(_FIELD_MANAGER)
-            await self._registry.update(definition, key, cluster, context, subresource="status")
