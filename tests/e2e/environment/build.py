@@ -12,12 +12,14 @@ import platform
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.e2e.environment import kwok_source
 from tests.e2e.environment.toolchain import go_command
 
 MODULE = Path(__file__).parent.parent / "goprograms"
@@ -79,7 +81,7 @@ def linker_flags(versions: Mapping[str, str]) -> str:
 def folder() -> Path:
     """The cache's folder for this platform, go.mod, go.sum and flags."""
     versions = module_versions()
-    digest = hashlib.sha256(linker_flags(versions).encode())
+    digest = hashlib.sha256(f"{linker_flags(versions)} {kwok_source.CHANGES}".encode())
     for file in ("go.mod", "go.sum"):
         digest.update((MODULE / file).read_bytes())
     target = f"{platform.system()}-{platform.machine()}".lower()
@@ -137,29 +139,40 @@ def lock(path: Path) -> Iterator[None]:
 
 def build(program: Program, progress: str) -> None:
     """Build one program; its file appears under its name only when it is whole."""
-    versions = module_versions()
-    path = program_path(program)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".unfinished")
-    go_line = re.search(r"^go (\S+)", (MODULE / "go.mod").read_text(), re.MULTILINE)
-    assert go_line is not None
-    go = go_command(cache_folder(), tuple(int(part) for part in go_line[1].split(".")))
-    version = versions[program.module] if program.module else "of this project"
+    version = module_versions()[program.module] if program.module else "of this project"
     say(f"{progress} building {program.name} {version}")
     started = time.monotonic()
-    subprocess.run(
-        [
-            *(go, "build", "-mod=readonly", "-trimpath", "-buildvcs=false"),
-            *("-ldflags", linker_flags(versions), "-o", unfinished, program.package),
-        ],
-        check=True,
-        cwd=MODULE,
-        # No C compiler is needed, and nothing of the surroundings changes what is built.
-        env=os.environ | {"CGO_ENABLED": "0", "GOWORK": "off", "GOFLAGS": "", "GOROOT": ""},
-        stdout=sys.stderr,
-    )
-    unfinished.rename(path)
+    go = go_command(cache_folder(), required_go())
+    path = program_path(program)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".building-") as unfinished:
+        modfile = MODULE / "go.mod"
+        if program.module == kwok_source.MODULE:
+            modfile = kwok_source.corrected_modfile(go, MODULE, Path(unfinished), go_environment())
+        subprocess.run(
+            [
+                *(go, "build", "-mod=readonly", f"-modfile={modfile}", "-trimpath", "-buildvcs=false"),
+                *("-ldflags", linker_flags(module_versions()), "-o", Path(unfinished) / path.name, program.package),
+            ],
+            check=True,
+            cwd=MODULE,
+            env=go_environment(),
+            stdout=sys.stderr,
+        )
+        (Path(unfinished) / path.name).rename(path)
     say(f"{progress} built {program.name} in {time.monotonic() - started:.0f} s")
+
+
+def required_go() -> tuple[int, ...]:
+    """The least version of Go that go.mod asks for."""
+    line = re.search(r"^go (\S+)", (MODULE / "go.mod").read_text(), re.MULTILINE)
+    assert line is not None
+    return tuple(int(part) for part in line[1].split("."))
+
+
+def go_environment() -> dict[str, str]:
+    """The environment of every build: no C compiler is needed, and the surroundings do not change what is built."""
+    return os.environ | {"CGO_ENABLED": "0", "GOWORK": "off", "GOFLAGS": "", "GOROOT": ""}
 
 
 def say(line: str) -> None:

@@ -38,13 +38,13 @@ class Etcd:
 
     def save(self, backup: Path) -> None:
         """Copy its state into the new folder `backup`; it stands still for the time of the copy."""
-        self.process.stop()
+        self.process.kill()
         shutil.copytree(self._data, backup)
         self.start()
 
     def restore(self, backup: Path) -> None:
         """Go back to a saved state. The kube-apiservers in front of it have to be restarted."""
-        self.process.stop()
+        self.process.kill()
         shutil.rmtree(self._data)
         shutil.copytree(backup, self._data)
         self.start()

@@ -105,8 +105,8 @@ class Process:
         self._end(signal.SIGTERM, patience)
 
     def restart(self) -> None:
-        """Start it anew, after stopping it when it is running."""
-        self.stop()
+        """Start it anew, after killing it when it is running."""
+        self.kill()
         self.start()
 
     def wait_until(self, ready: Callable[[], bool], timeout: float) -> None:
