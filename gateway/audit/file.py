@@ -1,0 +1,195 @@
+"""The audit files on disk: append durably, begin a new one, notice what was done to them from outside.
+
+Blocking, for the writer's thread alone. After any error the open file is given up, never written to again: an fsync
+that failed once may have dropped the pages it failed on, so only a new file can be trusted (`replace`).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+CURRENT = "audit.log"
+_NEXT = "audit.log.new"
+_LOCK = "audit.lock"
+_FILE_MODE = 0o600
+_FOLDER_MODE = 0o700
+
+
+class AuditInUse(Exception):
+    """Another process writes this audit log."""
+
+
+class AuditUnusable(Exception):
+    """The audit folder or file cannot be used; the message says what to do."""
+
+
+class AuditFile:
+    """The current file. `size` is the length of what is surely on disk."""
+
+    def __init__(self, folder: Path, descriptor: int, size: int, lock: int) -> None:
+        self._folder = folder
+        self._descriptor = descriptor
+        self._lock = lock
+        self.size = size
+
+    def __repr__(self) -> str:
+        return f"AuditFile({self._folder / CURRENT}, {self.size} bytes)"
+
+    @classmethod
+    def open(cls, folder: Path) -> tuple[AuditFile, bytes]:
+        """Open or create the current file; return it with the torn tail that was cut off.
+
+        Raises AuditInUse, AuditUnusable and OSError.
+        """
+        folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+        folder.chmod(_FOLDER_MODE)
+        lock = _lock(folder)
+        try:
+            current, following = folder / CURRENT, folder / _NEXT
+            if following.exists() and not current.exists():
+                following.rename(current)
+            following.unlink(missing_ok=True)
+            descriptor = _open_regular(current)
+            _sync_folder(folder)
+            size, torn = _cut_torn_tail(descriptor)
+        except BaseException:
+            os.close(lock)
+            raise
+        return cls(folder, descriptor, size, lock), torn
+
+    @property
+    def path(self) -> Path:
+        """Where the current file lies."""
+        return self._folder / CURRENT
+
+    def append(self, data: bytes) -> None:
+        """Write at the end and wait until it is on disk. After an OSError only `replace` may follow."""
+        _write(self._descriptor, data)
+        os.fdatasync(self._descriptor)
+        self.size += len(data)
+
+    def tampering(self) -> str:
+        """Return what somebody else did to the file, empty when nothing."""
+        held = os.fstat(self._descriptor)
+        try:
+            found = os.lstat(self.path)
+        except FileNotFoundError:
+            return f"{self.path} was removed or renamed"
+        if (found.st_dev, found.st_ino) != (held.st_dev, held.st_ino):
+            return f"{self.path} was replaced"
+        if held.st_size < self.size:
+            return f"{self.path} was truncated from {self.size} to {held.st_size} bytes"
+        if stat.S_IMODE(held.st_mode) != _FILE_MODE:
+            return f"the permissions of {self.path} were changed to {stat.S_IMODE(held.st_mode):o}"
+        return ""
+
+    def replace(self, head: bytes, aside: str) -> None:
+        """Begin a new current file that starts with `head`; what lies there now, whatever it is, is renamed to `aside`.
+
+        The new file is complete and on disk before the old one is touched. On OSError nothing has changed.
+        """
+        following = self._folder / _NEXT
+        following.unlink(missing_ok=True)
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(following, flags, _FILE_MODE)
+        try:
+            os.fchmod(descriptor, _FILE_MODE)
+            _write(descriptor, head)
+            os.fdatasync(descriptor)
+            self._cut_unacknowledged()
+            if os.path.lexists(self.path):
+                self.path.rename(self._free_name(aside))
+            following.rename(self.path)
+            _sync_folder(self._folder)
+        except OSError:
+            os.close(descriptor)
+            following.unlink(missing_ok=True)
+            raise
+        os.close(self._descriptor)
+        self._descriptor, self.size = descriptor, len(head)
+
+    def finished(self) -> Sequence[Path]:
+        """Return the files that are no longer written to, oldest first."""
+        return sorted(self._folder.glob("audit-*.log"))
+
+    def close(self) -> None:
+        """Give up the file and the lock."""
+        os.close(self._descriptor)
+        os.close(self._lock)
+
+    def _cut_unacknowledged(self) -> None:
+        """Take back what a failed append left behind: it was reported as not written."""
+        try:
+            if os.fstat(self._descriptor).st_size > self.size:
+                os.ftruncate(self._descriptor, self.size)
+        except OSError:
+            pass  # the old file is given up anyway
+
+    def _free_name(self, name: str) -> Path:
+        number = 0
+        candidate = self._folder / f"audit-{name}.log"
+        while os.path.lexists(candidate):
+            number += 1
+            candidate = self._folder / f"audit-{name}-{number}.log"
+        return candidate
+
+
+def _lock(folder: Path) -> int:
+    descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _FILE_MODE)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise AuditInUse(f"another process writes the audit log in {folder}") from None
+    return descriptor
+
+
+def _open_regular(path: Path) -> int:
+    try:
+        descriptor = os.open(
+            path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, _FILE_MODE
+        )
+    except OSError as error:
+        raise AuditUnusable(
+            f"cannot open {path}: {error.strerror}; move it away or give it back to this user"
+        ) from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise AuditUnusable(f"{path} is not a regular file; move it away")
+    os.fchmod(descriptor, _FILE_MODE)
+    return descriptor
+
+
+def _cut_torn_tail(descriptor: int) -> tuple[int, bytes]:
+    """Cut off what a crash left of a last line, and return the length that remains and what was cut."""
+    size = os.fstat(descriptor).st_size
+    kept = size
+    tail = b""
+    while kept > 0 and b"\n" not in tail:
+        step = min(64 * 1024, kept)
+        kept -= step
+        tail = os.pread(descriptor, step, kept) + tail
+    whole = tail.rfind(b"\n") + 1
+    torn = tail[whole:]
+    if torn:
+        os.ftruncate(descriptor, size - len(torn))
+        os.fdatasync(descriptor)
+    return size - len(torn), torn
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,233 @@
+"""The one thread that writes audit lines: group commit, rotation, and what happens when the disk fails.
+
+Whoever submits lines waits until they are on disk; lines that come while a flush runs share the next one. A failure
+closes the log (`problem` says why) until a new file could be begun: lines that report something done are owed to that
+file, lines that announce something to be done are refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from gateway.audit.file import AuditFile
+
+OWED_LIMIT = 10_000
+"""Most lines kept in memory while the log is closed."""
+
+BATCH_LIMIT = 1024
+"""Most submissions that share one flush, so that nobody waits for a queue that never empties."""
+
+logger = logging.getLogger("gateway.audit")
+
+
+class AuditUnavailable(Exception):
+    """The lines are not on disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One event's line. `opens` and `closes` name the intent that it begins or ends.
+
+    `announces` marks a line without which its act does not happen: refused, it must not turn up later.
+    """
+
+    data: bytes
+    opens: str = ""
+    closes: str = ""
+    announces: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Submission:
+    lines: Sequence[Line]
+    done: asyncio.Future[None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    done: asyncio.Future[None]
+
+
+class AuditWriter:
+    """Mutable state is the thread's own, except `problem`, which it alone writes and everybody may read.
+
+    Args:
+        file: the open current file.
+        notice: makes the line by which the log speaks about itself.
+        file_name: gives the distinguishing part of the name of a file that is finished.
+        max_bytes: the size after which a new file is begun.
+        max_files: finished files that are kept.
+    """
+
+    def __init__(
+        self,
+        file: AuditFile,
+        *,
+        notice: Callable[[str], bytes],
+        file_name: Callable[[], str],
+        max_bytes: int,
+        max_files: int,
+    ) -> None:
+        self.problem = ""
+        self._file = file
+        self._notice = notice
+        self._file_name = file_name
+        self._max_bytes = max_bytes
+        self._max_files = max_files
+        self._open: dict[str, bytes] = {}
+        self._owed: deque[bytes] = deque()
+        self._lost = 0
+        self._queue: queue.SimpleQueue[_Submission | _Check | None] = queue.SimpleQueue()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = threading.Thread(target=self._work, name="audit", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread; futures belong to the running event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+
+    async def submit(self, lines: Sequence[Line]) -> None:
+        """Write lines and return once they are on disk. Raises AuditUnavailable."""
+        done = asyncio.get_running_loop().create_future()
+        self._queue.put(_Submission(lines, done))
+        await done
+
+    def post(self, lines: Sequence[Line]) -> None:
+        """Write lines after everything submitted so far, without waiting."""
+        self._queue.put(_Submission(lines))
+
+    async def check(self) -> None:
+        """Look at the file from outside, or, when the log is closed, try to begin a new file."""
+        done = asyncio.get_running_loop().create_future()
+        self._queue.put(_Check(done))
+        await done
+
+    async def close(self) -> None:
+        """Write what was submitted and end the thread."""
+        self._queue.put(None)
+        await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
+
+    def _work(self) -> None:
+        while (item := self._queue.get()) is not None:
+            if isinstance(item, _Check):
+                self._check()
+                self._settle([item.done], None)
+                continue
+            batch, following = self._batch(item)
+            self._write(batch)
+            if isinstance(following, _Check):
+                self._check()
+                self._settle([following.done], None)
+            elif following is _END:
+                break
+        self._file.close()
+
+    def _batch(self, first: _Submission) -> tuple[list[_Submission], object]:
+        """Take what else waits, up to the first item that is no submission."""
+        batch = [first]
+        while len(batch) < BATCH_LIMIT:
+            try:
+                item = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if not isinstance(item, _Submission):
+                return batch, item or _END
+            batch.append(item)
+        return batch, None
+
+    def _write(self, batch: Sequence[_Submission]) -> None:
+        waiting = [submission.done for submission in batch if submission.done]
+        lines = [line for submission in batch for line in submission.lines]
+        if not self.problem:
+            try:
+                self._file.append(b"".join(line.data for line in lines))
+            except OSError as error:
+                self._fail(f"the audit log cannot be written: {error.strerror or error}")
+        if self.problem:
+            self._owe(lines)
+            self._settle(waiting, AuditUnavailable(self.problem))
+            return
+        self._follow(lines)
+        self._settle(waiting, None)
+        if self._file.size >= self._max_bytes:
+            self._begin_file("continued from the file before", "rotating the audit log failed")
+
+    def _follow(self, lines: Iterable[Line]) -> None:
+        for line in lines:
+            if line.opens:
+                self._open[line.opens] = line.data
+            if line.closes:
+                self._open.pop(line.closes, None)
+
+    def _owe(self, lines: Iterable[Line]) -> None:
+        for line in lines:
+            self._open.pop(line.closes, None)
+            if line.announces:
+                continue
+            if len(self._owed) < OWED_LIMIT:
+                self._owed.append(line.data)
+            else:
+                self._lost += 1
+
+    def _check(self) -> None:
+        if self.problem:
+            self._begin_file(f"re-opened after: {self.problem}", "re-opening the audit log failed")
+            return
+        try:
+            tampering = self._file.tampering()
+        except OSError as error:
+            tampering = f"the audit log cannot be examined: {error.strerror or error}"
+        if tampering:
+            self._fail(tampering)
+
+    def _begin_file(self, text: str, failure: str) -> None:
+        """Begin a new file with the intents that are still open and what is owed; the log is closed when that fails."""
+        if self._lost:
+            text = f"{text}; {self._lost} events were lost meanwhile"
+        head = b"".join([self._notice(text), *self._open.values(), *self._owed])
+        try:
+            self._file.replace(head, self._file_name())
+        except OSError as error:
+            self._fail(f"{failure}: {error.strerror or error}")
+            return
+        if self.problem:
+            logger.warning("the audit log is written again")
+        self._owed.clear()
+        self._lost = 0
+        self.problem = ""
+        self._prune()
+
+    def _prune(self) -> None:
+        for finished in self._file.finished()[: -self._max_files]:
+            try:
+                finished.unlink()
+            except OSError as error:
+                logger.warning("the old audit file %s cannot be removed: %s", finished, error.strerror)
+
+    def _fail(self, problem: str) -> None:
+        if not self.problem:
+            logger.error("writes are refused: %s", problem)
+        self.problem = problem
+
+    def _settle(self, waiting: Sequence[asyncio.Future[None]], error: AuditUnavailable | None) -> None:
+        if waiting and self._loop and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(_settle, waiting, error)
+
+
+_END = object()
+
+
+def _settle(waiting: Sequence[asyncio.Future[None]], error: AuditUnavailable | None) -> None:
+    for done in waiting:
+        if done.done():
+            continue  # whoever waited was cancelled
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)
