@@ -1,12 +1,13 @@
 """What is wrong with a JSON text, in the words of Go's encoding/json, which is what users of kube-apiserver read.
 
-Only asked after decoding has failed, so it is written to be exact, not fast. Never recursive: the text is hostile.
+`syntax_error` is only asked after decoding has failed, so it is written to be exact, not fast. Never recursive: the
+text is hostile.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Any, Final
 
 _WHITESPACE: Final = b" \t\r\n"
 _MAX_DEPTH: Final = 10_000
@@ -168,3 +169,28 @@ def _digits(data: bytes, pos: int) -> int:
     while _is_digit(data, pos):
         pos += 1
     return pos
+
+
+def json_type(value: Any) -> str:
+    """Name the type of a JSON value as Go's decoder does."""
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, str):
+        return "string"
+    return "array" if isinstance(value, list) else "object" if isinstance(value, dict) else "number"
+
+
+def quote(text: str) -> str:
+    """Quote a text as Go's strconv.Quote does."""
+    escapes = {"\a": r"\a", "\b": r"\b", "\f": r"\f", "\n": r"\n", "\r": r"\r", "\t": r"\t", "\v": r"\v"}
+    escapes |= {'"': r"\"", "\\": r"\\"}
+
+    def one(char: str) -> str:
+        if char in escapes:
+            return escapes[char]
+        if char.isprintable():
+            return char
+        code = ord(char)
+        return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+    return f'"{"".join(map(one, text))}"'

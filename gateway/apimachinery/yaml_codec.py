@@ -1,0 +1,297 @@
+"""YAML bodies to and from JSON values, reading scalars as sigs.k8s.io/yaml does (YAML 1.1, timestamps stay strings).
+
+Only what JSON can say is accepted. Bodies are hostile: aliases are paid for, depth is bounded, no tag makes an object.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import Any, Final, NamedTuple
+
+import yaml
+
+from gateway.apimachinery.meta import JsonObject
+
+MAX_DEPTH: Final = 300
+"""How deep a body may nest, JSON and YAML alike; kube-apiserver allows 10000, honest objects stay below 100."""
+_MAX_NODES: Final = 250_000
+"""How many values a body may hold, those that aliases repeat included: enough for any manifest, too few for a bomb."""
+
+_MERGE: Final = "<<"
+"""The plain key that merges; compared by identity, a quoted one is an ordinary key."""
+_TAG: Final = "tag:yaml.org,2002:"
+_TRUE: Final = frozenset(["y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"])
+_FALSE: Final = frozenset(["n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"])
+_NULL: Final = frozenset(("", "~", "null", "Null", "NULL"))
+_NOT_A_NUMBER: Final = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_INT: Final = re.compile(r"[-+]?(0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO]?[0-7]+|0|[1-9][0-9]*)")
+_FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_READ_BY_OTHERS: Final = re.compile(r"\d{4}-\d\d?-\d\d?([Tt \t].*)?|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?")
+"""Timestamps and base-60 numbers: text to us, but quoted for readers to whom they are not."""
+
+
+class YamlError(ValueError):
+    """A YAML body that cannot be read; the text is the one Go's YAML library would give, as far as it can be known."""
+
+
+def decode_yaml(data: bytes) -> tuple[Any, list[str]]:
+    """Read the first document of a YAML text; return its JSON value and the errors strict decoding would report.
+
+    Raises YamlError for anything malformed, too deep, or without a JSON form.
+    """
+    builder = _Builder()
+    try:
+        for event in yaml.parse(data, Loader=yaml.CSafeLoader):
+            if isinstance(event, yaml.DocumentEndEvent):
+                break
+            builder.feed(event)
+    except yaml.MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise YamlError(f"yaml: {line}{error.problem}") from None
+    except yaml.reader.ReaderError as error:
+        raise YamlError(f"yaml: {error.reason}") from None
+    return builder.root, builder.strict_errors()
+
+
+class _Frame:
+    """A mapping or sequence whose end has not been read yet."""
+
+    __slots__ = ("anchor", "height", "key", "merged", "nodes_before", "value")
+
+    def __init__(self, value: JsonObject | list[Any], anchor: str | None, nodes_before: int) -> None:
+        self.value = value
+        self.anchor = anchor
+        self.nodes_before = nodes_before
+        self.height = 1
+        self.key: str | None = None
+        self.merged: JsonObject = {}
+
+
+class _Anchored(NamedTuple):
+    value: Any
+    nodes: int
+    height: int
+
+
+class _Builder:
+    """Makes a JSON value of parser events, without recursion: the depth of a hostile text is not ours to suffer.
+
+    `frames` are the containers that are open, `anchors` what aliases may repeat.
+    """
+
+    def __init__(self) -> None:
+        self.root: Any = None
+        self._frames: list[_Frame] = []
+        self._anchors: dict[str, _Anchored] = {}
+        self._nodes = 0
+        self._duplicates: list[str] = []
+
+    def strict_errors(self) -> list[str]:
+        if not self._duplicates:
+            return []
+        return ["yaml: unmarshal errors:\n" + "\n".join(self._duplicates)]
+
+    def feed(self, event: yaml.Event) -> None:
+        if isinstance(event, yaml.ScalarEvent):
+            self._count(1)
+            frame = self._frames[-1] if self._frames else None
+            if frame and frame.key is None and isinstance(frame.value, dict):
+                frame.key = self._new_key(frame, event)
+                return
+            self._add(_Anchored(_scalar(event), 1, 0), event.anchor)
+        elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
+            self._open({} if isinstance(event, yaml.MappingStartEvent) else [], event.anchor)
+        elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
+            self._close()
+        elif isinstance(event, yaml.AliasEvent):
+            self._add(self._alias(event.anchor), None)
+
+    def _count(self, nodes: int) -> None:
+        self._nodes += nodes
+        if self._nodes > _MAX_NODES:
+            raise YamlError("yaml: document contains too many values or excessive aliasing")
+
+    def _open(self, value: JsonObject | list[Any], anchor: str | None) -> None:
+        self._count(1)
+        if len(self._frames) >= MAX_DEPTH:
+            raise YamlError("yaml: exceeded max depth")
+        if self._frames and self._frames[-1].key is None and isinstance(self._frames[-1].value, dict):
+            raise YamlError("yaml: a map key is not a string, number or boolean")
+        if anchor:
+            self._anchors.pop(anchor, None)  # until its end is read the name stands for nothing
+        self._frames.append(_Frame(value, anchor, self._nodes))
+
+    def _close(self) -> None:
+        frame = self._frames.pop()
+        if isinstance(frame.value, dict) and frame.merged:
+            frame.value = {**frame.merged, **frame.value}
+        self._add(_Anchored(frame.value, self._nodes - frame.nodes_before + 1, frame.height), frame.anchor)
+
+    def _alias(self, anchor: str | None) -> _Anchored:
+        if any(frame.anchor == anchor for frame in self._frames):
+            raise YamlError(f"yaml: anchor '{anchor}' value contains itself")
+        anchored = self._anchors.get(anchor or "")
+        if anchored is None:
+            raise YamlError(f"yaml: unknown anchor '{anchor}' referenced")
+        self._count(anchored.nodes)
+        if len(self._frames) + anchored.height > MAX_DEPTH:
+            raise YamlError("yaml: exceeded max depth")
+        return anchored._replace(value=_copy(anchored.value))
+
+    def _add(self, item: _Anchored, anchor: str | None) -> None:
+        if anchor:
+            self._anchors[anchor] = item
+        if not self._frames:
+            self.root = item.value
+            return
+        frame = self._frames[-1]
+        frame.height = max(frame.height, item.height + 1)
+        if isinstance(frame.value, list):
+            frame.value.append(item.value)
+        elif frame.key is None:
+            frame.key = _key(item.value)
+        elif frame.key is _MERGE:
+            frame.merged = {**_merged(item.value), **frame.merged}
+            frame.key = None
+        else:
+            frame.value[frame.key] = item.value
+            frame.key = None
+
+    def _new_key(self, frame: _Frame, event: yaml.ScalarEvent) -> str:
+        if event.implicit[0] and event.value == "<<":
+            return _MERGE
+        key = _key(_scalar(event))
+        if key in frame.value:
+            line = event.start_mark.line + 1 if event.start_mark else 0
+            self._duplicates.append(f'  line {line}: key "{key}" already set in map')
+        if event.anchor:
+            self._anchors[event.anchor] = _Anchored(key, 1, 0)
+        return key
+
+
+def _copy(value: Any) -> Any:
+    """Copy what an alias repeats, so that changing one place does not change the other."""
+    if isinstance(value, dict):
+        return {key: _copy(item) for key, item in value.items()}
+    return [_copy(item) for item in value] if isinstance(value, list) else value
+
+
+def _merged(value: Any) -> JsonObject:
+    """What a merge key brings: one mapping, or several of which the first has the last word."""
+    merged: JsonObject = {}
+    for source in value if isinstance(value, list) else [value]:
+        if not isinstance(source, dict):
+            raise YamlError("yaml: map merge requires map or sequence of maps as the value")
+        merged = {**source, **merged}
+    return merged
+
+
+def _key(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)
+    raise YamlError("yaml: a map key is not a string, number or boolean")
+
+
+def _scalar(event: yaml.ScalarEvent) -> Any:
+    text: str = event.value
+    if event.implicit[0]:
+        return _plain_scalar(text)
+    tag = (event.tag or _TAG + "str").removeprefix(_TAG)
+    if tag in ("str", "!"):
+        return text
+    if tag == "binary":
+        try:
+            return base64.b64decode(text).decode()
+        except ValueError:
+            raise YamlError("yaml: !!binary value contains invalid base64 data") from None
+    value = _plain_scalar(text)
+    fits = {"null": value is None, "bool": isinstance(value, bool), "int": type(value) is int}
+    fits["float"] = type(value) in (int, float)
+    if fits.get(tag):
+        return value
+    raise YamlError(f"yaml: cannot decode `{text[:20]}` as {event.tag}")
+
+
+def _plain_scalar(text: str) -> Any:
+    if text in _NULL:
+        return None
+    if text in _TRUE:
+        return True
+    if text in _FALSE:
+        return False
+    first = text[0]
+    if first.isdigit() or first in "+-.":
+        plain = text.replace("_", "")
+        if _INT.fullmatch(plain):
+            return _integer(plain)
+        if _FLOAT.fullmatch(plain):
+            return whole_or_float(float(plain))
+        if _NOT_A_NUMBER.fullmatch(text):
+            raise YamlError(f"json: unsupported value: {text}")
+    return text
+
+
+def _integer(plain: str) -> int | float:
+    sign = -1 if plain[0] == "-" else 1
+    digits = plain.lstrip("+-").lower()
+    base = {"0x": 16, "0b": 2, "0o": 8}.get(digits[:2], 8 if digits[0] == "0" else 10)
+    if len(digits) > 400:
+        raise YamlError("json: a number is out of range")
+    return int64_or_float(sign * int(digits.removeprefix("0x").removeprefix("0b").removeprefix("0o"), base))
+
+
+def int64_or_float(number: int) -> int | float:
+    """An integer as Kubernetes keeps it: a float where int64 ends. Raises YamlError where that overflows."""
+    if -(1 << 63) <= number < 1 << 63:
+        return number
+    try:
+        return float(number)
+    except OverflowError:
+        raise YamlError("json: a number is out of range") from None
+
+
+def whole_or_float(number: float) -> int | float:
+    """A float as Go prints it: without a fraction when it has none."""
+    if number - number != 0:
+        raise YamlError("json: a number is out of range")
+    return int(number) if number.is_integer() and abs(number) < 1e15 else number
+
+
+# ---- writing
+
+
+class _Dumper(yaml.CSafeDumper):
+    """Writes as sigs.k8s.io/yaml: block style, sorted keys, text that would read as something else in double quotes."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _represent_text(dumper: _Dumper, text: str) -> yaml.Node:
+    style = None
+    if "\n" in text:
+        style = "|"
+    elif _reads_as_something_else(text):
+        style = '"'
+    return dumper.represent_scalar(_TAG + "str", text, style=style)
+
+
+def _reads_as_something_else(text: str) -> bool:
+    try:
+        return not isinstance(_plain_scalar(text), str) or _READ_BY_OTHERS.fullmatch(text) is not None
+    except YamlError:
+        return True
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
+def encode_yaml(obj: Any) -> bytes:
+    """Write a JSON value as YAML."""
+    text: str = yaml.dump(obj, Dumper=_Dumper, allow_unicode=True, sort_keys=True, width=2**31 - 1)
+    return text.encode()
