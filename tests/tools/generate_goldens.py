@@ -4,7 +4,7 @@ Run it with Go on the PATH, after a change of the API version, the samples or th
 
     python -m tests.tools.generate_goldens
 
-`samples.yaml` holds objects as people write them, `bodies.yaml` JSON bodies that strict decoding has something to say
+`samples.yaml` holds objects as people write them, `bodies.json` JSON bodies that strict decoding has something to say
 about. The results are lists of JSON objects, compressed, because one of each kind filled to the brim is large.
 """
 
@@ -47,7 +47,7 @@ def write_goldens(name: str, goldens: list[dict[str, Any]]) -> None:
 def main() -> int:
     """Write all goldens; return the exit code."""
     samples = list(yaml.safe_load_all((TESTDATA / "samples.yaml").read_text(encoding="utf-8")))
-    bodies = yaml.safe_load((TESTDATA / "bodies.yaml").read_text(encoding="utf-8"))
+    bodies = json.loads((TESTDATA / "bodies.json").read_bytes())
     write_goldens("kinds.jsonl.xz", ask_kubernetes("fill"))
     write_goldens("samples.jsonl.xz", ask_kubernetes("encode", samples))
     write_goldens("strict.jsonl.xz", ask_kubernetes("strict", bodies))
