@@ -9,7 +9,7 @@ finish -> watches and streams are ended -> the audit log is flushed last. Pure s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
 
@@ -28,7 +28,6 @@ class Lifecycle:
     def __init__(self) -> None:
         """Begin in STARTING with nothing in flight."""
         self.stage = Stage.STARTING
-        self._endings: dict[object, Callable[[], None]] = {}
         self.in_flight = 0
         self.long_running = 0
         self._idle = asyncio.Event()
@@ -40,20 +39,8 @@ class Lifecycle:
             self.stage = Stage.READY
 
     def drain(self) -> None:
-        """Stop taking requests and end every watch and stream."""
+        """Stop taking requests."""
         self.stage = Stage.DRAINING
-        for end in list(self._endings.values()):
-            end()
-
-    @contextmanager
-    def ending(self, end: Callable[[], None]) -> Iterator[None]:
-        """Have `end` called when the gateway drains, while a watch or stream is open. It must not raise."""
-        ticket = object()
-        self._endings[ticket] = end
-        try:
-            yield
-        finally:
-            del self._endings[ticket]
 
     @contextmanager
     def serving(self, *, long_running: bool) -> Iterator[None]:

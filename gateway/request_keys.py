@@ -13,6 +13,7 @@ from aiohttp import web
 from gateway.audit.record import AuditRecord
 from gateway.request import RequestInfo, UserInfo
 from gateway.request_scope import RequestScope
+from gateway.supervision import LongRunning
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 """What answers a request; raises ApiError or PathNotFound for a refusal."""
@@ -49,3 +50,6 @@ WARNINGS: Final = web.RequestKey("warnings", list)
 
 SCOPE: Final = web.RequestKey("scope", RequestScope)
 """The request as the handlers' lower halves see it: filters/authorization, the last filter."""
+
+LONG_RUNNING: Final = web.RequestKey("long_running", LongRunning)
+"""The supervised form of a watch, log or tunnel: filters/supervision."""

@@ -12,8 +12,19 @@ from aiohttp import web
 from gateway.authorization.authorizer import Attributes, Authorizer, denial, request_attributes
 from gateway.dispatch import names_cluster
 from gateway.request import CONNECT_SUBRESOURCES, RequestInfo, UserInfo
-from gateway.request_keys import AUDIT, AUDIT_ID, DEADLINE, QUERY, REQUEST_INFO, REQUESTOR, SCOPE, USER, WARNINGS
-from gateway.request_keys import Filter, Handler
+from gateway.request_keys import (
+    AUDIT,
+    AUDIT_ID,
+    DEADLINE,
+    QUERY,
+    REQUEST_INFO,
+    REQUESTOR,
+    SCOPE,
+    USER,
+    WARNINGS,
+    Filter,
+    Handler,
+)
 from gateway.request_scope import RequestScope
 
 CLUSTER_VERBS = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
@@ -70,7 +81,9 @@ def with_authorization(authorizer: Authorizer) -> Filter:
         async def serve(request: web.BaseRequest) -> web.StreamResponse:
             attributes = required_attributes(request[USER], request[REQUEST_INFO], request.method)
             decision = await authorizer.authorize(attributes)
-            request[AUDIT].decided(allowed=decision.allowed, reason=decision.reason)
+            record = request[AUDIT]
+            record.annotate("authorization.k8s.io/decision", "allow" if decision.allowed else "forbid")
+            record.annotate("authorization.k8s.io/reason", decision.reason)
             if not decision.allowed:
                 raise denial(attributes, decision.reason)
             request[SCOPE] = request_scope(request)

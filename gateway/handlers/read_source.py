@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from gateway.apimachinery.errors import ApiError
 from gateway.apimachinery.meta import ObjectKey
 from gateway.apimachinery.options import ListOptions
 from gateway.apimachinery.schema import GroupVersionKind
@@ -34,23 +35,24 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class WatchChange:
-    """One event of a watch. A BOOKMARK has no object; `memo` shares encoded frames between watchers."""
+    """One event of a watch. A BOOKMARK has no object; an ERROR has `error` and is the last one.
+
+    `memo` shares encoded frames between watchers.
+    """
 
     type: str
     resource_version: str
     stored: Stored | None = None
     initial_events_end: bool = False
     memo: Memo | None = None
+    error: ApiError | None = None
 
 
 class Subscription(Protocol):
     """An open watch."""
 
     async def next_batch(self) -> Sequence[WatchChange]:
-        """Wait for the next events. Safe to cancel: nothing is lost. An empty batch means the watch has ended.
-
-        Raises ApiError when the watch ended with an error that the client is to see (410).
-        """
+        """Wait for the next events. Safe to cancel: nothing is lost. An empty batch means the watch has ended."""
         ...
 
     def bookmark_version(self) -> str | None:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 import msgspec
 from aiohttp import web
@@ -23,29 +22,17 @@ from gateway.handlers.negotiation import JSON, PROTOBUF, Representation, Shape
 from gateway.handlers.read import include_object, object_json
 from gateway.handlers.read_source import ReadSource, Subscription, WatchChange
 from gateway.handlers.response import answer_headers, request_representation
-from gateway.lifecycle import Lifecycle
+from gateway.request_keys import LONG_RUNNING
 
 MIN_TIMEOUT = 1800.0
 """Seconds; a watch without timeoutSeconds lives between this and twice this (kube-apiserver's --min-request-timeout)."""
 
 BOOKMARK_PERIOD = 60.0
 BOOKMARK_BEFORE_END = 2.0
-RECHECK_PERIOD = 30.0
-"""Seconds between looks at whether the caller may still watch; the promise is at most 60."""
-
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
 _STREAM_TYPES = (JSON, PROTOBUF)
 _WRITE_LIMIT = 128 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class WatchControl:
-    """What may end a watch early. `recheck` raises ApiError once the caller may no longer watch."""
-
-    lifecycle: Lifecycle
-    recheck: Callable[[], Awaitable[None]]
-    now: Callable[[], float]
 
 
 class _Frames:
@@ -104,18 +91,16 @@ class _Frames:
 
 
 class _Clock:
-    """When the next thing is due: a bookmark, a re-check, or the end."""
+    """When the next thing is due: a bookmark, or the end."""
 
     def __init__(self, started: float, lifetime: float, *, bookmarks: bool) -> None:
         self.end = started + lifetime
         self.bookmarks = bookmarks
         self._last_call = bookmarks
-        self.next_recheck = started + RECHECK_PERIOD
         self.next_bookmark = started + BOOKMARK_PERIOD
 
     def wake_at(self) -> float:
-        due = min(self.end, self.next_recheck)
-        return min(due, self._bookmark_due()) if self.bookmarks else due
+        return min(self.end, self._bookmark_due()) if self.bookmarks else self.end
 
     def _bookmark_due(self) -> float:
         last_call = self.end - BOOKMARK_BEFORE_END
@@ -129,16 +114,21 @@ class _Clock:
         self.next_bookmark = now + BOOKMARK_PERIOD
         return True
 
-    def recheck_due(self, now: float) -> bool:
-        """Say whether the caller's right is to be looked at again, and schedule the next look."""
-        if now < self.next_recheck:
-            return False
-        self.next_recheck = now + RECHECK_PERIOD
-        return True
+
+class _Ending:
+    """How supervision ends a watch: with an ERROR event, or cleanly."""
+
+    def __init__(self, subscription: Subscription) -> None:
+        self._subscription = subscription
+        self.error: ApiError | None = None
+
+    def finish(self, error: ApiError | None) -> None:
+        self.error = error
+        self._subscription.close()
 
 
 async def watch_objects(
-    request: web.BaseRequest, source: ReadSource, namespace: str, options: ListOptions, control: WatchControl
+    request: web.BaseRequest, source: ReadSource, namespace: str, options: ListOptions, *, now: Callable[[], float]
 ) -> web.StreamResponse:
     """Answer a watch. Raises ApiError only before the stream begins; later errors are ERROR events."""
     representation = request_representation(request, offered=_STREAM_TYPES if source.built_in else (JSON,))
@@ -161,9 +151,13 @@ async def watch_objects(
         if subscription is None:
             await response.write(frames.error(refusal or expired("the watch could not be opened")))
         else:
-            with control.lifecycle.ending(subscription.close):
-                clock = _Clock(asyncio.get_running_loop().time(), lifetime, bookmarks=options.allow_watch_bookmarks)
-                await _pump(response, subscription, frames, clock, control)
+            ending = _Ending(subscription)
+            if supervised := request.get(LONG_RUNNING):
+                supervised.end = ending.finish
+            clock = _Clock(asyncio.get_running_loop().time(), lifetime, bookmarks=options.allow_watch_bookmarks)
+            await _pump(response, subscription, frames, clock, now)
+            if ending.error is not None:
+                await response.write(frames.error(ending.error))
         await response.write_eof()
     finally:
         if subscription is not None:
@@ -176,24 +170,19 @@ async def _pump(
     subscription: Subscription,
     frames: _Frames,
     clock: _Clock,
-    control: WatchControl,
+    now: Callable[[], float],
 ) -> None:
     loop = asyncio.get_running_loop()
     while loop.time() < clock.end:
-        try:
-            batch = await _next_batch(subscription, clock.wake_at())
-            if clock.recheck_due(loop.time()):
-                await control.recheck()
-        except ApiError as error:
-            await response.write(frames.error(error))
-            return
+        batch = await _next_batch(subscription, clock.wake_at())
         if batch is not None and not batch:
             return
-        await _send(response, batch or (), frames, clock, control.now())
+        if await _send(response, batch or (), frames, clock, now()):
+            return
         if clock.bookmark_due(loop.time()):
             version = subscription.bookmark_version()
             if version is not None:
-                await response.write(frames.frame(WatchChange("BOOKMARK", version), control.now()))
+                await response.write(frames.frame(WatchChange("BOOKMARK", version), now()))
 
 
 async def _next_batch(subscription: Subscription, until: float) -> Sequence[WatchChange] | None:
@@ -207,14 +196,14 @@ async def _next_batch(subscription: Subscription, until: float) -> Sequence[Watc
 
 async def _send(
     response: web.StreamResponse, batch: Sequence[WatchChange], frames: _Frames, clock: _Clock, now: float
-) -> None:
-    """Write a batch, joined up to a limit of bytes per write, with a turn of the loop between writes."""
+) -> bool:
+    """Write a batch, joined up to a limit of bytes per write. Returns whether the watch ended with an error."""
     pending: list[bytes] = []
     size = 0
     for change in batch:
         if change.type == "BOOKMARK" and not clock.bookmarks:
             continue
-        frame = frames.frame(change, now)
+        frame = frames.frame(change, now) if change.error is None else frames.error(change.error)
         pending.append(frame)
         size += len(frame)
         if size >= _WRITE_LIMIT:
@@ -224,3 +213,4 @@ async def _send(
             size = 0
     if pending:
         await response.write(b"".join(pending))
+    return bool(batch) and batch[-1].error is not None

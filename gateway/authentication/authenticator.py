@@ -1,0 +1,62 @@
+"""Turns the credentials of a request into a UserInfo.
+
+An authenticator that finds no credentials of its kind has no opinion (None); one that finds bad ones refuses (401), even
+where anonymous callers would be let through: who presents a credential means to be somebody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from aiohttp import web
+
+from gateway.apimachinery.errors import unauthorized
+from gateway.request import ANONYMOUS_USER, AUTHENTICATED_GROUP, RequestInfo, UserInfo
+from gateway.request_keys import REQUEST_INFO
+
+_OPEN_PATHS = ("/livez", "/readyz", "/healthz")
+
+
+class Authenticator(Protocol):
+    """Finds out who asks."""
+
+    def authenticate(self, request: web.BaseRequest) -> UserInfo | None:
+        """Return who asks, or None for no opinion. Raises ApiError 401 for a credential that is no good."""
+        ...
+
+
+class RefuseBearerTokens:
+    """No tokens are issued or known yet, so every one of them is a wrong one; silence would make its bearer anonymous."""
+
+    def authenticate(self, request: web.BaseRequest) -> UserInfo | None:
+        """Refuse an Authorization header that carries anything."""
+        if any(value.strip() for value in request.headers.getall("Authorization", ())):
+            raise unauthorized()
+        return None
+
+
+class UnionAuthenticator:
+    """The first authenticator with an opinion decides; without any, only health may be asked for."""
+
+    def __init__(self, authenticators: Sequence[Authenticator]) -> None:
+        """Take the authenticators, asked in this order."""
+        self._authenticators = authenticators
+
+    def authenticate(self, request: web.BaseRequest) -> UserInfo:
+        """Return who asks, system:anonymous for the health endpoints alone. Raises ApiError 401."""
+        for authenticator in self._authenticators:
+            user = authenticator.authenticate(request)
+            if user is not None:
+                return replace(user, groups=(*user.groups, AUTHENTICATED_GROUP))
+        if is_open(request[REQUEST_INFO]):
+            return ANONYMOUS_USER
+        raise unauthorized()
+
+
+def is_open(info: RequestInfo) -> bool:
+    """Whether a request is for health and nothing else, which anybody may ask for."""
+    return not info.is_resource_request and any(
+        info.path == path or info.path.startswith(f"{path}/") for path in _OPEN_PATHS
+    )

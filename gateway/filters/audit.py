@@ -1,0 +1,57 @@
+"""Opens the audit record of a request and closes it with the answer's code.
+
+The intent and outcome of writes are recorded by the write handler; what is left here are reads, connects and refusals,
+as the audit policy says. An inbound Audit-ID is kept as an annotation: it is the client's word.
+"""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from gateway.apimachinery.errors import ApiError, PathNotFound
+from gateway.audit.log import AuditLog
+from gateway.audit.record import AuditRecord
+from gateway.request_keys import AUDIT, AUDIT_ID, RECEIVED_AT, REQUEST_INFO, Filter, Handler
+
+CLIENT_AUDIT_ID = "audit.fleetgate.io/client-audit-id"
+
+
+def open_record(request: web.BaseRequest) -> AuditRecord:
+    """Return a record with all that is known before anybody is authenticated."""
+    record = AuditRecord(
+        audit_id=request[AUDIT_ID],
+        received=request[RECEIVED_AT],
+        request_uri=request.raw_path,
+        source_ips=[request.remote] if request.remote else [],
+        user_agent=request.headers.get("User-Agent", ""),
+    )
+    record.info = request[REQUEST_INFO]
+    if client_id := request.headers.get("Audit-ID"):
+        record.annotate(CLIENT_AUDIT_ID, client_id)
+    return record
+
+
+def with_audit(audit: AuditLog) -> Filter:
+    """Record how every request ended. Stands outside authentication, so that its refusals are recorded too."""
+
+    def wrap(handler: Handler) -> Handler:
+        async def serve(request: web.BaseRequest) -> web.StreamResponse:
+            record = request[AUDIT] = open_record(request)
+            try:
+                response = await handler(request)
+                record.code = response.status
+                return response
+            except ApiError as error:
+                record.code, record.reason, record.message = error.code, error.reason, error.message
+                raise
+            except PathNotFound:
+                record.code = 404
+                raise
+            finally:
+                if record.code is None or record.code == 0:
+                    record.code = 500
+                await audit.complete(record)
+
+        return serve
+
+    return wrap

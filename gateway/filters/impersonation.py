@@ -1,0 +1,37 @@
+"""Lets a caller act as somebody else, when he may: `kubectl --as`.
+
+Recorded as the caller, acting as the other. The headers themselves are never passed on; what goes upstream is made anew
+from the effective user.
+"""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from gateway.authentication.impersonation import GROUP_HEADER, banned, needed_rights, requested_identity
+from gateway.authorization.authorizer import Authorizer, denial
+from gateway.request_keys import AUDIT, REQUESTOR, USER, Filter, Handler
+
+
+def with_impersonation(authorizer: Authorizer) -> Filter:
+    """Replace the effective user after every part of the wanted identity was allowed."""
+
+    def wrap(handler: Handler) -> Handler:
+        async def serve(request: web.BaseRequest) -> web.StreamResponse:
+            headers = list(request.headers.items())
+            identity = requested_identity(headers)
+            if identity is None:
+                return await handler(request)
+            if refusal := banned(identity):
+                raise refusal
+            asked_groups = [value for name, value in headers if name.lower().replace("_", "-") == GROUP_HEADER]
+            for attributes in needed_rights(request[REQUESTOR], identity, asked_groups):
+                decision = await authorizer.authorize(attributes)
+                if not decision.allowed:
+                    raise denial(attributes, decision.reason)
+            request[USER] = request[AUDIT].impersonated = identity
+            return await handler(request)
+
+        return serve
+
+    return wrap

@@ -1,0 +1,91 @@
+"""The embedded store behind the ReadSource port."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from gateway.apimachinery.meta import ObjectKey
+from gateway.apimachinery.options import ListOptions
+from gateway.handlers.read_source import Page, WatchChange
+from gateway.printers.columns import Column
+from gateway.printers.printer import StoredPrinter
+from gateway.storage.definitions import ResourceDefinition
+from gateway.storage.interface import StoredEvent, StoredObject
+from gateway.storage.registry import Registry, RegistryWatch
+
+
+class _Metadata(msgspec.Struct, gc=False):
+    metadata: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class EmbeddedSource:
+    """Reads one resource of an embedded store."""
+
+    def __init__(self, registry: Registry, definition: ResourceDefinition, printer: StoredPrinter) -> None:
+        """Bind a registry to one of its resources."""
+        self._registry = registry
+        self._definition = definition
+        self._printer = printer
+        self.gvk = definition.gvk
+        self.list_kind = definition.list_kind
+        self.built_in = definition.builtin
+
+    @property
+    def columns(self) -> Sequence[Column]:
+        """The kind's columns."""
+        return self._printer.columns
+
+    def object_bytes(self, stored: StoredObject) -> bytes:
+        """Return the complete JSON object."""
+        return self._definition.object_bytes(stored)
+
+    def item_bytes(self, stored: StoredObject) -> bytes:
+        """Return the object as a list item."""
+        return self._definition.item_bytes(stored)
+
+    def metadata_bytes(self, stored: StoredObject) -> bytes:
+        """Return its metadata."""
+        return bytes(msgspec.json.decode(stored.raw, type=_Metadata).metadata)
+
+    def row(self, stored: StoredObject, now: float) -> bytes:
+        """Return the inside of its Table row."""
+        return self._printer.row(stored, now)
+
+    async def get(self, key: ObjectKey, resource_version: str) -> StoredObject:
+        """Return one object."""
+        return await self._registry.get(self._definition, key, resource_version=resource_version)
+
+    async def list(self, namespace: str, options: ListOptions) -> Page:
+        """Return a page."""
+        result = await self._registry.list(self._definition, namespace, options)
+        return Page(result.items, result.resource_version, result.continue_token, result.remaining)
+
+    async def watch(self, namespace: str, options: ListOptions, lifetime: float) -> EmbeddedSubscription:
+        """Open a watch; its lifetime is the handler's to keep."""
+        return EmbeddedSubscription(await self._registry.watch(self._definition, namespace, options))
+
+
+class EmbeddedSubscription:
+    """A watch of the embedded store."""
+
+    def __init__(self, watch: RegistryWatch) -> None:
+        """Take over an open watch."""
+        self._watch = watch
+
+    async def next_batch(self) -> Sequence[WatchChange]:
+        """Return the next events."""
+        return [_change(event) for event in await self._watch.next_batch()]
+
+    def bookmark_version(self) -> str:
+        """Return what a bookmark may say now."""
+        return str(self._watch.bookmark_revision())
+
+    def close(self) -> None:
+        """End the watch."""
+        self._watch.close()
+
+
+def _change(event: StoredEvent) -> WatchChange:
+    return WatchChange(event.type, str(event.revision), event.object, event.initial_events_end)

@@ -1,0 +1,190 @@
+"""Writes to merged objects: found by name in the cache, sent to the one member that owns them, as the caller.
+
+Implements the WriteTarget port over the members' own. Names and resourceVersions of the merged view are translated on the
+way in, answers are stamped on the way out. A name that several members use is refused, never guessed (DESIGN section 3).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from cache.cached_object import CachedObject
+from cache.cluster_freshness import Visible
+from cache.merged_resource import MergedResource
+from gateway.apimachinery import meta
+from gateway.apimachinery.errors import ApiError, conflict, not_found
+from gateway.apimachinery.meta import JsonObject, ObjectKey
+from gateway.apimachinery.options import ListOptions, parse_list_options
+from gateway.apimachinery.schema import GroupResource, GroupVersionResource
+from gateway.clusters.registry import ClusterRegistry
+from gateway.proxy.rewrite import rename
+from gateway.proxy.write_target import UpstreamWriteTarget
+from gateway.request_scope import RequestScope
+from gateway.write_request import Precondition, WriteRequest, WriteResult, WriteTarget
+
+JSON = "application/json"
+_VERSION_PATH = "/metadata/resourceVersion"
+
+
+def the_owner(resource: GroupResource, name: str, owners: Sequence[CachedObject]) -> CachedObject:
+    """Return the only object that answers to a name.
+
+    Raises:
+        ApiError: 404 when there is none, 409 naming the qualified names when there are several.
+    """
+    if not owners:
+        raise not_found(resource, name)
+    if len(owners) > 1:
+        clusters = ", ".join(sorted(owner.cluster for owner in owners))
+        qualified = ", ".join(sorted(f"{owner.original_name}.{owner.cluster}" for owner in owners))
+        raise conflict(resource, name, f"ambiguous objects in clusters [{clusters}]; name one of them: {qualified}")
+    return owners[0]
+
+
+class MergedWriteTarget:
+    """Where writes of one merged resource go.
+
+    Args:
+        resource: the merged resource; finds owners and knows their versions.
+        clusters: how members are reached.
+        visible: which members the caller may see.
+        local: the federation store's target, for objects recorded there (Events).
+    """
+
+    def __init__(
+        self, resource: MergedResource, clusters: ClusterRegistry, visible: Visible, local: WriteTarget
+    ) -> None:
+        """Bind the parts for one caller."""
+        self._resource = resource
+        self._clusters = clusters
+        self._visible = visible
+        self._local = local
+
+    def _owner(self, scope: RequestScope, key: ObjectKey) -> CachedObject:
+        owners = self._resource.owners(key.namespace, key.name, visible=self._visible)
+        return the_owner(scope.info.group_resource, key.name, owners)
+
+    def _target(self, cluster: str) -> WriteTarget:
+        if not cluster:
+            return self._local
+        return UpstreamWriteTarget(self._clusters.upstream(cluster))
+
+    async def read(self, scope: RequestScope, key: ObjectKey) -> JsonObject | None:
+        """Read the live object at its owner."""
+        owner = self._owner(scope, key)
+        original = replace(scope, info=rename(scope.info, owner.original_name))
+        return await self._target(owner.cluster).read(original, ObjectKey(key.namespace, owner.original_name))
+
+    async def list(
+        self, scope: RequestScope, namespace: str, label_selector: str, field_selector: str
+    ) -> Sequence[JsonObject]:
+        """List from the cache, under the names that are served: each is read live again before it is written to."""
+        query = {"labelSelector": label_selector, "fieldSelector": field_selector}
+        options: ListOptions = parse_list_options({name: text for name, text in query.items() if text}, watch=False)
+        page = await self._resource.list(namespace, options, visible=self._visible)
+        return [msgspec.json.decode(self._resource.object(stored)) for stored in page.items]
+
+    async def preview(self, request: WriteRequest) -> JsonObject:
+        """Ask the owner what the write would make."""
+        owner = self._owner(request.scope, request.key)
+        return await self._target(owner.cluster).preview(self._translate(request, owner))
+
+    async def apply(self, request: WriteRequest, precondition: Precondition | None) -> WriteResult:
+        """Write at the owner, on the very object that the name meant here."""
+        owner = self._owner(request.scope, request.key)
+        translated = self._translate(request, owner)
+        result = await self._target(owner.cluster).apply(translated, precondition or Precondition(owner.uid, ""))
+        return await self._restamp(request, owner, result)
+
+    def _translate(self, request: WriteRequest, owner: CachedObject) -> WriteRequest:
+        """Return the request as the owner understands it: its name, its resourceVersion."""
+        scope = replace(request.scope, info=rename(request.scope.info, owner.original_name))
+        translated = replace(request, scope=scope, name=owner.original_name)
+        if request.obj is not None:
+            return _with_object(translated, self._translate_object(request, owner, request.obj))
+        if request.patch is not None:
+            return _with_patch(translated, self._translate_patch(request, owner, request.patch))
+        if version := request.delete.precondition_resource_version:
+            member = self._member_version(request, owner, version)
+            return replace(translated, delete=replace(request.delete, precondition_resource_version=member))
+        return translated
+
+    def _member_version(self, request: WriteRequest, owner: CachedObject, version: str) -> str:
+        member = self._resource.member_version(owner, version)
+        if member is None:
+            raise conflict(request.scope.info.group_resource, request.name)
+        return member
+
+    def _translate_object(self, request: WriteRequest, owner: CachedObject, obj: JsonObject) -> JsonObject:
+        metadata = dict(meta.metadata(obj))
+        if metadata.get("name"):
+            metadata["name"] = owner.original_name
+        if version := metadata.get("resourceVersion"):
+            metadata["resourceVersion"] = self._member_version(request, owner, str(version))
+        return {**obj, "metadata": metadata}
+
+    def _translate_patch(self, request: WriteRequest, owner: CachedObject, patch: Any) -> Any:
+        if isinstance(patch, dict):
+            return self._translate_object(request, owner, patch) if isinstance(patch.get("metadata"), dict) else patch
+        return [self._translate_operation(request, owner, operation) for operation in patch]
+
+    def _translate_operation(self, request: WriteRequest, owner: CachedObject, operation: Any) -> Any:
+        if not isinstance(operation, dict) or operation.get("path") != _VERSION_PATH or not operation.get("value"):
+            return operation
+        return {**operation, "value": self._member_version(request, owner, str(operation["value"]))}
+
+    async def _restamp(self, request: WriteRequest, owner: CachedObject, result: WriteResult) -> WriteResult:
+        """Return the answer in the words of the merged view, once the view itself has caught up with it."""
+        if result.content_type.partition(";")[0] != JSON or request.scope.info.subresource == "eviction":
+            return result
+        if request.options.dry_run:
+            return replace(result, body=self._resource.decorate(owner.cluster, result.body), obj=None)
+        body = self._resource.restamp(owner.cluster, result.body)
+        if request.verb == "delete" and b'"kind":"Status"' in result.body[:200]:
+            await self._resource.wait_gone(owner.cluster, owner.uid)
+        return replace(result, body=body, obj=None)
+
+    async def namespace_contents(self, namespace: str) -> Sequence[tuple[GroupResource, JsonObject]]:
+        """Return what the federation store holds in a namespace."""
+        return await self._local.namespace_contents(namespace)
+
+    async def instances(self, group: str, resource: str) -> Sequence[JsonObject]:
+        """Return all objects of a custom resource in the federation store."""
+        return await self._local.instances(group, resource)
+
+    async def scale_path(self, resource: GroupVersionResource) -> str | None:
+        """Return where a custom resource keeps its replicas."""
+        return await self._local.scale_path(resource)
+
+
+def _with_object(request: WriteRequest, obj: JsonObject) -> WriteRequest:
+    if obj == request.obj:
+        return request
+    return replace(request, obj=obj, body=_encode(obj), content_type=JSON)
+
+
+def _with_patch(request: WriteRequest, patch: Any) -> WriteRequest:
+    return request if patch == request.patch else replace(request, patch=patch, body=_encode(patch))
+
+
+def _encode(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def named_cluster(obj: JsonObject) -> str:
+    """Return the member that a new Pod names by label or annotation `fleetgate.io/cluster`, or an empty string."""
+    return meta.labels(obj).get("fleetgate.io/cluster") or meta.annotations(obj).get("fleetgate.io/cluster") or ""
+
+
+def unnamed_cluster(resource: GroupResource, name: str) -> ApiError:
+    """Return the refusal of a new object that names no member."""
+    message = (
+        "it must name the member cluster it is for: set the label fleetgate.io/cluster to one of the names shown by "
+        "`kubectl get clusters`"
+    )
+    return ApiError(400, "BadRequest", f'{resource} "{name}" cannot be created: {message}')

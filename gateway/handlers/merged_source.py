@@ -1,0 +1,115 @@
+"""The cross-cluster cache behind the ReadSource port, for one caller: which members he may see is decided already."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cache.cached_object import CachedObject
+from cache.cluster_freshness import Visible
+from cache.merged_resource import MergedResource
+from cache.watcher import WatchEvent, Watcher
+from gateway.apimachinery.errors import ApiError
+from gateway.apimachinery.meta import ObjectKey
+from gateway.apimachinery.options import ListOptions
+from gateway.apimachinery.schema import GroupVersionKind
+from gateway.handlers.read_source import Page, WatchChange
+from gateway.printers.columns import Column
+from gateway.printers.printer import MergedPrinter
+from gateway.request_scope import RequestScope
+
+
+class MergedSource:
+    """Reads one merged resource. Stale members are announced by Warning headers through the scope."""
+
+    built_in = True
+
+    def __init__(self, resource: MergedResource, printer: MergedPrinter, scope: RequestScope, visible: Visible) -> None:
+        """Bind a resource to a request; `visible` says which members its caller may see."""
+        self._resource = resource
+        self._printer = printer
+        self._scope = scope
+        self._visible = visible
+        served = resource.served
+        self.gvk = GroupVersionKind(served.gvr.group, served.gvr.version, served.kind)
+        self.list_kind = served.list_kind
+
+    @property
+    def columns(self) -> Sequence[Column]:
+        """The kind's columns with Cluster among them."""
+        return self._printer.columns
+
+    def object_bytes(self, stored: CachedObject) -> bytes:
+        """Return the complete JSON object."""
+        return self._resource.object(stored)
+
+    def item_bytes(self, stored: CachedObject) -> bytes:
+        """Return the object as a list item."""
+        return self._resource.item(stored)
+
+    def metadata_bytes(self, stored: CachedObject) -> bytes:
+        """Return its metadata."""
+        return self._resource.metadata(stored)
+
+    def row(self, stored: CachedObject, now: float) -> bytes:
+        """Return the inside of its Table row."""
+        return self._printer.row(stored, now)
+
+    async def get(self, key: ObjectKey, resource_version: str) -> CachedObject:
+        """Return one object; a name that several members use is announced."""
+        stored = await self._resource.get(
+            key.namespace, key.name, resource_version=resource_version, visible=self._visible
+        )
+        owners = self._resource.owners(key.namespace, key.name, visible=self._visible)
+        if len(owners) > 1:
+            names = ", ".join(sorted(f"{owner.name} ({owner.cluster})" for owner in owners))
+            self._scope.warn(f'"{key.name}" exists in several clusters, this is the oldest: {names}')
+        self._warn_stale({stored.cluster})
+        return stored
+
+    async def list(self, namespace: str, options: ListOptions) -> Page:
+        """Return a page; stale members are announced."""
+        page = await self._resource.list(
+            namespace, options, visible=self._visible, binding=self._scope.user.name
+        )
+        self._warn_stale(None)
+        return Page(page.items, page.resource_version, page.continue_token, page.remaining)
+
+    async def watch(self, namespace: str, options: ListOptions, lifetime: float) -> MergedSubscription:
+        """Open a watch."""
+        watcher = await self._resource.watch(namespace, options, visible=self._visible, timeout=lifetime)
+        return MergedSubscription(watcher)
+
+    def _warn_stale(self, only: set[str] | None) -> None:
+        for cluster in self._resource.stale(visible=self._visible):
+            if only is None or cluster.name in only:
+                self._scope.warn(cluster.warning())
+
+
+class MergedSubscription:
+    """A watch of the cache; it sends its bookmarks itself."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        """Take over an open watcher."""
+        self._watcher = watcher
+
+    async def next_batch(self) -> Sequence[WatchChange]:
+        """Return the next events."""
+        return [_change(event) for event in await self._watcher.next_batch()]
+
+    def bookmark_version(self) -> None:
+        """The cache's watcher sends bookmarks on its own."""
+
+    def close(self) -> None:
+        """End the watch."""
+        self._watcher.close()
+
+
+def _change(event: WatchEvent) -> WatchChange:
+    return WatchChange(
+        event.type,
+        str(event.rv),
+        event.object,
+        event.initial_events_end,
+        None if event.object is None else lambda form, make: event.encoded(form, lambda _: make()),
+        None if event.status is None else ApiError.from_status(event.status),
+    )
