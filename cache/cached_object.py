@@ -1,0 +1,265 @@
+"""One object of a member as the cache keeps it: encoded bytes beside a small index record.
+
+`ObservedObject` is what was read from a member, `CachedObject` what is served: the member's bytes without
+managedFields, with the gateway's resourceVersion, the served name and the annotations that tell where it came from.
+Everything is rebuilt structurally, never by searching text. Pure. A CachedObject is replaced, never changed, so a list
+of references is a snapshot.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from cache.field_values import Sections
+from cache.resource_kind import ResourceKind
+
+CLUSTER_ANNOTATION = "resource.karmada.io/cached-from-cluster"
+ORIGINAL_NAME_ANNOTATION = "fleetgate.io/original-name"
+CLUSTER_LABEL = "fleetgate.io/cluster"
+"""A virtual label: selectors may use it, objects do not carry it."""
+
+CellRenderer = Callable[[Sections], Any]
+"""Renders the Table cells of an object once per change. Gets its top-level fields, still encoded."""
+
+_logger = logging.getLogger(__name__)
+_RAW_START = b'{"metadata":'
+_REVISION_AT = len(b'{"metadata":{"resourceVersion":"')
+_LABEL_SETS_LIMIT = 65_536
+_COMPOSED_APART = {"metadata", "kind", "apiVersion"}
+
+_sections_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_texts_decoder = msgspec.json.Decoder(dict[str, str])
+_text_decoder = msgspec.json.Decoder(str)
+_encoder = msgspec.json.Encoder()
+_NOTHING = msgspec.Raw(b"null")
+_NO_LABELS: Mapping[str, str] = {}
+
+
+class MalformedObject(ValueError):
+    """Bytes of a member that are not a Kubernetes object."""
+
+
+def object_key(namespace: str, name: str) -> str:
+    """The key of an object: kube-apiserver's storage order is the order of these strings."""
+    return f"{namespace}/{name}"
+
+
+class CachedObject(msgspec.Struct, frozen=True, gc=False):
+    """An object as it is served."""
+
+    key: str
+    """`namespace/name` as served; `/name` for cluster-scoped objects. Keys sort as kube-apiserver sorts lists."""
+    namespace: str
+    name: str
+    """The name as served: the member's own, or a qualified one where several members use it."""
+    original_name: str
+    cluster: str
+    """The member it came from; empty for objects recorded in the federation store."""
+    uid: str
+    rv: int
+    """The gateway's resourceVersion."""
+    member_rv: str
+    created: int
+    """creationTimestamp in seconds since the epoch; 0 when unknown."""
+    labels: Mapping[str, str]
+    fields: tuple[str, ...]
+    """Values for field selectors, in the order of the kind's `field_names`."""
+    cells: Any
+    """What the kind's cell renderer made of it."""
+    raw: bytes
+    """The JSON object as it stands in a list: metadata first, no kind and apiVersion."""
+    metadata_end: int
+
+    @property
+    def original_key(self) -> str:
+        """The key under the member's own name."""
+        return self.key if self.name == self.original_name else object_key(self.namespace, self.original_name)
+
+    @property
+    def metadata(self) -> bytes:
+        """The metadata object alone, encoded."""
+        return self.raw[len(_RAW_START) : self.metadata_end]
+
+    def at_revision(self, rv: int) -> CachedObject:
+        """The same object with another resourceVersion, as a DELETED event carries its last state."""
+        was, text = len(str(self.rv)), str(rv).encode()
+        raw = self.raw[:_REVISION_AT] + text + self.raw[_REVISION_AT + was :]
+        return msgspec.structs.replace(self, rv=rv, raw=raw, metadata_end=self.metadata_end + len(text) - was)
+
+    def renamed(self, name: str, rv: int) -> CachedObject:
+        """The same object served under another name."""
+        sections = _sections_decoder.decode(self.raw)
+        metadata = _sections_decoder.decode(sections.pop("metadata"))
+        raw, metadata_end = _compose(metadata, sections, _Stamp(name, self.original_name, self.cluster, rv))
+        return msgspec.structs.replace(
+            self,
+            key=object_key(self.namespace, name),
+            name=name,
+            rv=rv,
+            raw=raw,
+            metadata_end=metadata_end,
+        )
+
+
+class _Stamp(msgspec.Struct, frozen=True):
+    """What the gateway writes into an object."""
+
+    name: str
+    original_name: str
+    cluster: str
+    rv: int  # 0: none, as in the answer to a dry-run create
+
+
+def _compose(metadata: dict[str, msgspec.Raw], sections: dict[str, msgspec.Raw], stamp: _Stamp) -> tuple[bytes, int]:
+    """Build the served bytes: metadata first and in it the resourceVersion, so that its place is known."""
+    annotations = _annotations(metadata.get("annotations", _NOTHING), stamp)
+    stamped: dict[str, Any] = {"resourceVersion": str(stamp.rv)} if stamp.rv else {}
+    for name, value in metadata.items():
+        if name == "name":
+            stamped["name"] = stamp.name
+        elif name == "annotations":
+            if annotations:
+                stamped["annotations"] = annotations
+        elif name not in {"resourceVersion", "managedFields"}:
+            stamped[name] = value
+    if annotations and "annotations" not in stamped:
+        stamped["annotations"] = annotations
+    head = _RAW_START + _encoder.encode(stamped)
+    rest = _encoder.encode(sections)
+    return head + (b"," + rest[1:] if sections else b"}"), len(head)
+
+
+def _annotations(encoded: msgspec.Raw, stamp: _Stamp) -> dict[str, Any]:
+    try:
+        annotations: dict[str, Any] = dict(_sections_decoder.decode(encoded))
+    except msgspec.ValidationError:
+        annotations = {}
+    annotations.pop(ORIGINAL_NAME_ANNOTATION, None)
+    annotations.pop(CLUSTER_ANNOTATION, None)
+    if stamp.cluster:
+        annotations[CLUSTER_ANNOTATION] = stamp.cluster
+    if stamp.name != stamp.original_name:
+        annotations[ORIGINAL_NAME_ANNOTATION] = stamp.original_name
+    return annotations
+
+
+class ObservedObject:
+    """An object as a member sent it, read just far enough to decide what it means."""
+
+    __slots__ = ("_metadata", "_sections", "api_version", "created", "kind", "member_rv", "name", "namespace", "uid")
+
+    def __init__(self, encoded: bytes | msgspec.Raw) -> None:
+        """Read an encoded object. Raises MalformedObject when it is no JSON object with a name."""
+        try:
+            sections = _sections_decoder.decode(encoded)
+            metadata = _sections_decoder.decode(sections.get("metadata", b"{}"))
+            self.name = _text(metadata, "name")
+            self.namespace = sys.intern(_text(metadata, "namespace"))
+            self.uid = _text(metadata, "uid")
+            self.member_rv = _text(metadata, "resourceVersion")
+            self.created = _epoch(_text(metadata, "creationTimestamp"))
+            self.kind = _text(sections, "kind")
+            self.api_version = _text(sections, "apiVersion")
+        except (msgspec.MsgspecError, RecursionError) as fault:
+            raise MalformedObject(f"not a Kubernetes object: {fault}") from None
+        if not self.name:
+            raise MalformedObject("an object without a name")
+        self._metadata = metadata
+        self._sections = sections
+
+    @property
+    def key(self) -> str:
+        """The key under the member's own name."""
+        return object_key(self.namespace, self.name)
+
+    @property
+    def sections(self) -> Sections:
+        """The top-level fields, still encoded."""
+        return self._sections
+
+    def labels_encoded(self) -> bytes:
+        """The labels as they were sent."""
+        return bytes(self._metadata.get("labels", _NOTHING))
+
+    def compose(self, name: str, cluster: str, rv: int) -> tuple[bytes, int]:
+        """The bytes to serve it as, and where the metadata ends in them."""
+        rest = {key: value for key, value in self._sections.items() if key not in _COMPOSED_APART}
+        raw, metadata_end = _compose(self._metadata, rest, _Stamp(name, self.name, cluster, rv))
+        if not raw.isascii():
+            try:
+                str(raw, "utf-8")
+            except UnicodeDecodeError:
+                # Skipped parts are not checked when decoding; one such byte would spoil every list it is part of.
+                repaired = raw[:metadata_end].decode("utf-8", "replace").encode()
+                return repaired + raw[metadata_end:].decode("utf-8", "replace").encode(), len(repaired)
+        return raw, metadata_end
+
+
+def _text(fields: Mapping[str, msgspec.Raw], name: str) -> str:
+    value = fields.get(name, _NOTHING)
+    return "" if bytes(value) == b"null" else _text_decoder.decode(value)
+
+
+def _epoch(timestamp: str) -> int:
+    try:
+        return int(datetime.fromisoformat(timestamp).timestamp())
+    except ValueError:
+        return 0
+
+
+class ObjectBuilder:
+    """Makes CachedObjects of one kind. Keeps one copy of label sets that many objects share."""
+
+    def __init__(self, kind: ResourceKind, renderer: CellRenderer | None = None) -> None:
+        """Build objects of `kind`, with cells made by `renderer`."""
+        self._kind = kind
+        self._renderer = renderer
+        self._label_sets: dict[bytes, Mapping[str, str]] = {}
+
+    def build(self, observed: ObservedObject, cluster: str, name: str, rv: int) -> CachedObject:
+        """Return the object as it is served under a name, with a resourceVersion of the gateway."""
+        raw, metadata_end = observed.compose(name, cluster, rv)
+        return CachedObject(
+            key=object_key(observed.namespace, name),
+            namespace=observed.namespace,
+            name=name,
+            original_name=observed.name,
+            cluster=cluster,
+            uid=observed.uid,
+            rv=rv,
+            member_rv=observed.member_rv,
+            created=observed.created,
+            labels=self._labels(observed.labels_encoded()),
+            fields=self._kind.read_fields(observed.sections),
+            cells=self._cells(observed),
+            raw=raw,
+            metadata_end=metadata_end,
+        )
+
+    def _labels(self, encoded: bytes) -> Mapping[str, str]:
+        labels = self._label_sets.get(encoded)
+        if labels is None:
+            try:
+                labels = {sys.intern(key): value for key, value in _texts_decoder.decode(encoded).items()}
+            except msgspec.ValidationError:
+                labels = _NO_LABELS
+            if len(self._label_sets) >= _LABEL_SETS_LIMIT:
+                self._label_sets.clear()
+            self._label_sets[encoded] = labels
+        return labels
+
+    def _cells(self, observed: ObservedObject) -> Any:
+        if self._renderer is None:
+            return None
+        try:
+            return self._renderer(observed.sections)
+        except Exception:
+            # An odd object of one member must not end the feed of that member.
+            _logger.exception("cannot render the cells of %s %s", self._kind.stored.kind, observed.key)
+            return None

@@ -1,0 +1,165 @@
+"""One kind of all members: the merged cache, the members' feeds, and those who wait for news.
+
+The shell around WatchCache. It neither reads from members (reflectors do) nor answers requests (MergedResource does).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from cache.cached_object import CachedObject, CellRenderer, ObjectBuilder, ObservedObject
+from cache.history import DEFAULT_LIMITS, HistoryLimits
+from cache.member_feed import MemberFeed
+from cache.resource_kind import ResourceKind
+from cache.resource_version import RevisionClock
+from cache.selection import Selections
+from cache.watch_cache import WatchCache
+from cache.watcher import Visible
+
+_SLICE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class CacherSettings:
+    """Durations are in seconds."""
+
+    history: HistoryLimits = DEFAULT_LIMITS
+    first_sync_wait: float = 3.0
+    """How long after its joining reads wait for a member that was not read yet."""
+    first_sync_limit: float = 60.0
+    """How long the end of a watch's initial state waits for such a member, while it does answer."""
+    future_wait: float = 3.0
+    """How long a read waits for a version that lies in the future, as kube-apiserver does."""
+
+
+DEFAULT_SETTINGS = CacherSettings()
+
+
+class Cacher:
+    """The merged copy of one kind."""
+
+    def __init__(
+        self,
+        kind: ResourceKind,
+        *,
+        now: Callable[[], float],
+        renderer: CellRenderer | None = None,
+        floor: int = 0,
+        settings: CacherSettings = DEFAULT_SETTINGS,
+    ) -> None:
+        """`now` gives seconds since the epoch; `floor` is a version that may have been issued before."""
+        self.kind = kind
+        self.settings = settings
+        self._now = now
+        self._builder = ObjectBuilder(kind, renderer)
+        self.cache = WatchCache(kind, self._builder, RevisionClock(now, floor), now, settings.history)
+        self.feeds: dict[str, MemberFeed] = {}
+        self.selections = Selections(kind)
+        self._waiting: set[asyncio.Future[None]] = set()
+        self._wake_scheduled = False
+
+    # Members
+
+    def feed(self, cluster: str) -> MemberFeed:
+        """The feed of a member, begun when it is new."""
+        if cluster not in self.feeds:
+            self.feeds[cluster] = MemberFeed(cluster, self.cache, self._now)
+            self.changed()
+        return self.feeds[cluster]
+
+    async def drop_feed(self, cluster: str) -> None:
+        """A member left: its objects go, each with a DELETED event."""
+        self.feeds.pop(cluster, None)
+        keys = self.cache.keys_of(cluster)
+        for start in range(0, len(keys), _SLICE):
+            for key in keys[start : start + _SLICE]:
+                self.cache.forget(cluster, key)
+            self.changed()
+            await asyncio.sleep(0)
+        self.changed()
+
+    # News
+
+    def changed(self) -> None:
+        """Something was applied: wake all who wait, once for everything applied in this turn of the loop."""
+        if self._waiting and not self._wake_scheduled:
+            self._wake_scheduled = True
+            asyncio.get_running_loop().call_soon(self._wake)
+
+    def _wake(self) -> None:
+        self._wake_scheduled = False
+        waiting, self._waiting = self._waiting, set()
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+
+    async def wait(self, timeout: float) -> None:
+        """Return when something changed, or after `timeout` seconds."""
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.add(future)
+        try:
+            async with asyncio.timeout(timeout):
+                await future
+        except TimeoutError:
+            pass
+        finally:
+            self._waiting.discard(future)
+
+    async def wait_until(self, condition: Callable[[], bool], timeout: float) -> bool:
+        """Wait until a condition on the cache holds; False when it does not within `timeout` seconds."""
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + timeout
+        while not condition():
+            remaining = deadline - clock()
+            if remaining <= 0:
+                return False
+            await self.wait(remaining)
+        return True
+
+    # First sync
+
+    def visible_feeds(self, visible: Visible) -> Iterable[MemberFeed]:
+        """The feeds of the members that a caller may see."""
+        return [feed for feed in self.feeds.values() if visible(feed.cluster)]
+
+    def settled(self, visible: Visible) -> bool:
+        """Whether every member was read, does not answer, or takes too long to be waited for."""
+        oldest = self._now() - self.settings.first_sync_limit
+        return all(feed.settled or feed.started <= oldest for feed in self.visible_feeds(visible))
+
+    async def wait_first_sync(self, visible: Visible) -> None:
+        """Wait for members that joined a moment ago; not for those that are down or slow."""
+        pending = [feed for feed in self.visible_feeds(visible) if not feed.settled]
+        if not pending:
+            return
+        patience = max(feed.started for feed in pending) + self.settings.first_sync_wait - self._now()
+        if patience > 0:
+            await self.wait_until(lambda: all(feed.settled for feed in pending), patience)
+
+    # Answers of members
+
+    def written(self, cluster: str, observed: ObservedObject) -> CachedObject:
+        """Take a member's answer to a write, and return the object as it is served."""
+        feed = self.feeds.get(cluster)
+        obj = feed.written(observed) if feed else None
+        self.changed()
+        return obj or self.represent(cluster, observed)
+
+    def represent(self, cluster: str, observed: ObservedObject) -> CachedObject:
+        """An object as it would be served, without taking it into the cache: dry runs, and states already past."""
+        known = self.cache.of_member(cluster, observed.key)
+        name = known.name if known else observed.name
+        return self._builder.build(observed, cluster, name, self._revision_of(known, observed))
+
+    def _revision_of(self, known: CachedObject | None, observed: ObservedObject) -> int:
+        if not observed.member_rv:
+            return 0
+        if known and known.uid == observed.uid and known.member_rv == observed.member_rv:
+            return known.rv
+        if found := self.cache.history.version_of(observed.uid, observed.member_rv):
+            return found
+        # A past state of which no event is left. Its version must be lower than that of what followed, and a write
+        # that is based on it must fail.
+        return (known.rv if known else self.cache.revision) - 1

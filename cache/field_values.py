@@ -1,0 +1,138 @@
+"""The values that field selectors compare, read out of encoded objects: Pods and Events.
+
+Which fields exist and where they come from follows Kubernetes `pkg/apis/core/selection.go`. Pure. Objects of members
+are not ours to validate: where a section has an unexpected shape, its fields read as empty.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import TypeVar
+
+import msgspec
+
+Sections = Mapping[str, msgspec.Raw]
+"""The top-level fields of an object, values still encoded."""
+
+POD_FIELDS = (
+    "spec.nodeName",
+    "spec.restartPolicy",
+    "spec.schedulerName",
+    "spec.serviceAccountName",
+    "spec.hostNetwork",
+    "status.phase",
+    "status.podIP",
+    "status.nominatedNodeName",
+)
+EVENT_FIELDS = (
+    "involvedObject.kind",
+    "involvedObject.namespace",
+    "involvedObject.name",
+    "involvedObject.uid",
+    "involvedObject.apiVersion",
+    "involvedObject.resourceVersion",
+    "involvedObject.fieldPath",
+    "reason",
+    "reportingComponent",
+    "source",
+    "type",
+)
+
+
+class _PodIP(msgspec.Struct, gc=False):
+    ip: str | None = None
+
+
+class _PodSpec(msgspec.Struct, gc=False, rename="camel"):
+    node_name: str | None = None
+    restart_policy: str | None = None
+    scheduler_name: str | None = None
+    service_account_name: str | None = None
+    host_network: bool | None = None
+
+
+class _PodStatus(msgspec.Struct, gc=False, rename="camel"):
+    phase: str | None = None
+    pod_ip: str | None = msgspec.field(name="podIP", default=None)
+    pod_ips: list[_PodIP] | None = msgspec.field(name="podIPs", default=None)
+    nominated_node_name: str | None = None
+
+
+class _Reference(msgspec.Struct, gc=False, rename="camel"):
+    kind: str | None = None
+    namespace: str | None = None
+    name: str | None = None
+    uid: str | None = None
+    api_version: str | None = None
+    resource_version: str | None = None
+    field_path: str | None = None
+
+
+class _Source(msgspec.Struct, gc=False):
+    component: str | None = None
+
+
+_pod_spec = msgspec.json.Decoder(_PodSpec | None)
+_pod_status = msgspec.json.Decoder(_PodStatus | None)
+_reference = msgspec.json.Decoder(_Reference | None)
+_source = msgspec.json.Decoder(_Source | None)
+_text = msgspec.json.Decoder(str | None)
+_T = TypeVar("_T")
+
+
+def _read(decoder: msgspec.json.Decoder[_T | None], sections: Sections, name: str) -> _T | None:
+    section = sections.get(name)
+    if section is None:
+        return None
+    try:
+        return decoder.decode(section)
+    except msgspec.ValidationError:
+        return None
+
+
+def _shared(text: str | None) -> str:
+    """Keep one copy of a value that many objects have."""
+    return sys.intern(text) if text else ""
+
+
+def pod_fields(sections: Sections) -> tuple[str, ...]:
+    """Return the values of POD_FIELDS in that order."""
+    spec = _read(_pod_spec, sections, "spec") or _PodSpec()
+    status = _read(_pod_status, sections, "status") or _PodStatus()
+    addresses = status.pod_ips or [_PodIP(status.pod_ip)]
+    return (
+        _shared(spec.node_name),
+        _shared(spec.restart_policy),
+        _shared(spec.scheduler_name),
+        _shared(spec.service_account_name),
+        "true" if spec.host_network else "false",
+        _shared(status.phase),
+        addresses[0].ip or "",
+        _shared(status.nominated_node_name),
+    )
+
+
+def event_fields(sections: Sections) -> tuple[str, ...]:
+    """Return the values of EVENT_FIELDS of a core/v1 Event in that order."""
+    involved = _read(_reference, sections, "involvedObject") or _Reference()
+    source = _read(_source, sections, "source") or _Source()
+    reporter = _read(_text, sections, "reportingComponent")
+    return (
+        _shared(involved.kind),
+        _shared(involved.namespace),
+        _shared(involved.name),
+        _shared(involved.uid),
+        _shared(involved.api_version),
+        involved.resource_version or "",
+        _shared(involved.field_path),
+        _shared(_read(_text, sections, "reason")),
+        _shared(reporter),
+        _shared(source.component or reporter),
+        _shared(_read(_text, sections, "type")),
+    )
+
+
+def no_fields(sections: Sections) -> tuple[str, ...]:
+    """Return no values: kinds that can be selected by name and namespace only."""
+    return ()

@@ -1,0 +1,109 @@
+"""The recent past of one merged resource: a ring of events, bounded in age, number and bytes.
+
+Watchers are cursors into it; old list pages are reconstructed from it. Versions that were never issued here are not
+accepted, because a position in another process's history says nothing about ours. Pure; one writer.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cache.watch_event import CacheEvent
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryLimits:
+    """How much past is kept."""
+
+    age: float = 300.0
+    """Seconds. Clients are to be able to resume for at least 75 s; pagers get as long as etcd's compaction gives."""
+    events: int = 100_000
+    size: int = 256 * 1024 * 1024
+    """Bytes of the objects in events."""
+    quiet_events: int = 1_000
+    """So many are kept whatever their age, because clients of a quiet resource see few new versions."""
+    encoded_events: int = 256
+    """So many keep the frames rendered for watchers."""
+
+
+DEFAULT_LIMITS = HistoryLimits()
+_SEARCHED_EVENTS = 4_096
+
+
+class History:
+    """Events in the order of their versions, oldest first. A position is an ever-growing count of events."""
+
+    def __init__(self, start: int, limits: HistoryLimits) -> None:
+        """Begin at the version `start`, before which nothing is known."""
+        self._limits = limits
+        self._events: list[CacheEvent] = []
+        self._dropped = 0  # events before self._events[0]
+        self._hidden = 0  # events at the front of the list that are already forgotten
+        self._floor = start
+        self._size = 0
+
+    @property
+    def floor(self) -> int:
+        """The oldest version from which everything that followed is known."""
+        return self._floor
+
+    @property
+    def end(self) -> int:
+        """The position after the newest event."""
+        return self._dropped + len(self._events)
+
+    def __len__(self) -> int:
+        return len(self._events) - self._hidden
+
+    def append(self, event: CacheEvent) -> None:
+        """Record an event and forget what is beyond the limits."""
+        self._events.append(event)
+        self._size += len(event.object.raw)
+        if len(self) > self._limits.encoded_events:
+            self._events[-1 - self._limits.encoded_events].forget_encoded()
+        oldest = event.recorded - self._limits.age
+        while len(self) > 1 and self._excessive(self._events[self._hidden], oldest):
+            forgotten = self._events[self._hidden]
+            self._hidden += 1
+            self._size -= len(forgotten.object.raw)
+            self._floor = forgotten.rv
+        if self._hidden > 64 + len(self) // 8:
+            # Shifting the list costs its length, so it is not done for every event.
+            del self._events[: self._hidden]
+            self._dropped += self._hidden
+            self._hidden = 0
+
+    def _excessive(self, event: CacheEvent, oldest: float) -> bool:
+        limits = self._limits
+        if len(self) > limits.events or self._size > limits.size:
+            return True
+        return len(self) > limits.quiet_events and event.recorded < oldest
+
+    def knows(self, rv: int) -> bool:
+        """Whether this version was issued here and everything after it is still known."""
+        if rv == self._floor:
+            return True
+        position = bisect_left(self._events, rv, lo=self._hidden, key=_version)
+        return position < len(self._events) and self._events[position].rv == rv
+
+    def position_after(self, rv: int) -> int:
+        """The position of the first event with a greater version."""
+        return self._dropped + bisect_right(self._events, rv, lo=self._hidden, key=_version)
+
+    def read(self, position: int, count: int) -> Sequence[CacheEvent] | None:
+        """Up to `count` events from a position on, or None when the past from there is no longer complete."""
+        start = position - self._dropped
+        return None if start < self._hidden else self._events[start : start + count]
+
+    def version_of(self, uid: str, member_rv: str) -> int | None:
+        """Under which version a state of an object was made known lately."""
+        for event in reversed(self._events[max(self._hidden, len(self._events) - _SEARCHED_EVENTS) :]):
+            if event.object.uid == uid and event.object.member_rv == member_rv:
+                return event.rv
+        return None
+
+
+def _version(event: CacheEvent) -> int:
+    return event.rv

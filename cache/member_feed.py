@@ -1,0 +1,175 @@
+"""What one member says of one kind, applied to the merged cache, and how fresh that makes the copy.
+
+Driven by a reflector (lists and watches) and by the write path (answers of the member to our own writes). Pure: it
+neither reads from the member nor waits.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from cache.cached_object import CachedObject, MalformedObject, ObservedObject
+from cache.freshness import ClusterFreshness
+from cache.resource_version import is_older
+from cache.watch_cache import WatchCache
+from cache.watch_event import DELETED
+
+_logger = logging.getLogger(__name__)
+
+
+class Regressed(Exception):
+    """A member's watch went back in time: it was restored or replaced, and must be listed anew."""
+
+
+class MemberFeed:
+    """The state of one member's feed of one kind.
+
+    Mutable state: `reached` (the member's version up to which everything was applied), the freshness facts, and, while
+    a list is read, which keys it had and which of our own writes happened meanwhile.
+    """
+
+    def __init__(self, cluster: str, cache: WatchCache, now: Callable[[], float]) -> None:
+        """`now` gives seconds since the epoch."""
+        self.cluster = cluster
+        self._cache = cache
+        self._now = now
+        self.started = now()
+        self.reached = ""
+        self.synced = False
+        self.error = ""
+        self._unreachable = ""  # what a health probe says, which may know before the watch does
+        self._last_contact = 0.0
+        self._stale_since: float | None = None
+        self._listed: set[str] | None = None
+        self._written: dict[str, str] = {}
+
+    # A complete list
+
+    def begin_list(self) -> None:
+        """A complete list begins, whatever was read before of an unfinished one."""
+        self._listed = set()
+        self._written = {}
+
+    def list_items(self, items: Iterable[msgspec.Raw]) -> None:
+        """Apply objects of the list. What was written through the gateway meanwhile is not undone by it."""
+        assert self._listed is not None, "begin_list comes first"  # noqa: S101
+        for item in items:
+            observed = self._read(item)
+            if observed is None:
+                continue
+            self._listed.add(observed.key)
+            if not is_older(observed.member_rv, self._written.get(observed.key, "")):
+                self._cache.observe(self.cluster, observed, authoritative=True)
+
+    def unlisted(self, resource_version: str) -> list[str]:
+        """The keys that are no longer there, once the list of that version was read to its end."""
+        listed = self._listed or ()
+        return [
+            key
+            for key in self._cache.keys_of(self.cluster)
+            if key not in listed and not is_older(resource_version, self._written.get(key, ""))
+        ]
+
+    def forget(self, keys: Iterable[str]) -> None:
+        """Apply that objects are gone."""
+        for key in keys:
+            self._cache.forget(self.cluster, key)
+
+    def end_list(self, resource_version: str) -> None:
+        """The list is complete and applied."""
+        self._listed = None
+        self._written = {}
+        self.reached = resource_version
+        self.synced = True
+        self.contact()
+
+    # A watch
+
+    def event(self, event_type: str, encoded: msgspec.Raw) -> None:
+        """Apply one event. Raises Regressed when its version is lower than what was seen before."""
+        observed = self._read(encoded)
+        if observed is None:
+            return
+        self.progress(observed.member_rv)
+        if event_type == DELETED:
+            self._cache.forget(self.cluster, observed.key, observed.uid)
+        else:
+            self._cache.observe(self.cluster, observed)
+
+    def progress(self, resource_version: str) -> None:
+        """Everything up to this version was seen. Raises Regressed when more was seen before."""
+        if is_older(resource_version, self.reached):
+            raise Regressed(f"version {resource_version} after {self.reached}")
+        self.reached = resource_version or self.reached
+
+    def has_reached(self, resource_version: str) -> bool:
+        """Whether everything up to a version of the member was seen."""
+        return bool(self.reached) and not is_older(self.reached, resource_version)
+
+    # Our own writes
+
+    def written(self, observed: ObservedObject) -> CachedObject | None:
+        """Apply what the member answered to a write; its later watch event is then no news.
+
+        Returns the object as it is served, or None when the feed is past that state already: applying it then could
+        bring back what is deleted.
+        """
+        if self.has_reached(observed.member_rv):
+            known = self._cache.of_member(self.cluster, observed.key)
+            current = known and known.uid == observed.uid and known.member_rv == observed.member_rv
+            return known if current else None
+        if self._listed is not None:
+            self._written[observed.key] = observed.member_rv
+        return self._cache.observe(self.cluster, observed)
+
+    # Freshness
+
+    def heard(self) -> None:
+        """The member was heard from."""
+        self._last_contact = self._now()
+
+    def contact(self) -> None:
+        """The member was heard from and the feed is in order."""
+        self.heard()
+        self.error = ""
+        self._stale_since = None
+
+    def failed(self, error: str) -> None:
+        """The feed is broken; what is known grows old from the last contact on."""
+        self.error = error
+        if self._stale_since is None:
+            self._stale_since = self._last_contact or self.started
+
+    def unreachable(self, reason: str) -> None:
+        """A health probe failed (a reason), or succeeded (none)."""
+        self._unreachable = reason
+
+    @property
+    def settled(self) -> bool:
+        """Whether there is nothing to wait for: synced, or known not to answer."""
+        return self.synced or bool(self.error or self._unreachable)
+
+    def freshness(self) -> ClusterFreshness:
+        """The facts for warnings, health and metrics."""
+        stale_since = self._stale_since
+        if stale_since is None and self._unreachable:
+            stale_since = self._last_contact or self.started
+        return ClusterFreshness(
+            name=self.cluster,
+            synced=self.synced,
+            last_contact=self._last_contact,
+            stale_since=stale_since,
+            objects=self._cache.count_of(self.cluster),
+            error=self.error or self._unreachable,
+        )
+
+    def _read(self, encoded: msgspec.Raw) -> ObservedObject | None:
+        try:
+            return ObservedObject(encoded)
+        except MalformedObject as fault:
+            # One bad object must not cost all the others of its member.
+            _logger.warning("member %s sent %s", self.cluster, fault)
+            return None

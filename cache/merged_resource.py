@@ -1,0 +1,321 @@
+"""A merged resource at one served version: what handlers list, get and watch.
+
+Reads follow dialect 3.1 and 3.2. Every read takes `visible`, which tells whether the caller may see a member; this
+package authorises nobody. Writes go elsewhere: here their resourceVersions are translated and their answers dressed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from cache.cached_object import CachedObject, MalformedObject, ObservedObject
+from cache.cacher import Cacher
+from cache.continue_token import ContinueToken, ContinueTokenCodec
+from cache.freshness import ClusterFreshness
+from cache.resource_kind import ServedVersion
+from cache.selection import Query, Selection
+from cache.watch_event import BOOKMARK, ERROR, WatchEvent
+from cache.watcher import Visible, Watcher, WatchStart, everyone
+from gateway.apimachinery.errors import (
+    ApiError,
+    bad_request,
+    expired,
+    not_found,
+    too_large_resource_version,
+    too_old_resource_version,
+)
+from gateway.apimachinery.options import EXACT, ListOptions, list_revision, watch_revision
+
+_SLICE = 2_000
+"""Objects looked at without letting anything else run: about 1 ms."""
+_encoder = msgspec.json.Encoder()
+
+
+@dataclass(frozen=True, slots=True)
+class MergedList:
+    """A list or a page of it. The items are references to what is never changed: a snapshot."""
+
+    items: Sequence[CachedObject]
+    resource_version: str
+    continue_token: str = ""
+    remaining: int | None = None
+    stale: Sequence[ClusterFreshness] = ()
+    """The members whose objects may be out of date."""
+
+
+class MergedResource:
+    """One kind of all members, at one version."""
+
+    def __init__(self, cacher: Cacher, served: ServedVersion, tokens: ContinueTokenCodec) -> None:
+        """Serve what `cacher` holds as `served`."""
+        self.served = served
+        self._cacher = cacher
+        self._cache = cacher.cache
+        self._tokens = tokens
+        prefix = _encoder.encode({"kind": served.kind, "apiVersion": served.api_version})
+        self._prefix = prefix[:-1] + b","
+
+    # Reading
+
+    async def get(
+        self, namespace: str, name: str, *, resource_version: str = "", visible: Visible = everyone
+    ) -> CachedObject:
+        """Return the object that answers to a name; of several the one served under it, else the oldest visible.
+
+        Raises ApiError 404, 400 for an unreadable resourceVersion, 504 for one that does not come within 3 s.
+        """
+        await self._wait_for_revision(list_revision(resource_version))
+        for attempt in range(2):
+            if owners := self.owners(namespace, name, visible=visible):
+                return owners[0]
+            if attempt == 0:
+                await self._cacher.wait_first_sync(visible)
+        raise not_found(self.served.gvr.group_resource, name)
+
+    def owners(self, namespace: str, name: str, *, visible: Visible = everyone) -> Sequence[CachedObject]:
+        """All objects that answer to a name. More than one: it is ambiguous, and their `name`s are not."""
+        return [obj for obj in self._cache.owners(namespace, name) if visible(obj.cluster)]
+
+    async def list(
+        self, namespace: str, options: ListOptions, *, visible: Visible = everyone, binding: str = ""
+    ) -> MergedList:
+        """List a namespace, or all (empty). `binding` names the caller; continue tokens hold for nobody else.
+
+        Raises ApiError 400, 410 (with a token to continue with, where there was one) and 504.
+        """
+        selection = self._selection(namespace, options)
+        query = self._token_binding(binding, namespace, options)
+        await self._cacher.wait_first_sync(visible)
+        token = self._tokens.decode(options.continue_token, query) if options.continue_token else None
+        if token is None:
+            revision = await self._list_revision(selection, options)
+        elif options.resource_version not in {"", "0"}:
+            raise bad_request("specifying resource version is not allowed when using continue")
+        else:
+            revision = token.revision or self._cache.revision
+            if not self._cache.knows(revision):
+                raise self._tokens.expired(token, query)
+        limit = 0 if options.resource_version == "0" else options.limit
+        items = await self._whole(selection, revision, limit, visible) if token is None else None
+        if items is not None:
+            return MergedList(items, str(revision), stale=self.stale(visible))
+        items, more = await self._page(selection, revision, token.last_key if token else "", limit, visible)
+        if not more:
+            return MergedList(items, str(revision), stale=self.stale(visible))
+        last = items[-1].key
+        remaining = None
+        if selection.unrestricted and visible is everyone:
+            remaining = self._cache.remaining(selection, revision, last)
+        follow_on = self._tokens.encode(ContinueToken(revision, last), query)
+        return MergedList(items, str(revision), follow_on, remaining, self.stale(visible))
+
+    async def watch(
+        self, namespace: str, options: ListOptions, *, visible: Visible = everyone, timeout: float
+    ) -> Watcher:
+        """Begin a watch that ends after `timeout` seconds.
+
+        Raises ApiError 400 for a selector and 422 for a resourceVersion that cannot be read; what goes wrong later is
+        the watch's ERROR event.
+        """
+        selection = self._selection(namespace, options)
+        revision = watch_revision(options.resource_version, self.served.gvr.group_resource)
+        start = await self._watch_start(selection, options, revision, visible)
+        return Watcher(
+            self._cache,
+            selection,
+            start,
+            visible=visible,
+            bookmarks=options.allow_watch_bookmarks,
+            timeout=timeout,
+            clock=asyncio.get_running_loop().time,
+            wait=self._cacher.wait,
+            wake=self._cacher.changed,
+            settled=lambda: self._cacher.settled(visible),
+        )
+
+    async def _watch_start(
+        self, selection: Selection, options: ListOptions, revision: int, visible: Visible
+    ) -> WatchStart:
+        initial = options.send_initial_events
+        if initial is None:
+            initial = revision == 0
+        if not initial:
+            return WatchStart(after=revision or self._cache.revision)
+        try:
+            await self._wait_for_revision(revision)
+        except ApiError as error:
+            return WatchStart(error=error)
+        snapshot = self._cache.candidates(selection)
+        position = self._cache.revision
+        items = await self._filtered(snapshot, selection, visible)
+        return WatchStart(initial=items, announce_end=options.send_initial_events is True, after=position)
+
+    # Pages
+
+    async def _list_revision(self, selection: Selection, options: ListOptions) -> int:
+        """The version at which a list without a token is read."""
+        requested = list_revision(options.resource_version)
+        legacy_exact = not options.resource_version_match and options.limit > 0 and not selection.single_key
+        await self._wait_for_revision(requested)
+        if requested and (legacy_exact or options.resource_version_match == EXACT):
+            if not self._cache.knows(requested):
+                raise expired("The resourceVersion for the provided list is too old.")
+            return requested
+        return self._cache.revision
+
+    async def _whole(
+        self, selection: Selection, revision: int, limit: int, visible: Visible
+    ) -> Sequence[CachedObject] | None:
+        """The present state in one piece, where it is wanted so or is known to be small."""
+        if revision != self._cache.revision or (limit and not (selection.single_key or selection.indexed)):
+            return None
+        items = await self._filtered(self._cache.candidates(selection), selection, visible)
+        return None if limit and len(items) > limit else items
+
+    async def _filtered(
+        self, candidates: Sequence[CachedObject], selection: Selection, visible: Visible
+    ) -> Sequence[CachedObject]:
+        if selection.unrestricted and visible is everyone:
+            return candidates
+        found: list[CachedObject] = []
+        for start in range(0, len(candidates), _SLICE):
+            if start:
+                await asyncio.sleep(0)
+            piece = candidates[start : start + _SLICE]
+            found += [obj for obj in piece if visible(obj.cluster) and selection.matches(obj)]
+        return found
+
+    async def _page(
+        self, selection: Selection, revision: int, after: str, limit: int, visible: Visible
+    ) -> tuple[Sequence[CachedObject], bool]:
+        """One page from behind a key, and whether more objects follow it."""
+        items: list[CachedObject] = []
+        while True:
+            if not self._cache.knows(revision):
+                raise too_old_resource_version(revision, self._cache.history.floor)
+            for scanned, obj in enumerate(self._cache.page(selection, revision, after)):
+                if limit and len(items) == limit:
+                    return items, True
+                if scanned == _SLICE:
+                    break
+                after = obj.key
+                if visible(obj.cluster) and selection.matches(obj):
+                    items.append(obj)
+            else:
+                return items, False
+            await asyncio.sleep(0)
+
+    def _token_binding(self, caller: str, namespace: str, options: ListOptions) -> str:
+        """What a continue token is good for: this caller and this query."""
+        gvr = self.served.gvr
+        query = [caller, gvr.group, gvr.resource, namespace, str(options.label_selector), str(options.field_selector)]
+        return _encoder.encode(query).decode()
+
+    def _selection(self, namespace: str, options: ListOptions) -> Selection:
+        fields = options.field_selector.translate(self.served.field_labels)
+        return self._cacher.selections.of(Query(namespace, options.label_selector, fields))
+
+    async def _wait_for_revision(self, revision: int) -> None:
+        reached = await self._cacher.wait_until(
+            lambda: self._cache.revision >= revision, self._cacher.settings.future_wait
+        )
+        if not reached:
+            raise too_large_resource_version(revision, self._cache.revision)
+
+    # Freshness
+
+    def freshness(self, visible: Visible = everyone) -> Sequence[ClusterFreshness]:
+        """How current each visible member is."""
+        return [feed.freshness() for feed in self._cacher.visible_feeds(visible)]
+
+    def stale(self, visible: Visible = everyone) -> Sequence[ClusterFreshness]:
+        """The visible members whose objects may be out of date."""
+        return [member for member in self.freshness(visible) if member.stale]
+
+    async def wait_synced(self, timeout: float) -> bool:
+        """Wait until every member was read once."""
+        return await self._cacher.wait_until(lambda: all(feed.synced for feed in self._cacher.feeds.values()), timeout)
+
+    # Bytes
+
+    def item(self, obj: CachedObject) -> bytes:
+        """The object as it stands in a list of this version: without kind and apiVersion."""
+        return self.served.from_stored(obj.raw)
+
+    def object(self, obj: CachedObject) -> bytes:
+        """The complete object."""
+        return self._prefix + self.item(obj)[1:]
+
+    def frame(self, event: WatchEvent) -> bytes:
+        """One line of a JSON watch, shared by all watchers of this version."""
+        return event.encoded(self.served.gvr, self._encode)
+
+    def _encode(self, event: WatchEvent) -> bytes:
+        if event.type == ERROR:
+            body = _encoder.encode(event.status)
+        elif event.object is not None:
+            body = self.object(event.object)
+        else:
+            body = self.bookmark(event)
+        return b'{"type":"%b","object":%b}\n' % (event.type.encode(), body)
+
+    def bookmark(self, event: WatchEvent) -> bytes:
+        """The object of a BOOKMARK event: it must be of the watched kind, or clients drop it."""
+        assert event.type == BOOKMARK, "only bookmarks come without an object"  # noqa: S101
+        metadata: dict[str, object] = {"resourceVersion": str(event.rv)}
+        if event.initial_events_end:
+            metadata["annotations"] = {"k8s.io/initial-events-end": "true"}
+        return self._prefix + _encoder.encode({"metadata": metadata})[1:]
+
+    # Writes
+
+    def member_version(self, obj: CachedObject, resource_version: str) -> str | None:
+        """The member's version for one of ours, or None when ours is not that of the cached object: a conflict."""
+        if not resource_version:
+            return ""
+        return obj.member_rv if resource_version == str(obj.rv) else None
+
+    def restamp(self, cluster: str, body: bytes) -> bytes:
+        """Dress a member's answer to a write as an object of ours.
+
+        The cache has the new state from here on, so reads show it, and the member's own event of it is no news. What
+        is no object of this kind (a Status) comes back as it is. Not for dry runs: see `decorate`.
+        """
+        observed = self._read(body)
+        return body if observed is None else self.object(self._cacher.written(cluster, observed))
+
+    def decorate(self, cluster: str, body: bytes) -> bytes:
+        """Dress an object of a member that is not to be remembered, such as the answer to a dry run."""
+        observed = self._read(body)
+        return body if observed is None else self.object(self._cacher.represent(cluster, observed))
+
+    def _read(self, body: bytes) -> ObservedObject | None:
+        try:
+            observed = ObservedObject(body)
+            if (observed.kind, observed.api_version) != (self.served.kind, self.served.api_version):
+                return None
+            return ObservedObject(self.served.to_stored(body))
+        except MalformedObject:
+            return None
+
+    async def wait_for(self, cluster: str, member_rv: str, timeout: float = 3.0) -> bool:
+        """Wait until everything up to a version of a member was seen; False when it was not in time."""
+
+        def reached() -> bool:
+            feed = self._cacher.feeds.get(cluster)
+            return feed is None or feed.has_reached(member_rv)
+
+        return await self._cacher.wait_until(reached, timeout)
+
+    async def wait_gone(self, obj: CachedObject, timeout: float = 3.0) -> bool:
+        """Wait until an object that was deleted for good is no longer served; False when it was not in time."""
+
+        def gone() -> bool:
+            known = self._cache.of_member(obj.cluster, obj.original_key)
+            return known is None or known.uid != obj.uid
+
+        return await self._cacher.wait_until(gone, timeout)

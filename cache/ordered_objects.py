@@ -1,0 +1,97 @@
+"""Objects in key order, for lists and pages: inserts, replacements and range reads without sorting anew.
+
+Keys and objects stand in parallel chunks of bounded size, so an insert moves a few hundred references whatever the
+number of objects. Pure; one writer.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+
+from cache.cached_object import CachedObject
+
+_CHUNK = 512
+
+
+class OrderedObjects:
+    """A map from key to object that is read in key order."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._keys: list[list[str]] = []
+        self._objects: list[list[CachedObject]] = []
+        self._last: list[str] = []  # the last key of each chunk
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def put(self, obj: CachedObject) -> None:
+        """Insert an object, or replace the one of the same key."""
+        key = obj.key
+        chunk = min(bisect_left(self._last, key), len(self._last) - 1)
+        if chunk < 0:
+            self._keys, self._objects, self._last, self._count = [[key]], [[obj]], [key], 1
+            return
+        keys, objects = self._keys[chunk], self._objects[chunk]
+        position = bisect_left(keys, key)
+        if position < len(keys) and keys[position] == key:
+            objects[position] = obj
+            return
+        keys.insert(position, key)
+        objects.insert(position, obj)
+        self._last[chunk] = keys[-1]
+        self._count += 1
+        if len(keys) > 2 * _CHUNK:
+            self._split(chunk)
+
+    def _split(self, chunk: int) -> None:
+        keys, objects = self._keys[chunk], self._objects[chunk]
+        self._keys[chunk : chunk + 1] = [keys[:_CHUNK], keys[_CHUNK:]]
+        self._objects[chunk : chunk + 1] = [objects[:_CHUNK], objects[_CHUNK:]]
+        self._last[chunk : chunk + 1] = [keys[_CHUNK - 1], keys[-1]]
+
+    def remove(self, key: str) -> None:
+        """Remove the object of this key. Raises KeyError when there is none."""
+        chunk = bisect_left(self._last, key)
+        if chunk == len(self._last):
+            raise KeyError(key)
+        keys = self._keys[chunk]
+        position = bisect_left(keys, key)
+        if keys[position] != key:
+            raise KeyError(key)
+        del keys[position], self._objects[chunk][position]
+        self._count -= 1
+        if keys:
+            self._last[chunk] = keys[-1]
+        else:
+            del self._keys[chunk], self._objects[chunk], self._last[chunk]
+
+    def _position(self, key: str) -> tuple[int, int]:
+        """Where the first key greater than this one stands."""
+        chunk = bisect_right(self._last, key)
+        return (chunk, bisect_right(self._keys[chunk], key)) if chunk < len(self._last) else (chunk, 0)
+
+    def pieces(self, after: str, up_to: str) -> Iterator[list[CachedObject]]:
+        """The objects with `after < key <= up_to`, in order, chunk by chunk. Not while the map changes."""
+        chunk, start = self._position(after)
+        last_chunk, end = self._position(up_to)
+        while chunk < last_chunk:
+            yield self._objects[chunk][start:]
+            chunk, start = chunk + 1, 0
+        if chunk < len(self._objects) and start < end:
+            yield self._objects[chunk][start:end]
+
+    def between(self, after: str, up_to: str) -> list[CachedObject]:
+        """The objects with `after < key <= up_to`, in order: a snapshot."""
+        found: list[CachedObject] = []
+        for piece in self.pieces(after, up_to):
+            found += piece
+        return found
+
+    def count(self, after: str, up_to: str) -> int:
+        """How many objects have `after < key <= up_to`."""
+        chunk, start = self._position(after)
+        last_chunk, end = self._position(up_to)
+        return sum(len(self._keys[position]) for position in range(chunk, last_chunk)) + end - start

@@ -1,0 +1,275 @@
+"""Keeps the copy of one resource of one member current: list, watch, and again, for ever.
+
+The shell around a MemberFeed: it reads, waits and decides when to list anew; what the news means is the feed's. Follows
+the contract of client-go's Reflector (dialect 3.6). A member that is down, frozen or mad costs only its own freshness.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import msgspec
+
+from cache.line_splitter import LineSplitter, LineTooLong
+from cache.lister_watcher import Expired, ListerWatcher, ListWatchError, NotServed, Unavailable
+from cache.member_feed import MemberFeed, Regressed
+
+_logger = logging.getLogger(__name__)
+_SLICE = 100
+"""Objects applied without letting anything else run: about 2 ms."""
+_SHORT_WATCH = 1.0
+"""Seconds. A watch that brings nothing and ends sooner is a failure, or the member would be asked in a tight loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReflectorSettings:
+    """Durations are in seconds."""
+
+    page_size: int = 500
+    page_timeout: float = 30.0
+    """How long one page may take before the member counts as frozen."""
+    silence: float = 90.0
+    """How long a watch may be silent: bookmarks come about every minute."""
+    watch_timeout: tuple[int, int] = (300, 600)
+    """The member is asked to end a watch after a random time between these, as client-go does."""
+    backoff: tuple[float, float] = (0.8, 30.0)
+    """The first pause after a failure, and the longest; doubled in between, each with up to its length of jitter."""
+    not_served_pause: float = 60.0
+    """How often to look whether a member has come to serve the resource."""
+
+
+class _Malformed(ListWatchError):
+    """The member answered what is no list or watch event."""
+
+
+class _Silent(ListWatchError):
+    """The member is frozen: not even bookmarks come."""
+
+
+class _BrokenOff(ListWatchError):
+    """A watch that was established ended in disorder; going on from the last version is safe."""
+
+
+class _PageMetadata(msgspec.Struct, gc=False, rename={"resource_version": "resourceVersion", "token": "continue"}):
+    resource_version: str = ""
+    token: str = ""
+
+
+class _Page(msgspec.Struct, gc=False):
+    metadata: _PageMetadata
+    items: list[msgspec.Raw] | None = None
+
+
+class _Line(msgspec.Struct, gc=False):
+    type: str
+    object: msgspec.Raw
+
+
+class _Bookmark(msgspec.Struct, gc=False):
+    metadata: _PageMetadata
+
+
+class _Status(msgspec.Struct, gc=False):
+    code: int = 0
+    message: str = ""
+
+
+_page_decoder = msgspec.json.Decoder(_Page)
+_line_decoder = msgspec.json.Decoder(_Line)
+_bookmark_decoder = msgspec.json.Decoder(_Bookmark)
+_status_decoder = msgspec.json.Decoder(_Status)
+
+
+class Reflector:
+    """Drives one feed from one lister-watcher."""
+
+    def __init__(
+        self,
+        feed: MemberFeed,
+        lister_watcher: ListerWatcher,
+        *,
+        jitter: Callable[[], float],
+        changed: Callable[[], None],
+        settings: ReflectorSettings,
+    ) -> None:
+        """`jitter` gives random numbers in [0, 1); `changed` is called after news was applied."""
+        self._feed = feed
+        self._lister_watcher = lister_watcher
+        self._jitter = jitter
+        self._changed = changed
+        self._settings = settings
+        self._failures = 0
+        self._resume = ""  # the member's version to watch from; empty: list first
+        self._established = False  # whether the present watch was answered
+
+    async def run(self) -> None:
+        """Follow the member until cancelled."""
+        while True:
+            try:
+                await self._follow()
+                pause = 0.0
+            except NotServed as error:
+                pause = self._settings.not_served_pause
+                await self._apply_absence(error)
+            except ListWatchError as error:
+                pause = self._pause(error)
+                self._report(error)
+            except Exception as error:
+                # A fault of ours that one member's data brings out must not end the gateway for all the others.
+                _logger.exception("the reflector of member %s failed", self._feed.cluster)
+                self._resume = ""
+                pause = self._pause(error)
+                self._report(error)
+            await asyncio.sleep(pause)
+
+    async def _follow(self) -> None:
+        """One list where needed and one watch."""
+        if not self._resume:
+            self._resume = await self._list()
+        self._established = False
+        try:
+            await self._watch()
+        except _BrokenOff:
+            raise
+        except ListWatchError:
+            # The member may come back as another one, so only a complete list tells the truth.
+            self._resume = ""
+            raise
+
+    def _report(self, error: Exception) -> None:
+        if isinstance(error, _BrokenOff | Expired) and self._failures <= 1:
+            return  # part of every day; the next attempt tells whether the member is gone
+        self._feed.failed(str(error) or type(error).__name__)
+        self._changed()
+
+    def _pause(self, error: Exception) -> float:
+        first, longest = self._settings.backoff
+        pause = min(first * 2.0 ** min(self._failures, 10), longest) * (1 + self._jitter())
+        self._failures += 1
+        return max(pause, error.retry_after) if isinstance(error, Unavailable) else pause
+
+    async def _apply_absence(self, error: NotServed) -> None:
+        """A member without the resource has none of its objects, and that is known for certain."""
+        self._resume = ""
+        self._feed.begin_list()
+        await self._forget(self._feed.unlisted(""))
+        self._feed.end_list("")
+        _logger.debug("member %s: %s", self._feed.cluster, error)
+
+    # List
+
+    async def _list(self) -> str:
+        """Read everything. A list whose pages expire is begun again, and the third time read in one piece."""
+        for limit in (self._settings.page_size, self._settings.page_size, 0):
+            try:
+                return await self._list_pages(limit)
+            except Expired:
+                continue
+        raise Unavailable("lists of the member expire before they are complete")
+
+    async def _list_pages(self, limit: int) -> str:
+        self._feed.begin_list()
+        token = ""
+        while True:
+            page = await self._page(limit, token)
+            items = page.items or []
+            for start in range(0, len(items), _SLICE):
+                self._feed.list_items(items[start : start + _SLICE])
+                self._changed()
+                await asyncio.sleep(0)
+            token = page.metadata.token
+            if not token:
+                break
+        resource_version = page.metadata.resource_version
+        await self._forget(self._feed.unlisted(resource_version))
+        self._feed.end_list(resource_version)
+        self._changed()
+        return resource_version
+
+    async def _page(self, limit: int, token: str) -> _Page:
+        try:
+            async with asyncio.timeout(self._settings.page_timeout):
+                body = await self._lister_watcher.list(limit=limit, continue_token=token)
+        except TimeoutError:
+            raise _Silent(f"no answer to a list within {self._settings.page_timeout:g}s") from None
+        self._feed.heard()
+        try:
+            page = _page_decoder.decode(body)
+        except (msgspec.MsgspecError, RecursionError) as fault:
+            raise _Malformed(f"not a list: {fault}") from None
+        if not page.metadata.resource_version:
+            raise _Malformed("a list without a resourceVersion")
+        return page
+
+    async def _forget(self, keys: list[str]) -> None:
+        for start in range(0, len(keys), _SLICE):
+            self._feed.forget(keys[start : start + _SLICE])
+            self._changed()
+            await asyncio.sleep(0)
+
+    # Watch
+
+    async def _watch(self) -> None:
+        """Follow one watch to its orderly end; the next one goes on where it ended."""
+        shortest, longest = self._settings.watch_timeout
+        timeout = shortest + int(self._jitter() * (longest - shortest))
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        splitter = LineSplitter()
+        fruitful = False
+        async with aclosing(
+            self._lister_watcher.watch(resource_version=self._resume, timeout_seconds=timeout)
+        ) as stream:
+            while (chunk := await self._chunk(stream)) is not None:
+                self._established = True
+                self._feed.contact()
+                if chunk:
+                    fruitful, self._failures = True, 0
+                    await self._apply(splitter, chunk)
+        if splitter.unfinished:
+            raise _BrokenOff("the watch ended inside an event")
+        if not fruitful and clock() - began < _SHORT_WATCH:
+            raise _BrokenOff("the watch ended as soon as it began")
+
+    async def _chunk(self, stream: AsyncGenerator[bytes, None]) -> bytes | None:
+        """The next chunk, or None at the end."""
+        try:
+            async with asyncio.timeout(self._settings.silence):
+                return await anext(stream, None)
+        except TimeoutError:
+            raise _Silent(f"nothing heard for {self._settings.silence:g}s") from None
+        except Unavailable as error:
+            if self._established:
+                raise _BrokenOff(str(error)) from None
+            raise
+
+    async def _apply(self, splitter: LineSplitter, chunk: bytes) -> None:
+        try:
+            for count, line in enumerate(splitter.feed(chunk), start=1):
+                self._apply_line(line)
+                if count % _SLICE == 0:
+                    self._changed()
+                    await asyncio.sleep(0)
+        except (LineTooLong, Regressed) as fault:
+            raise _Malformed(str(fault)) from None
+        except (msgspec.MsgspecError, RecursionError) as fault:
+            raise _Malformed(f"not a watch event: {fault}") from None
+        self._changed()
+
+    def _apply_line(self, encoded: bytes) -> None:
+        line = _line_decoder.decode(encoded)
+        match line.type:
+            case "ADDED" | "MODIFIED" | "DELETED":
+                self._feed.event(line.type, line.object)
+            case "BOOKMARK":
+                self._feed.progress(_bookmark_decoder.decode(line.object).metadata.resource_version)
+            case "ERROR":
+                status = _status_decoder.decode(line.object)
+                raise Expired(status.message) if status.code == 410 else Unavailable(status.message)
+            case _:
+                raise _Malformed(f"a watch event of type {line.type!r}")
+        self._resume = self._feed.reached

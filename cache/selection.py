@@ -1,0 +1,119 @@
+"""What one list or watch wants of a merged resource: namespace, label selector, field selector.
+
+Selections are compiled once and shared by all watchers that ask for the same, together with their verdicts on recent
+events. Pure. Which members a caller may see is not part of a selection: that is asked per caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from weakref import WeakValueDictionary
+
+from cache.cached_object import CLUSTER_LABEL, CachedObject, object_key
+from cache.resource_kind import ResourceKind
+from cache.watch_event import ADDED, DELETED, MODIFIED, CacheEvent, WatchEvent
+from gateway.apimachinery.selectors import FieldRequirement, FieldSelector, LabelRequirement, LabelSelector
+
+_VERDICTS_LIMIT = 4_096
+_Test = Callable[[CachedObject], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is asked for. The field selector is translated to the fields of the kind."""
+
+    namespace: str
+    labels: LabelSelector
+    fields: FieldSelector
+
+
+def _label_test(requirement: LabelRequirement) -> _Test:
+    if requirement.key == CLUSTER_LABEL:
+        return lambda obj: requirement.matches({CLUSTER_LABEL: obj.cluster} if obj.cluster else {})
+    return lambda obj: requirement.matches(obj.labels)
+
+
+def _field_test(requirement: FieldRequirement, field_names: tuple[str, ...]) -> _Test:
+    wanted, value = requirement.operator == "=", requirement.value
+    match requirement.field:
+        case "metadata.name":
+            return lambda obj: (obj.name == value) == wanted
+        case "metadata.namespace":
+            return lambda obj: (obj.namespace == value) == wanted
+        case name if name in field_names:
+            position = field_names.index(name)
+            return lambda obj: (obj.fields[position] == value) == wanted
+        case _:
+            # A label Kubernetes accepts without storing a value for it.
+            return lambda obj: (value == "") == wanted
+
+
+class Selection:
+    """A compiled query."""
+
+    def __init__(self, query: Query, kind: ResourceKind) -> None:
+        """Compile `query` for objects of `kind`."""
+        self.query = query
+        name, namespace = query.fields.exact("metadata.name"), query.fields.exact("metadata.namespace")
+        self._contradictory = bool(query.namespace and namespace is not None and namespace != query.namespace)
+        self.namespace = query.namespace or namespace or ""
+        self.single_key = object_key(self.namespace, name) if name and self.namespace else ""
+        """The only key that can be selected, when the query names one object."""
+        self.indexed = query.fields.exact(kind.indexed_field) or ""
+        """The one value the kind's indexed field must have."""
+        self.unrestricted = query.labels.empty and query.fields.empty
+        """Whether neither labels nor fields matter."""
+        self._tests = [_label_test(requirement) for requirement in query.labels.requirements]
+        self._tests += [_field_test(requirement, kind.field_names) for requirement in query.fields.requirements]
+        self._verdicts: dict[int, WatchEvent | None] = {}
+
+    @property
+    def range(self) -> tuple[str, str]:
+        """The keys between which everything selected lies: after the first, up to the second."""
+        if self._contradictory:
+            return ("", "")
+        if self.single_key:
+            return (self.single_key[:-1], self.single_key)
+        # "0" follows "/" in ASCII, so this ends after every key of the namespace.
+        return (f"{self.namespace}/", f"{self.namespace}0") if self.namespace else ("", "\U0010ffff")
+
+    def matches(self, obj: CachedObject) -> bool:
+        """Whether an object is selected."""
+        if self.query.namespace and obj.namespace != self.query.namespace:
+            return False
+        return all(test(obj) for test in self._tests)
+
+    def see(self, event: CacheEvent) -> WatchEvent | None:
+        """How a watcher of this selection sees an event; None when it is not concerned."""
+        try:
+            return self._verdicts[event.rv]
+        except KeyError:
+            pass
+        if len(self._verdicts) >= _VERDICTS_LIMIT:
+            self._verdicts.clear()
+        verdict = self._verdicts[event.rv] = self._judge(event)
+        return verdict
+
+    def _judge(self, event: CacheEvent) -> WatchEvent | None:
+        before = event.previous is not None and self.matches(event.previous)
+        now = event.type != DELETED and self.matches(event.object)
+        if now:
+            return event.seen_as(MODIFIED if before else ADDED)
+        return event.seen_as(DELETED) if before else None
+
+
+class Selections:
+    """The selections in use, each compiled once."""
+
+    def __init__(self, kind: ResourceKind) -> None:
+        """Compile for objects of `kind`."""
+        self._kind = kind
+        self._in_use: WeakValueDictionary[Query, Selection] = WeakValueDictionary()
+
+    def of(self, query: Query) -> Selection:
+        """The shared selection of a query."""
+        selection = self._in_use.get(query)
+        if selection is None:
+            selection = self._in_use[query] = Selection(query, self._kind)
+        return selection

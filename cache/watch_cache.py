@@ -1,0 +1,274 @@
+"""State and recent history of one merged resource: what every list and watch is served from.
+
+Decides what a member's news means: which event, under which name, with which resourceVersion. Pure: it is told what
+members said and never asks; waking watchers and waiting are its caller's. One writer; readers get references.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from cache.cached_object import CachedObject, ObjectBuilder, ObservedObject, object_key
+from cache.history import DEFAULT_LIMITS, History, HistoryLimits
+from cache.merge import original_names, precedence, served_names
+from cache.ordered_objects import OrderedObjects
+from cache.resource_kind import ResourceKind
+from cache.resource_version import RevisionClock, is_older
+from cache.selection import Selection
+from cache.watch_event import ADDED, DELETED, MODIFIED, CacheEvent
+
+_UNPLACED = ""
+"""The name of an object that is not served yet."""
+
+
+class WatchCache:
+    """The merged objects of all members for one kind."""
+
+    def __init__(
+        self,
+        kind: ResourceKind,
+        builder: ObjectBuilder,
+        clock: RevisionClock,
+        now: Callable[[], float],
+        limits: HistoryLimits = DEFAULT_LIMITS,
+    ) -> None:
+        """`now` gives the time events are recorded at; `clock` issues their versions."""
+        self._builder = builder
+        self._clock = clock
+        self._now = now
+        self._indexed_position = kind.field_names.index(kind.indexed_field) if kind.indexed_field else -1
+        self.history = History(clock.current, limits)
+        # Groups hold the objects that share an original key, by precedence; the first is served under that key.
+        self._groups: dict[str, tuple[CachedObject, ...]] = {}
+        self._qualified: dict[str, CachedObject] = {}  # by served key, where that is not the original key
+        self._ordered = OrderedObjects()  # by served key
+        self._by_index: dict[str, set[str]] = {}  # value of the indexed field -> served keys
+        self._keys: dict[str, set[str]] = {}  # cluster -> original keys
+
+    @property
+    def revision(self) -> int:
+        """The version of the present state: the highest issued."""
+        return self._clock.current
+
+    def __len__(self) -> int:
+        return len(self._ordered)
+
+    # What members say
+
+    def observe(self, cluster: str, observed: ObservedObject, *, authoritative: bool = False) -> CachedObject | None:
+        """Take an object's state from a member. Returns it as it is served, or None when the news is old.
+
+        `authoritative` is for complete lists: there a lower version is no old news but a member restored from a backup.
+        """
+        known = self.of_member(cluster, observed.key)
+        if known is None:
+            return self._add(cluster, observed)
+        if known.uid == observed.uid and known.member_rv == observed.member_rv:
+            return known
+        if not authoritative and is_older(observed.member_rv, known.member_rv):
+            return None
+        if known.uid != observed.uid or known.created != observed.created:
+            self._remove(known)
+            return self._add(cluster, observed)
+        obj = self._builder.build(observed, cluster, known.name, self._clock.next())
+        self._exchange(known, obj)
+        self._index(obj, known)
+        self._ordered.put(obj)
+        self._record(MODIFIED, obj, known)
+        return obj
+
+    def forget(self, cluster: str, original_key: str, uid: str = "") -> bool:
+        """Take an object's end from a member; with a uid only that very object. Returns whether it was known."""
+        known = self.of_member(cluster, original_key)
+        if known is None or (uid and known.uid != uid):
+            return False
+        self._remove(known)
+        return True
+
+    # What readers ask
+
+    def of_member(self, cluster: str, original_key: str) -> CachedObject | None:
+        """A member's object by its own name."""
+        return next((obj for obj in self._groups.get(original_key, ()) if obj.cluster == cluster), None)
+
+    def keys_of(self, cluster: str) -> Sequence[str]:
+        """The original keys of a member's objects."""
+        return tuple(self._keys.get(cluster, ()))
+
+    def count_of(self, cluster: str) -> int:
+        """How many objects a member has."""
+        return len(self._keys.get(cluster, ()))
+
+    def served(self, key: str) -> CachedObject | None:
+        """The object served under a key."""
+        if obj := self._qualified.get(key):
+            return obj
+        group = self._groups.get(key)
+        return group[0] if group else None
+
+    def owners(self, namespace: str, name: str) -> Sequence[CachedObject]:
+        """Who answers to a name, the one served under it first; more than one means it is ambiguous.
+
+        A name that some member really uses means those objects. Otherwise it is read as a qualified one, whether or
+        not the object needs it at present.
+        """
+        key = object_key(namespace, name)
+        if group := self._groups.get(key):
+            return group
+        if obj := self._qualified.get(key):
+            return (obj,)
+        for original in original_names(name):
+            for obj in self._groups.get(object_key(namespace, original), ()):
+                if name == f"{original}.{obj.cluster or obj.uid}":
+                    return (obj,)
+        return ()
+
+    def candidates(self, selection: Selection) -> list[CachedObject]:
+        """All objects among which a selection finds its own, in key order: a snapshot."""
+        if selection.single_key:
+            obj = self.served(selection.single_key)
+            return [obj] if obj else []
+        if selection.indexed and self._indexed_position >= 0:
+            keys = sorted(self._by_index.get(selection.indexed, ()))
+            return [obj for obj in map(self.served, keys) if obj]
+        return self._ordered.between(*selection.range)
+
+    def knows(self, rv: int) -> bool:
+        """Whether the state at this version can still be told."""
+        return rv == self.revision or self.history.knows(rv)
+
+    def page(self, selection: Selection, rv: int, after: str) -> Iterator[CachedObject]:
+        """What may be selected, as it was at a known version, in key order from behind a key. Not while it changes.
+
+        Past states are the present one with the events since undone, so they cost no memory.
+        """
+        start, end = selection.range
+        start = max(start, after)
+        undone = self._undone(rv, start, end)
+        existing = sorted((obj for obj in undone.values() if obj), key=lambda obj: obj.key)
+        return _overlaid(self._ordered.pieces(start, end), undone, existing)
+
+    def remaining(self, selection: Selection, rv: int, after: str) -> int:
+        """How many objects lay behind a key at a known version, within the namespace that is selected."""
+        end = selection.range[1]
+        undone = self._undone(rv, after, end)
+        then = sum(obj is not None for obj in undone.values())
+        changed = sum(self.served(key) is not None for key in undone)
+        return self._ordered.count(after, end) - changed + then
+
+    def _undone(self, rv: int, start: str, end: str) -> dict[str, CachedObject | None]:
+        """The keys in a range that changed since a version, with what stood under them then."""
+        undone: dict[str, CachedObject | None] = {}
+        position = self.history.position_after(rv)
+        for event in self.history.read(position, self.history.end - position) or ():
+            key = event.object.key
+            if start < key <= end and key not in undone:
+                undone[key] = event.previous
+        return undone
+
+    # Names
+
+    def _add(self, cluster: str, observed: ObservedObject) -> CachedObject:
+        key = observed.key
+        self._keys.setdefault(cluster, set()).add(key)
+        group = self._groups.get(key, ())
+        if not group and key not in self._qualified:
+            obj = self._builder.build(observed, cluster, observed.name, self._clock.next())
+            self._groups[key] = (obj,)
+            self._occupy(obj)
+            return obj
+        obj = self._builder.build(observed, cluster, _UNPLACED, 0)
+        self._groups[key] = tuple(sorted((*group, obj), key=precedence))
+        self._settle_names(observed.namespace, observed.name)
+        placed = self.of_member(cluster, key)
+        assert placed is not None, "it was added a moment ago"  # noqa: S101
+        return placed
+
+    def _remove(self, obj: CachedObject) -> None:
+        key = obj.original_key
+        group = tuple(other for other in self._groups[key] if other is not obj)
+        if group:
+            self._groups[key] = group
+        else:
+            del self._groups[key]
+        self._keys[obj.cluster].discard(key)
+        self._vacate(obj)
+        if group or self._qualified:
+            self._settle_names(obj.namespace, obj.original_name)
+
+    def _settle_names(self, namespace: str, name: str) -> None:
+        """Give the right names to all objects whose names depend on who uses `name`.
+
+        These are the objects of that original name, and those that would be served under it as their qualified name.
+        """
+        moves: list[tuple[CachedObject, str]] = []
+        for original in (name, *original_names(name)):
+            group = self._groups.get(object_key(namespace, original), ())
+            names = served_names(group, lambda literal: object_key(namespace, literal) in self._groups)
+            moves += [(obj, served) for obj, served in zip(group, names, strict=True) if obj.name != served]
+        for obj, _ in moves:
+            if obj.name != _UNPLACED:
+                self._vacate(obj)
+        for obj, served in moves:
+            moved = obj.renamed(served, self._clock.next())
+            self._exchange(obj, moved)
+            self._occupy(moved)
+
+    def _exchange(self, old: CachedObject, new: CachedObject) -> None:
+        """Put an object's new state into its group."""
+        key = new.original_key
+        self._groups[key] = tuple(new if other is old else other for other in self._groups[key])
+        if new.name != new.original_name:
+            self._qualified[new.key] = new
+
+    def _occupy(self, obj: CachedObject) -> None:
+        """Serve an object under its name."""
+        self._ordered.put(obj)
+        self._index(obj, None)
+        self._record(ADDED, obj, None)
+
+    def _vacate(self, obj: CachedObject) -> None:
+        """Stop serving an object under its name."""
+        self._ordered.remove(obj.key)
+        self._qualified.pop(obj.key, None)
+        self._index(None, obj)
+        self._record(DELETED, obj.at_revision(self._clock.next()), obj)
+
+    def _index(self, new: CachedObject | None, old: CachedObject | None) -> None:
+        position = self._indexed_position
+        if position < 0:
+            return
+        value = new.fields[position] if new else ""
+        was = old.fields[position] if old else ""
+        if was and old and was != value:
+            keys = self._by_index[was]
+            keys.discard(old.key)
+            if not keys:
+                del self._by_index[was]
+        if value and new and was != value:
+            self._by_index.setdefault(value, set()).add(new.key)
+
+    def _record(self, event_type: str, obj: CachedObject, previous: CachedObject | None) -> None:
+        self.history.append(CacheEvent(event_type, obj, previous, self._now()))
+
+
+def _overlaid(
+    pieces: Iterator[list[CachedObject]], undone: dict[str, CachedObject | None], existing: list[CachedObject]
+) -> Iterator[CachedObject]:
+    """Merge the present objects, without those that changed, with the past states of those that did."""
+    if not undone:
+        for piece in pieces:
+            yield from piece
+        return
+    past = iter(existing)
+    pending = next(past, None)
+    for piece in pieces:
+        for obj in piece:
+            while pending is not None and pending.key <= obj.key:
+                yield pending
+                pending = next(past, None)
+            if obj.key not in undone:
+                yield obj
+    while pending is not None:
+        yield pending
+        pending = next(past, None)

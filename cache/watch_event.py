@@ -1,0 +1,106 @@
+"""What happened to a merged resource, and how one watcher sees it.
+
+A `CacheEvent` is a step in the history that all watchers share; a `WatchEvent` is what a client is sent of it. The
+rendered forms of a WatchEvent are kept with it, so that a frame is encoded once for any number of watchers. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+
+from cache.cached_object import CachedObject
+from gateway.apimachinery.errors import ApiError
+from gateway.apimachinery.meta import JsonObject
+
+ADDED = "ADDED"
+MODIFIED = "MODIFIED"
+DELETED = "DELETED"
+BOOKMARK = "BOOKMARK"
+ERROR = "ERROR"
+
+
+class WatchEvent:
+    """One event of a watch, as a client gets it."""
+
+    __slots__ = ("_encoded", "initial_events_end", "object", "rv", "status", "type")
+
+    def __init__(
+        self,
+        event_type: str,
+        rv: int,
+        obj: CachedObject | None = None,
+        *,
+        initial_events_end: bool = False,
+        status: JsonObject | None = None,
+    ) -> None:
+        """`obj` comes with ADDED, MODIFIED and DELETED; `status` with ERROR."""
+        self.type = event_type
+        self.rv = rv
+        self.object = obj
+        self.initial_events_end = initial_events_end
+        self.status = status
+        self._encoded: dict[Hashable, bytes] = {}
+
+    def encoded(self, form: Hashable, encode: Callable[[WatchEvent], bytes]) -> bytes:
+        """The frame of this event in one form, made on first use and shared."""
+        frame = self._encoded.get(form)
+        if frame is None:
+            frame = self._encoded[form] = encode(self)
+        return frame
+
+    def forget_encoded(self) -> None:
+        """Drop the shared frames of an event that most watchers are past."""
+        self._encoded.clear()
+
+    def __repr__(self) -> str:
+        """Show type, key and version: what tests compare."""
+        what = self.object.key if self.object else "end of initial events" if self.initial_events_end else ""
+        return f"<{self.type} {what} @{self.rv}>"
+
+
+def error_event(error: ApiError, rv: int) -> WatchEvent:
+    """The last event of a watch that cannot go on."""
+    return WatchEvent(ERROR, rv, status=error.status)
+
+
+class CacheEvent:
+    """One step of a resource's history: an object came, changed or went.
+
+    `previous` is what stood under the key before, None for ADDED. For DELETED, `object` is the last state with the
+    version of the deletion.
+    """
+
+    __slots__ = ("_seen_as", "object", "previous", "recorded", "type")
+
+    def __init__(self, event_type: str, obj: CachedObject, previous: CachedObject | None, recorded: float) -> None:
+        """`recorded` is when it happened, in seconds of the cache's clock."""
+        self.type = event_type
+        self.object = obj
+        self.previous = previous
+        self.recorded = recorded
+        self._seen_as: dict[str, WatchEvent] = {}
+
+    @property
+    def rv(self) -> int:
+        """The version of this step."""
+        return self.object.rv
+
+    @property
+    def after(self) -> CachedObject | None:
+        """What stands under the key from this step on."""
+        return None if self.type == DELETED else self.object
+
+    def seen_as(self, event_type: str) -> WatchEvent:
+        """The event of a watcher for which the object entered, changed in or left its selection."""
+        event = self._seen_as.get(event_type)
+        if event is None:
+            obj = self.object
+            if event_type == DELETED and self.previous is not None and self.type != DELETED:
+                obj = self.previous.at_revision(self.rv)
+            event = self._seen_as[event_type] = WatchEvent(event_type, self.rv, obj)
+        return event
+
+    def forget_encoded(self) -> None:
+        """Drop shared frames."""
+        for event in self._seen_as.values():
+            event.forget_encoded()

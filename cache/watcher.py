@@ -1,0 +1,194 @@
+"""One watch on a merged resource: a cursor into its history.
+
+It owns no task and no queue. A slow client is a cursor that lags; when it falls off the history it gets an ERROR 410
+and lists anew. `poll` decides, `next_batch` waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from cache.cached_object import CachedObject
+from cache.selection import Selection
+from cache.watch_cache import WatchCache
+from cache.watch_event import ADDED, BOOKMARK, WatchEvent, error_event
+from gateway.apimachinery.errors import ApiError, expired, too_old_resource_version
+
+BOOKMARK_PERIOD = 60.0
+"""Seconds, as in kube-apiserver."""
+LAST_BOOKMARK = 2.0
+"""Seconds before the timeout at which the last bookmark is sent."""
+_BATCH_BYTES = 128 * 1024
+_BATCH_EVENTS = 512
+_READ_EVENTS = 4_096
+
+Visible = Callable[[str], bool]
+
+
+def everyone(cluster: str) -> bool:
+    """The visibility of a caller who may see every member."""
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class WatchStart:
+    """Where a watch begins."""
+
+    initial: Sequence[CachedObject] | None = None
+    """The present state, to be sent first; None to begin with events."""
+    announce_end: bool = False
+    """Whether the end of the initial state is to be marked by a bookmark."""
+    after: int = 0
+    """The version of the initial state; without one that after which events are wanted, which may yet come."""
+    error: ApiError | None = None
+    """Why the watch cannot begin; sent as its only event."""
+
+
+class Watcher:
+    """A running watch. Mutable state: the cursor (`_position`, `_revision`), what is due, and whether it ended."""
+
+    def __init__(
+        self,
+        cache: WatchCache,
+        selection: Selection,
+        start: WatchStart,
+        *,
+        visible: Visible,
+        bookmarks: bool,
+        timeout: float,
+        clock: Callable[[], float],
+        wait: Callable[[float], Awaitable[None]],
+        wake: Callable[[], None],
+        settled: Callable[[], bool],
+    ) -> None:
+        """`wait` returns when the cache changed, or after so many seconds; `settled`: no member is waited for."""
+        self._cache = cache
+        self._selection = selection
+        self._visible = visible
+        self._bookmarks = bookmarks
+        self._clock = clock
+        self._wait = wait
+        self._wake = wake
+        self._settled = settled
+        self._deadline = clock() + timeout
+        self._bookmark_due = self._next_bookmark()
+        self._error = start.error
+        self._ended = False
+        # Objects of the initial state in the order of their versions: whoever breaks off in between can go on from
+        # the last version seen. The list is reversed, so that what was sent is let go.
+        self._initial = sorted(start.initial or (), key=_version, reverse=True)
+        self._announce_end = start.announce_end and bookmarks
+        self._awaited = 0 if start.initial is not None else start.after
+        self._position = cache.history.position_after(start.after)
+        self._revision = start.after
+
+    def poll(self) -> list[WatchEvent]:
+        """What is to be sent now; nothing need not mean the end."""
+        if self._ended:
+            return []
+        if self._clock() >= self._deadline:
+            self._ended = True
+            return []
+        try:
+            return self._failure() or self._take_initial() or self._take_events() or self._take_bookmark()
+        except ApiError as error:
+            self._ended = True
+            return [error_event(error, self._revision)]
+
+    async def next_batch(self) -> list[WatchEvent]:
+        """Wait for what is to be sent next. Nothing is the orderly end; an ERROR event is the last one."""
+        while not (batch := self.poll()) and not self._ended:
+            if self._caught_up:
+                await self._wait(max(0.0, min(self._deadline, self._bookmark_due) - self._clock()))
+            else:
+                await asyncio.sleep(0)
+        return batch
+
+    def expire(self, message: str = "the watch cannot go on; list anew") -> None:
+        """End with ERROR 410, so that the client lists anew: what it may see has changed."""
+        self._error = expired(message)
+        self._wake()
+
+    def close(self) -> None:
+        """End without a word."""
+        self._ended = True
+        self._initial.clear()
+        self._wake()
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come."""
+        return self._ended
+
+    @property
+    def _caught_up(self) -> bool:
+        return bool(self._awaited) or (not self._initial and self._position == self._cache.history.end)
+
+    def _failure(self) -> list[WatchEvent]:
+        if self._error is not None:
+            raise self._error
+        return []
+
+    def _take_initial(self) -> list[WatchEvent]:
+        batch: list[WatchEvent] = []
+        size = 0
+        while self._initial and size < _BATCH_BYTES and len(batch) < _BATCH_EVENTS:
+            obj = self._initial.pop()
+            size += len(obj.raw)
+            batch.append(WatchEvent(ADDED, obj.rv, obj))
+        return batch
+
+    def _take_events(self) -> list[WatchEvent]:
+        if self._awaited and not self._begin_after():
+            return []
+        events = self._cache.history.read(self._position, _READ_EVENTS)
+        if events is None:
+            raise too_old_resource_version(self._revision, self._cache.history.floor)
+        batch: list[WatchEvent] = []
+        size = 0
+        for event in events:
+            self._position += 1
+            self._revision = event.rv
+            if self._visible(event.object.cluster) and (seen := self._selection.see(event)):
+                batch.append(seen)
+                size += len(event.object.raw)
+                if size >= _BATCH_BYTES or len(batch) >= _BATCH_EVENTS:
+                    break
+        return batch
+
+    def _begin_after(self) -> bool:
+        """Place the cursor behind the version asked for, once the cache has come so far.
+
+        A version that was not issued here says nothing about which of our events the client has seen: it is another
+        process's, or from before a restart. Going on from there could lose events, so it has to list anew.
+        """
+        if self._awaited > self._cache.revision:
+            return False
+        if not self._cache.knows(self._awaited):
+            raise too_old_resource_version(self._awaited, self._cache.history.floor)
+        self._position = self._cache.history.position_after(self._awaited)
+        self._revision, self._awaited = self._awaited, 0
+        return True
+
+    def _take_bookmark(self) -> list[WatchEvent]:
+        if not self._caught_up or self._awaited:
+            return []
+        if self._announce_end:
+            if not self._settled():
+                return []
+            self._announce_end = False
+            return [WatchEvent(BOOKMARK, self._revision, initial_events_end=True)]
+        if self._clock() < self._bookmark_due:
+            return []
+        self._bookmark_due = self._next_bookmark()
+        return [WatchEvent(BOOKMARK, self._revision)] if self._bookmarks else []
+
+    def _next_bookmark(self) -> float:
+        now, last = self._clock(), self._deadline - LAST_BOOKMARK
+        return min(now + BOOKMARK_PERIOD, last) if now < last else now + BOOKMARK_PERIOD
+
+
+def _version(obj: CachedObject) -> int:
+    return obj.rv
