@@ -6,13 +6,13 @@ cache's business; foreign errors become the port's.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from urllib.parse import urlencode
 
 import aiohttp
 import msgspec
-from cache.lister_watcher import Expired, ListWatchError, NotServed, Unavailable
 
+from cache.lister_watcher import Expired, ListWatchError, NotServed, Unavailable
 from gateway.apimachinery.errors import ApiError
 from gateway.apimachinery.schema import GroupVersionResource
 from gateway.clusters.upstream import Upstream
@@ -48,8 +48,8 @@ class HttpListerWatcher:
             raise _refusal(response, body)
         return body
 
-    async def watch(self, *, resource_version: str, timeout_seconds: int) -> AsyncIterator[bytes]:
-        """Yield the body of a watch as it arrives, cut anywhere, until the member ends it. Raises ListWatchError."""
+    async def watch(self, *, resource_version: str, timeout_seconds: int) -> AsyncGenerator[bytes, None]:
+        """Yield `b""` once the watch has begun, then its body as it arrives, cut anywhere. Raises ListWatchError."""
         query = {
             "watch": "true",
             "allowWatchBookmarks": "true",
@@ -65,10 +65,11 @@ class HttpListerWatcher:
         try:
             if response.status != 200:
                 raise _refusal(response, await response.content.read(_ERROR_BODY_LIMIT))
+            yield b""
             async for chunk in response.content.iter_any():
                 yield chunk
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Unavailable(self._upstream.failure(error, sent=False).message) from error
+            raise Unavailable(self._upstream.failure(error, unanswered=False).message) from error
         finally:
             # A watch that is left early still has bytes under way: its connection cannot be used again.
             response.close()

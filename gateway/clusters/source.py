@@ -12,6 +12,7 @@ from typing import Protocol
 import aiohttp
 import msgspec
 
+from cache.line_splitter import LineSplitter, LineTooLong
 from gateway.apimachinery import meta
 from gateway.apimachinery.errors import ApiError, PathNotFound
 from gateway.apimachinery.meta import JsonObject
@@ -20,7 +21,6 @@ from gateway.clusters.upstream import Upstream
 
 _CLUSTERS_PATH = f"{CLUSTERS.group_version.path}/{CLUSTERS.resource}"
 _CRD_PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/clusters.cluster.karmada.io"
-_LINE_LIMIT = 16 << 20
 
 
 class ClustersNotServed(Exception):
@@ -83,12 +83,14 @@ class RemoteClusterSource:
         try:
             if response.status != 200:
                 raise SourceLost(f"the watch was refused with {response.status}")
-            async for line in _lines(response):
-                event = msgspec.json.decode(line)
-                if event["type"] == "ERROR":
-                    raise SourceLost(str(event["object"].get("message")))
-                yield event["type"], event["object"]
-        except (aiohttp.ClientError, OSError, TimeoutError, msgspec.DecodeError, KeyError, TypeError) as error:
+            lines = LineSplitter()
+            async for chunk in response.content.iter_any():
+                for line in lines.feed(chunk):
+                    event = msgspec.json.decode(line)
+                    if event["type"] == "ERROR":
+                        raise SourceLost(str(event["object"].get("message")))
+                    yield event["type"], event["object"]
+        except (aiohttp.ClientError, OSError, LineTooLong, msgspec.DecodeError, KeyError, TypeError) as error:
             raise SourceLost(str(error)) from error
         finally:
             response.close()
@@ -113,15 +115,3 @@ class RemoteClusterSource:
     async def write_status(self, cluster: JsonObject) -> None:
         """Write at the store."""
         await self._upstream.send_json("PUT", f"{_CLUSTERS_PATH}/{meta.name(cluster)}/status", cluster)
-
-
-async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    """Yield the lines of a stream whose lines may be longer than any read buffer."""
-    pending = b""
-    async for chunk in response.content.iter_any():
-        *complete, pending = (pending + chunk).split(b"\n")
-        for line in complete:
-            if line.strip():
-                yield line
-        if len(pending) > _LINE_LIMIT:
-            raise SourceLost("a watch event is too large")

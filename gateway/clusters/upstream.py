@@ -43,13 +43,14 @@ _log = logging.getLogger(__name__)
 class UpstreamError(ApiError):
     """An API server that could not be asked or did not answer: 503, 504, or 502 for an answer nobody may act on.
 
-    `sent` tells whether the request may have reached it: of a write then nobody knows whether it was applied.
+    `unanswered`: the request may have reached it and no whole answer came back; of a write nobody knows whether it was
+    applied.
     """
 
-    def __init__(self, code: int, reason: str, message: str, *, sent: bool) -> None:
+    def __init__(self, code: int, reason: str, message: str, *, unanswered: bool) -> None:
         """Build from the Status' parts."""
         super().__init__(code, reason, message)
-        self.sent = sent
+        self.unanswered = unanswered
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +174,7 @@ class Upstream:
         try:
             return await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise self.failure(error, sent=True) from error
+            raise self.failure(error, unanswered=True) from error
 
     def json_answer(self, code: int, content_type: str, body: bytes) -> JsonObject:
         """Return the object of a complete answer, or raise the ApiError or PathNotFound that it is."""
@@ -184,7 +185,7 @@ class Upstream:
         if code < 400 and isinstance(document, dict):
             return document
         if code < 400:
-            raise UpstreamError(502, "BadGateway", f"{self.title} answered with something that is no object", sent=True)
+            raise UpstreamError(502, "BadGateway", f"{self.title} answered with what is no object", unanswered=False)
         if isinstance(document, dict) and document.get("kind") == "Status":
             raise ApiError.from_status({"code": code, **document})
         if code == 404:
@@ -205,12 +206,12 @@ class Upstream:
         for connections in {self._own, self._impersonator}:
             await connections.close()
 
-    def failure(self, error: BaseException, *, sent: bool) -> UpstreamError:
+    def failure(self, error: BaseException, *, unanswered: bool) -> UpstreamError:
         """Turn a failure of the connection into the ApiError a client sees."""
-        if isinstance(error, TimeoutError) and sent:
-            return UpstreamError(504, "Timeout", f"Timeout: {self.title} did not answer in time", sent=True)
+        if isinstance(error, TimeoutError) and unanswered:
+            return UpstreamError(504, "Timeout", f"Timeout: {self.title} did not answer in time", unanswered=True)
         text = f"{self.title} cannot be reached: {_explain(error)}"
-        return UpstreamError(503, "ServiceUnavailable", text, sent=sent)
+        return UpstreamError(503, "ServiceUnavailable", text, unanswered=unanswered)
 
     def _prepare(
         self, path: str, query: str, headers: Mapping[str, str] | None, user: UserInfo | None, audit_id: str
@@ -231,11 +232,11 @@ class Upstream:
             response = await self._send_with_fresh_credentials(call, connections)
         except CredentialError as error:
             text = f"{self.title} cannot be reached: {error}"
-            raise UpstreamError(503, "ServiceUnavailable", text, sent=False) from None
+            raise UpstreamError(503, "ServiceUnavailable", text, unanswered=False) from None
         if 300 <= response.status < 400 and response.status != _NOT_MODIFIED:
             response.close()
             text = f"{self.title} tried to redirect the request ({response.status}), which is not permitted"
-            raise UpstreamError(502, "BadGateway", text, sent=True)
+            raise UpstreamError(502, "BadGateway", text, unanswered=False)
         return response
 
     async def _send_with_fresh_credentials(self, call: _Call, connections: Connections) -> aiohttp.ClientResponse:
@@ -246,7 +247,7 @@ class Upstream:
                 response = await self._attempt(call, connection)
             except aiohttp.ClientSSLError as error:
                 if second or not await connections.reload_refused():
-                    raise self.failure(error, sent=False) from error
+                    raise self.failure(error, unanswered=False) from error
                 continue
             if response.status != _UNAUTHORIZED:
                 return response
@@ -278,10 +279,10 @@ class Upstream:
         except aiohttp.ClientSSLError:
             raise
         except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as error:
-            raise self.failure(error, sent=False) from error
+            raise self.failure(error, unanswered=False) from error
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             # ValueError: a header or URL that aiohttp will not send; nothing of a client's may take us down.
-            raise self.failure(error, sent=not isinstance(error, ValueError)) from error
+            raise self.failure(error, unanswered=not isinstance(error, ValueError)) from error
 
     def _proxy_options(self) -> dict[str, Any]:
         if not self.endpoint.proxy_url:
@@ -292,7 +293,7 @@ class Upstream:
     def _refused(self) -> UpstreamError:
         # Not a 401: that would tell the client that *its* credentials are bad, and make it fetch new ones.
         text = f"{self.title} refused the gateway's own credentials (401 Unauthorized)"
-        return UpstreamError(503, "ServiceUnavailable", text, sent=True)
+        return UpstreamError(503, "ServiceUnavailable", text, unanswered=False)
 
 
 def _explain(error: BaseException) -> str:

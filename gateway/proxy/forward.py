@@ -1,0 +1,100 @@
+"""Streams an upstream's answer through to the client, byte for byte: reads and watches of the store, logs, one member.
+
+Compressed bodies stay compressed, and every chunk is passed on as it arrives. When the client goes away the handler's
+task is cancelled (the server runs with handler_cancellation), and that ends the upstream's side too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+
+import aiohttp
+from aiohttp import web
+
+from gateway.clusters.upstream import Upstream
+from gateway.proxy.rewrite import query_string, request_headers, response_headers
+from gateway.request import RequestInfo, upstream_path
+from gateway.request_scope import RequestScope
+
+_log = logging.getLogger(__name__)
+
+
+async def forward(
+    request: web.BaseRequest,
+    scope: RequestScope,
+    upstream: Upstream,
+    *,
+    info: RequestInfo | None = None,
+    body: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> web.StreamResponse:
+    """Send the request on as its caller and stream the answer back.
+
+    Args:
+        request: the client's; its method, query and headers are sent on.
+        scope: whose request it is, and until when it must be answered; what has no deadline may run for hours.
+        upstream: where to.
+        info: what to ask for when that is not `scope.info`: a Pod under its own name, a path inside a cluster proxy.
+        body: the request's body, read already; None for none.
+        headers: the gateway's own headers on the answer (audit id, warnings); the upstream's win, but for Warning.
+
+    Raises:
+        UpstreamError: before the answer has started; afterwards a broken upstream breaks the client's connection, so
+            that half an answer is never taken for a whole one.
+    """
+    answer = await upstream.request(
+        request.method,
+        upstream_path(info or scope.info),
+        query=query_string(request.query.items()),
+        headers=request_headers(request.headers),
+        body=body,
+        user=scope.user,
+        audit_id=scope.audit_id,
+        timeout=_time_left(scope),
+    )
+    try:
+        return await stream_answer(request, upstream, answer, headers)
+    finally:
+        answer.close()  # one that was read to its end gave its connection back already
+
+
+async def stream_answer(
+    request: web.BaseRequest,
+    upstream: Upstream,
+    answer: aiohttp.ClientResponse,
+    headers: Mapping[str, str] | None = None,
+) -> web.StreamResponse:
+    """Write an upstream's answer to the client: status, headers, then each chunk as it arrives."""
+    response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=headers)
+    passed_on = response_headers(answer.headers)
+    for name in passed_on:
+        if name != "Warning":
+            response.headers.popall(name, None)
+    response.headers.extend(passed_on)
+    if answer.content_length is not None:
+        response.content_length = answer.content_length
+    await response.prepare(request)
+    await response.write(b"")  # the headers at once: a watch may stay silent for minutes
+    try:
+        async for chunk in answer.content.iter_any():
+            await response.write(chunk)
+    except (aiohttp.ClientPayloadError, aiohttp.ServerTimeoutError, TimeoutError) as error:
+        _log.info("%s broke off an answer: %r", upstream.title, error)
+        abort(request)
+        return response
+    await response.write_eof()
+    return response
+
+
+def _time_left(scope: RequestScope) -> float | None:
+    if scope.deadline is None:
+        return None
+    return max(0.001, scope.deadline - asyncio.get_running_loop().time())
+
+
+def abort(request: web.BaseRequest) -> None:
+    """Cut the client's connection, the only way left to say that an answer is incomplete."""
+    if request.transport is not None:
+        request.transport.abort()

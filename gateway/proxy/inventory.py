@@ -1,0 +1,129 @@
+"""What another API server serves and holds, for admission's questions: read with the gateway's own right, always live.
+
+Used when a namespace or a CustomResourceDefinition is deleted and everything that would go with it has to be known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode
+
+from gateway.apimachinery import meta
+from gateway.apimachinery.errors import ApiError, PathNotFound, service_unavailable
+from gateway.apimachinery.meta import JsonObject
+from gateway.apimachinery.schema import GroupResource, GroupVersion, GroupVersionResource
+from gateway.clusters.upstream import Upstream
+
+_PAGE = 500
+_AT_ONCE = 8
+_DISCOVERY = {"Accept": "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"}
+_DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+
+@dataclass(frozen=True, slots=True)
+class _Served:
+    resource: GroupVersionResource
+    namespaced: bool
+    listable: bool
+
+
+async def list_all(
+    upstream: Upstream, resource: GroupVersionResource, namespace: str = "", *, labels: str = "", fields: str = ""
+) -> list[JsonObject]:
+    """Return all objects of a resource that match, each with apiVersion and kind. Raises ApiError or PathNotFound."""
+    base = resource.group_version.path
+    path = (
+        f"{base}/namespaces/{quote(namespace, safe='')}/{resource.resource}"
+        if namespace
+        else f"{base}/{resource.resource}"
+    )
+    query = {"limit": str(_PAGE), "labelSelector": labels, "fieldSelector": fields, "continue": ""}
+    found: list[JsonObject] = []
+    while True:
+        page = await upstream.get_json(path, query=urlencode({name: value for name, value in query.items() if value}))
+        kind = str(page.get("kind") or "").removesuffix("List")
+        head = {"apiVersion": page.get("apiVersion"), "kind": kind}
+        found += [{**head, **item} for item in page.get("items") or [] if isinstance(item, dict)]
+        query["continue"] = str(meta.metadata(page).get("continue") or "")
+        if not query["continue"]:
+            return found
+
+
+async def namespace_contents(upstream: Upstream, namespace: str) -> list[tuple[GroupResource, JsonObject]]:
+    """Return every object of every resource in a namespace. Raises ApiError unless all could be listed."""
+    limit = asyncio.Semaphore(_AT_ONCE)
+
+    async def contents(resource: GroupVersionResource) -> list[tuple[GroupResource, JsonObject]]:
+        async with limit:
+            try:
+                objects = await list_all(upstream, resource, namespace)
+            except PathNotFound:
+                return []  # it went between discovery and now, and its objects with it
+        return [(resource.group_resource, obj) for obj in objects]
+
+    served = await _served(upstream)
+    lists = await asyncio.gather(*(contents(one.resource) for one in served if one.namespaced and one.listable))
+    return [entry for entries in lists for entry in entries]
+
+
+async def instances(upstream: Upstream, group: str, resource: str) -> Sequence[JsonObject]:
+    """Return all objects of a custom resource, of all namespaces. Raises ApiError."""
+    for served in await _served(upstream):
+        if served.resource.group_resource == GroupResource(group, resource) and served.listable:
+            return await list_all(upstream, served.resource)
+    return []
+
+
+async def scale_path(upstream: Upstream, resource: GroupVersionResource) -> str | None:
+    """Return where a custom resource keeps its replica count, None when it has no scale subresource."""
+    try:
+        definition = await upstream.get_json(f"{_DEFINITIONS}/{quote(str(resource.group_resource), safe='')}")
+    except PathNotFound:
+        return None
+    except ApiError as error:
+        if error.code == 404:
+            return None
+        raise
+    versions = meta.field(definition, "spec", "versions")
+    for version in versions if isinstance(versions, list) else []:
+        if isinstance(version, dict) and version.get("name") == resource.version:
+            path = meta.field(version, "subresources", "scale", "specReplicasPath")
+            return path if isinstance(path, str) else None
+    return None
+
+
+async def _served(upstream: Upstream) -> list[_Served]:
+    """Return the resources served, each in its group's preferred version. Raises ApiError when a group cannot say."""
+    found: list[_Served] = []
+    for path in ("/api", "/apis"):
+        document = await upstream.send_json("GET", path, None, headers=_DISCOVERY)
+        if document.get("kind") != "APIGroupDiscoveryList":
+            raise service_unavailable(
+                f"{upstream.title} does not serve aggregated discovery: its contents are not known"
+            )
+        for group in document.get("items") or []:
+            found += _preferred_version(upstream, group)
+    return found
+
+
+def _preferred_version(upstream: Upstream, group: JsonObject) -> list[_Served]:
+    """Return what the first version of a group serves, and what only later ones do."""
+    served: dict[str, _Served] = {}
+    for version in group.get("versions") or []:
+        if version.get("freshness") == "Stale":
+            name = meta.name(group)
+            raise service_unavailable(
+                f"{upstream.title}: the API group {name!r} does not answer, its objects are not known"
+            )
+        group_version = GroupVersion(meta.name(group), str(version.get("version")))
+        for entry in version.get("resources") or []:
+            name = str(entry.get("resource"))
+            one = _Served(
+                group_version.resource(name),
+                namespaced=entry.get("scope") == "Namespaced",
+                listable="list" in (entry.get("verbs") or ()),
+            )
+            served.setdefault(name, one)
+    return list(served.values())

@@ -1,0 +1,190 @@
+"""Tunnels for exec, attach and port-forward: an upgraded connection to a member, relayed byte for byte.
+
+SPDY/3.1 and WebSocket look the same from here: after the 101 nothing is parsed. Only a 101 that names the protocol the
+client asked for opens the tunnel; every other answer is relayed as an answer (CVE-2018-1002105). A tunnel ends when
+either side ends it, or when the handler's task is cancelled: that is how a revoked caller loses it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any
+
+import aiohttp
+from aiohttp import http, web
+from multidict import CIMultiDict
+
+from gateway.apimachinery.errors import bad_request
+from gateway.clusters.upstream import Upstream, UpstreamError
+from gateway.proxy.forward import stream_answer
+from gateway.proxy.rewrite import query_string, response_headers, upgrade_headers
+from gateway.request import RequestInfo, upstream_path
+from gateway.request_scope import RequestScope
+
+BUFFER = 1 << 16
+"""Bytes held for a side that reads slower than the other writes; beyond twice that, reading stops."""
+
+_SWITCHING_PROTOCOLS = 101
+
+
+def requested_protocol(headers: Mapping[str, str]) -> str:
+    """Return the protocol an upgrade request asks for, in lower case; empty when it asks for none."""
+    named = {
+        token.strip().lower() for value in CIMultiDict(headers).getall("Connection", ()) for token in value.split(",")
+    }
+    return headers.get("Upgrade", "").strip().lower() if "upgrade" in named else ""
+
+
+class _Inlet:
+    """Takes the raw bytes that a connection receives from now on, in place of aiohttp's parser.
+
+    Reading from the connection pauses while `stream` holds more than the reader has taken.
+    """
+
+    def __init__(self, protocol: Any) -> None:
+        self.stream = aiohttp.StreamReader(protocol, BUFFER, loop=asyncio.get_running_loop())
+
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        """Receive bytes; never asks for the end of the connection."""
+        if not self.stream.is_eof():
+            self.stream.feed_data(data)
+        return False, b""
+
+    def feed_eof(self) -> None:
+        """The connection has ended."""
+        if not self.stream.is_eof():
+            self.stream.feed_eof()
+
+
+Started = Callable[[], Awaitable[None]]
+
+
+async def tunnel(
+    request: web.BaseRequest,
+    scope: RequestScope,
+    upstream: Upstream,
+    *,
+    info: RequestInfo | None = None,
+    headers: Mapping[str, str] | None = None,
+    started: Started | None = None,
+) -> web.StreamResponse:
+    """Ask the upstream for the upgrade as the caller, and relay both directions until one side ends.
+
+    Args:
+        request: the client's upgrade request.
+        scope: whose request it is.
+        upstream: where to.
+        info: what to ask for when that is not `scope.info`.
+        headers: the gateway's own headers on the answer.
+        started: awaited once the upstream has agreed, before the client is told; what it raises ends both.
+
+    Raises:
+        ApiError: before anything was answered: no protocol asked for, no upstream, or an answer that may not pass.
+    """
+    protocol = requested_protocol(request.headers)
+    if not protocol:
+        raise bad_request("Upgrade request required")
+    answer = await upstream.open_tunnel(
+        request.method,
+        upstream_path(info or scope.info),
+        query=query_string(request.query.items()),
+        headers=upgrade_headers(request.headers),
+        user=scope.user,
+        audit_id=scope.audit_id,
+    )
+    try:
+        if answer.status != _SWITCHING_PROTOCOLS:
+            return await _relay_refusal(request, upstream, answer, headers)
+        connection = answer.connection
+        agreed = answer.headers.get("Upgrade", "").strip().lower()
+        if connection is None or agreed != protocol:
+            text = f"{upstream.title} switched to the protocol {agreed!r} where {protocol!r} was asked for"
+            raise UpstreamError(502, "BadGateway", text, unanswered=False)
+        if started is not None:
+            await started()
+        return await _splice(request, answer, connection.protocol, headers)
+    finally:
+        answer.close()
+
+
+async def _relay_refusal(
+    request: web.BaseRequest, upstream: Upstream, answer: aiohttp.ClientResponse, headers: Mapping[str, str] | None
+) -> web.StreamResponse:
+    """Pass an error on with its body; a 2xx is no agreement to upgrade and must not look like one."""
+    if answer.status < 400:
+        text = f"{upstream.title} answered an upgrade request with {answer.status}"
+        raise UpstreamError(502, "BadGateway", text, unanswered=False)
+    response = await stream_answer(request, upstream, answer, headers)
+    response.force_close()  # what the client may already have sent for the tunnel must not be read as a request
+    return response
+
+
+async def _splice(
+    request: web.BaseRequest,
+    answer: aiohttp.ClientResponse,
+    upstream_protocol: Any,
+    headers: Mapping[str, str] | None,
+) -> web.StreamResponse:
+    """Tell the client of the agreement, then copy in both directions until one side ends."""
+    from_client = _Inlet(request.protocol)
+    from_upstream = _Inlet(upstream_protocol)
+    # Taken over before the 101 is sent: no byte that follows it may meet an HTTP parser.
+    request.protocol.set_parser(from_client)  # type: ignore[arg-type]  # annotated for aiohttp's own reader only
+    upstream_protocol.set_parser(from_upstream, from_upstream.stream)
+    if request.transport is None:
+        from_client.feed_eof()
+    if not upstream_protocol.is_connected():
+        from_upstream.feed_eof()  # it agreed and hung up: the parser set just now will not hear of that any more
+    response = _switching_response(answer, headers)
+    await response.prepare(request)
+    await response.write(b"")
+    writer = http.StreamWriter(upstream_protocol, asyncio.get_running_loop())
+    try:
+        await _until_one_ends(_copy(from_client.stream, writer.write), _copy(from_upstream.stream, response.write))
+    finally:
+        _flush(from_client.stream, upstream_protocol.transport)
+    return response
+
+
+def _switching_response(answer: aiohttp.ClientResponse, headers: Mapping[str, str] | None) -> web.StreamResponse:
+    response = web.StreamResponse(status=_SWITCHING_PROTOCOLS, headers=headers)
+    response.headers.extend(response_headers(answer.headers))
+    response.headers["Connection"] = "Upgrade"
+    response.headers["Upgrade"] = answer.headers["Upgrade"]
+    response.force_close()
+    return response
+
+
+async def _copy(source: aiohttp.StreamReader, write: Callable[[bytes], Awaitable[None]]) -> bool:
+    """Pass bytes on, waiting while the sink is full. True once the source has ended and all of it was passed on.
+
+    False when the sink is gone. Then what that same peer had sent before is still under way in the other direction.
+    """
+    try:
+        async for chunk in source.iter_any():
+            await write(chunk)
+    except (aiohttp.ClientError, OSError):
+        return False
+    return True
+
+
+async def _until_one_ends(*directions: Coroutine[Any, Any, bool]) -> None:
+    """Await both directions until one of them has delivered all that it will ever get."""
+    async with asyncio.TaskGroup() as group:
+        pending = {group.create_task(direction) for direction in directions}
+        while pending:
+            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            if any(task.result() for task in done):
+                for task in pending:
+                    task.cancel()
+                return
+
+
+def _flush(stream: aiohttp.StreamReader, transport: asyncio.Transport | None) -> None:
+    """Hand over what a client sent right before it went; the transport still sends it while it closes.
+
+    Needed because the server cancels the handler of a client that is gone. A tunnel cut for any other reason is cut.
+    """
+    if stream.is_eof() and transport is not None and not transport.is_closing() and (rest := stream.read_nowait()):
+        transport.write(rest)

@@ -1,0 +1,164 @@
+"""Writes to another API server (the remote store, a member): applied as the caller, guarded by what admission judged.
+
+Implements the WriteTarget port of gateway/write_request.py. What admission needs to see is read with the gateway's own
+right; whatever changes something, and its dry run, is sent as the caller.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from multidict import CIMultiDict
+
+from gateway.apimachinery.errors import ApiError, PathNotFound
+from gateway.apimachinery.meta import JsonObject, ObjectKey
+from gateway.apimachinery.schema import GroupResource, GroupVersionResource
+from gateway.clusters.upstream import Upstream, UpstreamError
+from gateway.proxy import inventory
+from gateway.proxy.preconditions import JSON, Guarded, guard, lost
+from gateway.proxy.rewrite import query_string, response_headers
+from gateway.request import upstream_path
+from gateway.request_scope import RequestScope
+from gateway.write_request import OutcomeUnknown, Precondition, PreconditionLost, WriteRequest, WriteResult
+
+WRITE_TIMEOUT = 60.0
+"""Seconds for a write without a deadline of its own (kube-apiserver's request timeout)."""
+
+_METHODS = {"create": "POST", "update": "PUT", "patch": "PATCH", "delete": "DELETE"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    code: int
+    content_type: str
+    headers: CIMultiDict[str]
+    body: bytes
+
+
+class UpstreamWriteTarget:
+    """One API server as a place to write to."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+
+    async def read(self, scope: RequestScope, key: ObjectKey) -> JsonObject | None:
+        """Return the main-resource object, None when there is none. Raises ApiError."""
+        resource = scope.info.group_version_resource
+        namespaced = f"/namespaces/{quote(key.namespace, safe='')}" if key.namespace else ""
+        if resource.group_resource == GroupResource("", "namespaces"):
+            namespaced = ""
+        path = f"{resource.group_version.path}{namespaced}/{resource.resource}/{quote(key.name, safe='')}"
+        try:
+            return await self._upstream.get_json(path)
+        except PathNotFound:
+            return None
+        except ApiError as error:
+            if error.code == 404:
+                return None
+            raise
+
+    async def list(
+        self, scope: RequestScope, namespace: str, label_selector: str, field_selector: str
+    ) -> Sequence[JsonObject]:
+        """Return all objects of the request's resource that match. Raises ApiError or PathNotFound."""
+        return await inventory.list_all(
+            self._upstream, scope.info.group_version_resource, namespace, labels=label_selector, fields=field_selector
+        )
+
+    async def preview(self, request: WriteRequest) -> JsonObject:
+        """Return what the write would answer: the same write with dryRun=All, as the caller. Raises ApiError."""
+        guarded = _dry_run_delete(request) if request.verb == "delete" else Guarded(request.body, request.content_type)
+        query = {**request.scope.query, "dryRun": "All"}
+        answer = await self._send(request, guarded, query, accept=JSON)
+        return self._upstream.json_answer(answer.code, answer.content_type, answer.body)
+
+    async def apply(self, request: WriteRequest, precondition: Precondition | None) -> WriteResult:
+        """Write as the caller. Raises PreconditionLost, OutcomeUnknown, ApiError or PathNotFound."""
+        guarded = guard(request, precondition)
+        try:
+            answer = await self._send(request, guarded, dict(request.scope.query), accept=request.scope.accept or JSON)
+        except UpstreamError as error:
+            if error.unanswered and not request.options.dry_run:
+                raise OutcomeUnknown(error.message) from error
+            raise
+        if answer.code >= 400:
+            refusal = self._refusal(answer)
+            if lost(refusal, guarded, request.scope.info.resource):
+                raise PreconditionLost(refusal.message)
+            raise refusal
+        return WriteResult(answer.code, answer.body, answer.content_type, answer.headers, _decoded(answer))
+
+    async def namespace_contents(self, namespace: str) -> Sequence[tuple[GroupResource, JsonObject]]:
+        """Return everything in a namespace. Raises ApiError unless all could be listed."""
+        return await inventory.namespace_contents(self._upstream, namespace)
+
+    async def instances(self, group: str, resource: str) -> Sequence[JsonObject]:
+        """Return all objects of a custom resource."""
+        return await inventory.instances(self._upstream, group, resource)
+
+    async def scale_path(self, resource: GroupVersionResource) -> str | None:
+        """Return where a custom resource keeps its replica count."""
+        return await inventory.scale_path(self._upstream, resource)
+
+    async def _send(self, request: WriteRequest, guarded: Guarded, query: dict[str, str], *, accept: str) -> _Answer:
+        scope = request.scope
+        headers: CIMultiDict[str] = CIMultiDict({"Accept": accept})
+        if guarded.content_type:
+            headers["Content-Type"] = guarded.content_type
+        if scope.user_agent:
+            headers["User-Agent"] = scope.user_agent
+        response = await self._upstream.request(
+            _METHODS[request.verb],
+            upstream_path(scope.info),
+            query=query_string(query.items()),
+            headers=headers,
+            body=guarded.body or None,
+            user=scope.user,
+            audit_id=scope.audit_id,
+            timeout=_time_left(scope),
+        )
+        async with response:
+            body = await self._upstream.read_body(response)
+        content_type = response.headers.get("Content-Type", JSON)
+        passed_on = response_headers(response.headers)
+        passed_on.popall("Content-Type", None)
+        return _Answer(response.status, content_type, passed_on, body)
+
+    def _refusal(self, answer: _Answer) -> ApiError:
+        """Return the API server's own refusal, with the headers clients act on (Retry-After, warnings)."""
+        try:
+            self._upstream.json_answer(answer.code, answer.content_type, answer.body)
+        except ApiError as error:
+            if "Retry-After" in answer.headers:
+                error.headers["Retry-After"] = answer.headers["Retry-After"]
+            return error
+        raise AssertionError("an answer above 399 is never an object")
+
+
+def _time_left(scope: RequestScope) -> float:
+    if scope.deadline is None:
+        return WRITE_TIMEOUT
+    return max(0.001, scope.deadline - asyncio.get_running_loop().time())
+
+
+def _dry_run_delete(request: WriteRequest) -> Guarded:
+    """Return the body of a delete as a dry run: an API server that gets a body does not look for it in the query."""
+    body: Any = msgspec.json.decode(request.body) if request.content_type == JSON and request.body.strip() else None
+    if not isinstance(body, dict):
+        return Guarded(b"", "")
+    return Guarded(msgspec.json.encode({**body, "dryRun": ["All"]}), JSON)
+
+
+def _decoded(answer: _Answer) -> JsonObject | None:
+    if not answer.content_type.startswith(JSON):
+        return None
+    try:
+        document = msgspec.json.decode(answer.body)
+    except msgspec.DecodeError:
+        return None
+    return document if isinstance(document, dict) else None
