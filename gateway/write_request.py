@@ -51,8 +51,9 @@ class WriteRequest:
     reaches `apply`: the handler lists, judges all and applies one delete for each object.
 
     `name` is the final name: for a create it is taken from the object, and generateName is already resolved.
-    `duplicate_fields` are the fields that stood more than once in the client's bytes (`spec.replicas`): an embedded
-    store warns about them or refuses them as `options.field_validation` says; at an upstream the handler already did.
+    `cluster` is the member the object asked for by `fleetgate.io/cluster`, which is no longer part of it.
+    `duplicate_fields` is what strict decoding says of the client's bytes (`duplicate field "spec.replicas"`), when
+    `options.field_validation` is Warn; the handler refuses them itself when it is Strict.
     """
 
     scope: RequestScope
@@ -64,12 +65,15 @@ class WriteRequest:
     patch: list[Any] | JsonObject | None = None
     options: WriteOptions = field(default_factory=WriteOptions)
     delete: DeleteOptions = field(default_factory=DeleteOptions)
+    cluster: str = ""
     duplicate_fields: tuple[str, ...] = ()
 
     @property
     def key(self) -> ObjectKey:
-        """The object written to; its name is empty for a deletecollection."""
-        return ObjectKey(self.scope.info.namespace, self.name)
+        """The object written to; its name is empty for a deletecollection, its namespace for a Namespace."""
+        info = self.scope.info
+        is_namespace = info.resource == "namespaces" and not info.api_group
+        return ObjectKey("" if is_namespace else info.namespace, self.name)
 
     @property
     def patch_type(self) -> str:

@@ -51,6 +51,8 @@ class State(StrEnum):
 
     APPLIED = "applied"
     NOT_APPLIED = "not-applied"
+    PARTLY_APPLIED = "partly-applied"
+    """Of a deletecollection: its objects have outcomes of their own."""
     IN_DOUBT = "in-doubt"
 
 

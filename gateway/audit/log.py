@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from gateway.apimachinery.errors import ApiError, service_unavailable
 from gateway.apimachinery.meta import JsonObject
@@ -39,7 +40,7 @@ from gateway.audit.recovery import (
     scan,
     summarise,
 )
-from gateway.audit.redaction import redacted
+from gateway.audit.redaction import is_sensitive, redacted
 from gateway.audit.writer import AuditUnavailable, AuditWriter, Line
 
 CHECK_INTERVAL = 1.0
@@ -131,6 +132,11 @@ class AuditLog:
         self._post_notice("stopped")
         await self._writer.close()
 
+    def keep_object(self, record: AuditRecord, body: Any) -> None:
+        """Note the object, patch or options of a write, as far as they may be recorded at all."""
+        if self._config.request_objects and record.info and not is_sensitive(record.info):
+            record.request_object = redacted(body)
+
     async def intent(self, records: Sequence[AuditRecord]) -> None:
         """Announce writes and wait until that is on disk. Raises ApiError 503: then none of them may be applied.
 
@@ -151,12 +157,12 @@ class AuditLog:
             self._writer.post([self._outcome_line(record, State.NOT_APPLIED) for record in records])
             raise
 
-    async def outcome(self, record: AuditRecord, state: State) -> None:
-        """Report what became of an announced write, on disk before the answer. Raises ApiError 500 with the audit id."""
+    async def outcome(self, records: Sequence[AuditRecord], state: State) -> None:
+        """Report what became of announced writes, on disk before the answer. Raises ApiError 500 naming the id."""
         try:
-            await self._writer.submit([self._outcome_line(record, state)])
+            await self._writer.submit([self._outcome_line(record, state) for record in records])
         except AuditUnavailable:
-            message = f"the request was carried out, but that could not be recorded; audit id {record.audit_id}"
+            message = f"what became of the request could not be recorded; audit id {records[0].audit_id}"
             raise ApiError(500, "InternalError", message) from None
 
     async def started(self, record: AuditRecord) -> None:
@@ -180,13 +186,11 @@ class AuditLog:
         if level is Level.NONE:
             return
         try:
-            await self._writer.submit([Line(self._line(record, level))])
+            await self._writer.submit([Line(self._line(record, level), closes=record.audit_id)])
         except AuditUnavailable:
             logger.debug("audit event %s is owed", record.audit_id)  # the writer keeps it and has raised the alarm
 
     def _line(self, record: AuditRecord, level: Level) -> bytes:
-        if level is Level.REQUEST and record.request_object is not None:
-            record.request_object = redacted(record.request_object)
         return encode_event(build_event(record, Stage.RESPONSE_COMPLETE, level, self._now()))
 
     def _intent_line(self, record: AuditRecord) -> bytes:

@@ -6,6 +6,7 @@ stores; here is decided what lines and live objects mean.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -59,6 +60,7 @@ class RecoverySummary:
 
     applied: int = 0
     not_applied: int = 0
+    partly_applied: int = 0
     in_doubt: int = 0
 
 
@@ -116,15 +118,22 @@ def resolve(intent: Intent, live: JsonObject | None) -> Resolution:
 def resolve_collection(children: Sequence[State]) -> Resolution:
     """Tell what became of a deletecollection from its objects, which have events of their own."""
     applied = sum(state is State.APPLIED for state in children)
-    reason = f"{applied} of {len(children)} objects were deleted; each has an event that names this one as its parent"
-    if children and applied == len(children):
+    reason = (
+        f"{applied} of {len(children)} open deletions were carried out; each has an event naming this as its parent"
+    )
+    if State.IN_DOUBT in children or not children:
+        return Resolution(State.IN_DOUBT, reason)
+    if applied == len(children):
         return Resolution(State.APPLIED, reason)
-    if all(state is State.NOT_APPLIED for state in children):
-        return Resolution(State.NOT_APPLIED, reason)
-    return Resolution(State.IN_DOUBT, reason)
+    return Resolution(State.PARTLY_APPLIED if applied else State.NOT_APPLIED, reason)
 
 
-_CODES: Mapping[State, int] = {State.APPLIED: 200, State.NOT_APPLIED: 503, State.IN_DOUBT: 500}
+_CODES: Mapping[State, int] = {
+    State.APPLIED: 200,
+    State.NOT_APPLIED: 503,
+    State.PARTLY_APPLIED: 500,
+    State.IN_DOUBT: 500,
+}
 
 
 def outcome_event(intent: Intent, resolution: Resolution, now: float) -> JsonObject:
@@ -146,9 +155,9 @@ def outcome_event(intent: Intent, resolution: Resolution, now: float) -> JsonObj
 
 def summarise(states: Iterable[State]) -> RecoverySummary:
     """Count resolved intents."""
-    counted = list(states)
+    counted = Counter(states)
     return RecoverySummary(
-        counted.count(State.APPLIED), counted.count(State.NOT_APPLIED), counted.count(State.IN_DOUBT)
+        counted[State.APPLIED], counted[State.NOT_APPLIED], counted[State.PARTLY_APPLIED], counted[State.IN_DOUBT]
     )
 
 

@@ -1,0 +1,143 @@
+"""The one path of every write: judged, announced in the audit log, applied under what was judged, reported, answered.
+
+decode_write has read the request and dispatch has chosen the target; what that is (embedded store, remote store,
+member) makes no difference here. Between intent and outcome nothing is abandoned: that part runs in `Completions`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+from admission.chain import AdmissionChain
+from gateway.apimachinery.errors import ApiError, gateway_timeout, internal_error
+from gateway.apimachinery.meta import JsonObject, metadata
+from gateway.audit.event import State
+from gateway.audit.log import AuditLog
+from gateway.audit.record import AuditRecord
+from gateway.handlers.write_admission import RequestLookup, admit
+from gateway.handlers.write_announced import AnnouncedWrite
+from gateway.handlers.write_collection import MatchedObject, deleted_list, judge_all, matched_objects
+from gateway.handlers.write_completion import Completions
+from gateway.handlers.write_decoding import with_name
+from gateway.storage.names import generate_name
+from gateway.write_request import WriteRequest, WriteResult, WriteTarget
+
+logger = logging.getLogger("gateway")
+
+
+class WriteHandler:
+    """Serves writes. Its only state are the writes in progress."""
+
+    def __init__(
+        self, admission: AdmissionChain, audit: AuditLog, *, name_generator: Callable[[str], str] = generate_name
+    ) -> None:
+        self._admission = admission
+        self._audit = audit
+        self._generate_name = name_generator
+        self._completions = Completions()
+
+    async def serve(self, request: WriteRequest, record: AuditRecord, target: WriteTarget) -> WriteResult:
+        """Carry out a write and return its answer.
+
+        Raises ApiError for every refusal; nothing was written then, unless the error says that this is not known.
+        """
+        record.object_name = request.name
+        self._audit.keep_object(record, _recorded_body(request))
+        if request.verb == "deletecollection":
+            return await self._serve_collection(request, record, target)
+        prefix = "" if request.name or request.verb != "create" else _generate_prefix(request)
+        template = request
+
+        def rename() -> WriteRequest:
+            record.object_name = self._generate_name(prefix)
+            return with_name(template, record.object_name)
+
+        if prefix:
+            request = rename()
+        lookup = RequestLookup(request, target)
+        await admit(self._admission, request, lookup, record)
+        write = AnnouncedWrite(self._admission, self._audit, record, target, rename=rename if prefix else None)
+        if request.options.dry_run:
+            return await write.carry_out(request, lookup)
+        return await self._completions.run_to_end(write.carry_out(request, lookup))
+
+    async def drain(self) -> None:
+        """Wait for the writes in progress; call before the audit log is closed."""
+        await self._completions.drain()
+
+    async def _serve_collection(self, request: WriteRequest, record: AuditRecord, target: WriteTarget) -> WriteResult:
+        matched = await matched_objects(request, record, target)
+        await judge_all(self._admission, request, record, matched, target)
+        if request.options.dry_run:
+            deleted, error = await self._delete_each(request, matched, target)
+            if error:
+                raise error
+            return deleted_list(deleted)
+        return await self._completions.run_to_end(self._delete_announced(request, record, matched, target))
+
+    async def _delete_announced(
+        self, request: WriteRequest, record: AuditRecord, matched: Sequence[MatchedObject], target: WriteTarget
+    ) -> WriteResult:
+        """Announce everything at once, delete, and report each object and then the whole."""
+        await self._audit.intent([record, *(item.record for item in matched)])
+        deleted, error = await self._delete_each(request, matched, target)
+        record.code = 200
+        state = State.APPLIED
+        if error:
+            record.code, record.reason, record.message = error.code, error.reason, error.message
+            state = State.PARTLY_APPLIED if deleted else State.NOT_APPLIED
+            if untouched := [item.record for item in matched if not item.record.code]:
+                for child in untouched:
+                    child.code, child.reason, child.message = error.code, error.reason, "not attempted"
+                await self._audit.outcome(untouched, State.NOT_APPLIED)
+        await self._audit.outcome([record], state)
+        if error:
+            raise error
+        return deleted_list(deleted)
+
+    async def _delete_each(
+        self, request: WriteRequest, matched: Sequence[MatchedObject], target: WriteTarget
+    ) -> tuple[list[MatchedObject], ApiError | None]:
+        """Delete one by one until something fails; what is gone already does not count as failure."""
+        loop = asyncio.get_running_loop()
+        deadline = request.scope.deadline
+        deleted: list[MatchedObject] = []
+        for item in matched:
+            if deadline is not None and loop.time() >= deadline:
+                left = len(matched) - len(deleted)
+                return deleted, gateway_timeout(f"{left} of {len(matched)} objects were not deleted in time")
+            lookup = RequestLookup(item.request, target, old=item.obj)
+            write = AnnouncedWrite(self._admission, self._audit, item.record, target)
+            try:
+                await write.carry_out(item.request, lookup, announced=True)
+            except ApiError as error:
+                if error.code == 404:
+                    continue
+                return deleted, error
+            except Exception:
+                logger.exception("deleting %s for request %s failed", item.request.key, item.record.audit_id)
+                return deleted, internal_error(f"deleting {item.request.key} failed")
+            deleted.append(item)
+        return deleted, None
+
+
+def _generate_prefix(request: WriteRequest) -> str:
+    prefix = metadata(request.obj or {}).get("generateName")
+    return prefix if isinstance(prefix, str) else ""
+
+
+def _recorded_body(request: WriteRequest) -> JsonObject | list[object] | None:
+    """Return what the audit log keeps of the body; a delete's options as DeleteOptions."""
+    if request.verb in {"create", "update"}:
+        return request.obj
+    if request.verb == "patch":
+        return request.patch
+    options = request.delete
+    fields = {
+        "gracePeriodSeconds": options.grace_period_seconds,
+        "propagationPolicy": options.propagation_policy or None,
+        "orphanDependents": options.orphan_dependents,
+    }
+    return {"kind": "DeleteOptions", **{name: value for name, value in fields.items() if value is not None}}

@@ -1,0 +1,110 @@
+"""Puts a write before the admission chain and turns its verdict into an answer.
+
+What the rules look at is fetched from the write's target on demand, once per decision; the version of the object they
+saw becomes the precondition under which the write is applied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from admission.attributes import Attributes
+from admission.chain import AdmissionChain
+from admission.plugin import Verdict
+from gateway.apimachinery.errors import ApiError, cause, forbidden, not_found
+from gateway.apimachinery.meta import JsonObject, resource_version, uid
+from gateway.apimachinery.patch.patch import APPLY_PATCH
+from gateway.apimachinery.schema import GroupResource, GroupVersionResource
+from gateway.audit.record import PREFIX, AuditRecord
+from gateway.write_request import Precondition, WriteRequest, WriteTarget
+
+RULE = f"{PREFIX}admission-rule"
+"""Audit annotation naming the rule that refused."""
+
+
+class RequestLookup:
+    """The ObjectLookup of one decision about one write."""
+
+    def __init__(self, request: WriteRequest, target: WriteTarget, *, old: JsonObject | None = None) -> None:
+        """`old` is the live object where it was listed already."""
+        self._request = request
+        self._target = target
+        self._old = old
+        self._old_known = old is not None
+        self._new: JsonObject | None = None
+
+    async def old(self) -> JsonObject | None:
+        """Return the live object, read at the first call."""
+        if not self._old_known:
+            self._old = await self._target.read(self._request.scope, self._request.key)
+            self._old_known = True
+        return self._old
+
+    async def new(self) -> JsonObject:
+        """Return what the write would answer, tried at the first call."""
+        if self._new is None:
+            self._new = await self._target.preview(self._request)
+        return self._new
+
+    async def namespace_contents(self, namespace: str) -> Sequence[tuple[GroupResource, JsonObject]]:
+        """Ask the target."""
+        return await self._target.namespace_contents(namespace)
+
+    async def instances(self, group: str, resource: str) -> Sequence[JsonObject]:
+        """Ask the target."""
+        return await self._target.instances(group, resource)
+
+    async def scale_path(self, resource: GroupVersionResource) -> str | None:
+        """Ask the target."""
+        return await self._target.scale_path(resource)
+
+    @property
+    def precondition(self) -> Precondition | None:
+        """The version that was judged; None when no rule asked, or when there is nothing to be overwritten."""
+        if self._old is None or self._request.verb == "create":
+            return None
+        return Precondition(uid(self._old), resource_version(self._old))
+
+    @property
+    def missing(self) -> bool:
+        """Whether the rules judged the absence of an object that the write cannot do without."""
+        creates = self._request.verb == "create" or self._request.patch_type == APPLY_PATCH
+        return self._old_known and self._old is None and not creates
+
+
+def attributes_of(request: WriteRequest) -> Attributes:
+    """Return a write as admission sees it."""
+    info = request.scope.info
+    return Attributes(
+        verb=request.verb,
+        resource=info.group_version_resource,
+        subresource=info.subresource,
+        namespace=request.key.namespace,
+        name=request.name,
+        user=request.scope.user,
+        dry_run=request.options.dry_run,
+        obj=request.obj,
+        patch_type=request.patch_type,
+        patch=request.patch,
+        field_manager=request.options.field_manager,
+    )
+
+
+async def admit(chain: AdmissionChain, request: WriteRequest, lookup: RequestLookup, record: AuditRecord) -> None:
+    """Have a write judged. Raises ApiError 403 when a rule refuses, 404 when there is no object to write to."""
+    verdict = await chain.validate(attributes_of(request), lookup)
+    for warning in verdict.warnings:
+        request.scope.warn(warning)
+    record.annotations.update(verdict.annotations)
+    if lookup.missing:
+        raise not_found(request.scope.info.group_resource, request.name)
+    if not verdict.allowed:
+        raise denial(request, verdict, record)
+
+
+def denial(request: WriteRequest, verdict: Verdict, record: AuditRecord) -> ApiError:
+    """Return the 403 of a refusal: the rule as cause, what lifts it, and under which id the audit log has it."""
+    record.annotate(RULE, verdict.rule)
+    message = f"{verdict.message} (audit id {record.audit_id})"
+    causes = [cause("", verdict.message, verdict.rule)]
+    return forbidden(request.scope.info.group_resource, request.name, message, causes=causes)

@@ -1,0 +1,131 @@
+"""One write from its intent to its outcome: announced, applied under what was judged, and always reported.
+
+When the object changed since it was judged, nothing was written: it is judged again and announced again. When it is not
+known whether the store has written, that is what audit log and client are told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from admission.chain import AdmissionChain
+from gateway.apimachinery.errors import ApiError, conflict, gateway_timeout
+from gateway.apimachinery.meta import resource_version, uid
+from gateway.audit.event import State
+from gateway.audit.log import AuditLog
+from gateway.audit.record import PREFIX, AuditRecord
+from gateway.handlers.write_admission import RequestLookup, admit
+from gateway.write_request import OutcomeUnknown, PreconditionLost, WriteRequest, WriteResult, WriteTarget
+
+DECISIONS = 6
+"""How often a write is judged: once, and again up to five times when the object changed in between."""
+
+NAME_ATTEMPTS = 8
+"""How often a name is generated before giving up (k8s.io/apiserver `registry/store.go`)."""
+
+POST_RESOURCE_VERSION = f"{PREFIX}resource-version"
+"""Audit annotation: the version that the write made."""
+
+_DOUBTFUL_CODES = frozenset({500, 502, 504})
+"""Answers an API server may also give after it has written."""
+
+
+class AnnouncedWrite:
+    """Carries out one request that was admitted. `rename` gives it another generated name, where it has one."""
+
+    def __init__(
+        self,
+        admission: AdmissionChain,
+        audit: AuditLog,
+        record: AuditRecord,
+        target: WriteTarget,
+        *,
+        rename: Callable[[], WriteRequest] | None = None,
+    ) -> None:
+        self._admission = admission
+        self._audit = audit
+        self._record = record
+        self._target = target
+        self._rename = rename
+        self._applying = False
+
+    async def carry_out(self, request: WriteRequest, lookup: RequestLookup, *, announced: bool = False) -> WriteResult:
+        """Apply the write and report what became of it; a dry run is neither announced nor reported.
+
+        Args:
+            request: the write.
+            lookup: what it was judged on.
+            announced: whether its intent is on disk already.
+
+        Raises:
+            ApiError: the refusal, by the store or by a rule that judged again; 503 when it could not be announced, 504
+                when what became of it is not known, 500 when it was applied and that could not be recorded.
+        """
+        if request.options.dry_run:
+            return await self._attempt(request, lookup, announced=True)
+        try:
+            result = await self._attempt(request, lookup, announced=announced)
+        except Exception as error:
+            if self._record.outcome_owned:
+                await self._report_failure(error)
+            if isinstance(error, OutcomeUnknown):
+                raise self._unknown(error) from None
+            raise
+        self._note_result(result)
+        await self._audit.outcome([self._record], State.APPLIED)
+        return result
+
+    async def _attempt(self, request: WriteRequest, lookup: RequestLookup, *, announced: bool) -> WriteResult:
+        """Apply until it is neither the wrong version nor a taken name. Raises what ends that."""
+        names_left, decisions_left = NAME_ATTEMPTS, DECISIONS
+        while True:
+            if not announced:
+                await self._announce(lookup)
+            self._applying = True
+            try:
+                return await self._target.apply(request, lookup.precondition)
+            except PreconditionLost:
+                decisions_left -= 1
+                if not decisions_left:
+                    raise conflict(request.scope.info.group_resource, request.name) from None
+            except ApiError as error:
+                names_left -= 1
+                if error.reason != "AlreadyExists" or self._rename is None or not names_left:
+                    raise
+                request = self._rename()
+            self._applying = False
+            announced = request.options.dry_run
+            lookup = RequestLookup(request, self._target)
+            await admit(self._admission, request, lookup, self._record)
+
+    async def _announce(self, lookup: RequestLookup) -> None:
+        if precondition := lookup.precondition:
+            self._record.uid, self._record.resource_version = precondition.uid, precondition.resource_version
+        await self._audit.intent([self._record])
+
+    async def _report_failure(self, error: Exception) -> None:
+        record = self._record
+        state = State.NOT_APPLIED
+        if isinstance(error, ApiError):
+            record.code, record.reason, record.message = error.code, error.reason, error.message
+            doubtful = self._applying and error.code in _DOUBTFUL_CODES
+        else:
+            record.code, record.reason = (
+                (504, "Timeout") if isinstance(error, OutcomeUnknown) else (500, "InternalError")
+            )
+            record.message = str(error)
+            doubtful = self._applying
+        await self._audit.outcome([record], State.IN_DOUBT if doubtful else state)
+
+    def _unknown(self, error: OutcomeUnknown) -> ApiError:
+        return gateway_timeout(
+            f"{error}; the request may or may not have been carried out, audit id {self._record.audit_id}"
+        )
+
+    def _note_result(self, result: WriteResult) -> None:
+        record = self._record
+        record.code = result.code
+        if result.obj is not None:
+            record.uid = record.uid or uid(result.obj)
+            if made := resource_version(result.obj):
+                record.annotate(POST_RESOURCE_VERSION, made)
