@@ -50,7 +50,7 @@ def normalize_url(text: str) -> str:
     Raises EndpointError for what no API server is reached at: other schemes, a user name or query in the URL, and plain
     http to another machine, which would show the gateway's credentials to the network.
     """
-    url = text.strip().rstrip("/")
+    url = text.strip()
     if "://" not in url:
         url = f"https://{url}"
     try:
@@ -64,4 +64,4 @@ def normalize_url(text: str) -> str:
         raise EndpointError(f"{host!r}: an address carries no user name, query or fragment")
     if parts.scheme == "http" and not _is_loopback(host):
         raise EndpointError(f"{text!r}: plain http is accepted for this machine only, write https://")
-    return url
+    return url.rstrip("/")

@@ -111,7 +111,7 @@ class Kubeconfig:
         """Read a `key-data` (base64) or `key` (file name) pair; data wins, as in kubectl."""
         if data := section.get(f"{key}-data"):
             try:
-                return base64.b64decode(str(data), validate=False)
+                return base64.b64decode("".join(str(data).split()), validate=True)
             except binascii.Error:
                 raise self._problem(f"{key}-data is not base64") from None
         return self._file(str(section[key])) if section.get(key) else b""

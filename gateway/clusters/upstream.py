@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -308,7 +309,7 @@ def _explain(error: BaseException) -> str:
         case aiohttp.ClientSSLError():
             return "the TLS handshake failed"
         case aiohttp.ClientConnectorError(os_error=reason):
-            return (reason.strerror or "no connection").lower()
+            return os.strerror(reason.errno).lower() if reason.errno else "no connection"
         case aiohttp.ServerDisconnectedError() | ConnectionResetError():
             return "the connection was closed"
         case _:
