@@ -6,27 +6,49 @@ server builds one of them and knows no further difference.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
+from cache.lister_watcher import ListerWatcher
 from gateway.apimachinery.errors import PathNotFound
 from gateway.apimachinery.meta import ObjectKey
+from gateway.apimachinery.schema import GroupVersionResource
+from gateway.authorization.access_review import AccessReviewAuthorizer
+from gateway.authorization.authorizer import Authorizer
+from gateway.authorization.rbac import visible_rules
+from gateway.authorization.rbac_source import RbacAuthorizer
+from gateway.clusters.embedded_lister_watcher import EmbeddedListerWatcher
+from gateway.clusters.embedded_source import EmbeddedClusterSource
+from gateway.clusters.kubeconfig import KubeconfigCredentials, read_kubeconfig
+from gateway.clusters.lister_watcher import HttpListerWatcher
+from gateway.clusters.source import ClusterSource, RemoteClusterSource
 from gateway.clusters.upstream import Upstream
+from gateway.config import FederationConfig
+from gateway.discovery.sources import DiscoverySource, EmbeddedDiscovery, RemoteDiscovery
 from gateway.handlers.body import read_body
 from gateway.handlers.embedded_source import EmbeddedSource
-from gateway.handlers.resource import read_from
+from gateway.handlers.resource import FederationStore, read_from
 from gateway.handlers.response import answer_headers, object_response
-from gateway.printers.printer import StoredPrinter
+from gateway.handlers.reviews import RulesOf
+from gateway.printers.printer import StoredPrinter, stored_printer
 from gateway.proxy.forward import forward
-from gateway.proxy.upgrade import tunnel
-from gateway.proxy.upgrade import requested_protocol
+from gateway.proxy.upgrade import requested_protocol, tunnel
 from gateway.proxy.write_target import UpstreamWriteTarget
 from gateway.request_scope import RequestScope
 from gateway.storage.definitions import ResourceDefinition
 from gateway.storage.registry import Registry
+from gateway.storage.resources import FEDERATION_RESOURCES
+from gateway.storage.sqlite import SqliteStorage
 from gateway.storage.write_target import EmbeddedWriteTarget
 from gateway.write_request import WriteTarget
+
+EVENTS = GroupVersionResource("", "v1", "events")
 
 
 class RemoteStore:
@@ -97,3 +119,65 @@ class EmbeddedStore:
     def write_target(self) -> WriteTarget:
         """Return the store's write port."""
         return EmbeddedWriteTarget(self.registry)
+
+
+@dataclass(slots=True)
+class Federation:
+    """A federation store with all that comes from it. `loops` run for ever beside the server."""
+
+    store: FederationStore
+    authorizer: Authorizer
+    rules_of: RulesOf | None
+    discovery: DiscoverySource
+    clusters: ClusterSource
+    events: ListerWatcher
+    problem: Callable[[], str]
+    loops: list[Callable[[], Coroutine[Any, Any, None]]]
+
+
+@asynccontextmanager
+async def open_embedded(data_dir: Path, root_ca: str) -> AsyncIterator[Federation]:
+    """Open the SQLite store of a data directory. Raises StorageInUse."""
+    storage = await SqliteStorage.open(data_dir / "storage.db", now=time.time)
+    try:
+        registry = Registry(storage, FEDERATION_RESOURCES, now=time.time, root_ca=root_ca)
+        await registry.start()
+        authorizer = RbacAuthorizer(registry)
+        await authorizer.load()
+        yield Federation(
+            store=EmbeddedStore(registry, stored_printer, time.time),
+            authorizer=authorizer,
+            rules_of=lambda user, namespace: visible_rules(authorizer.policy, user, namespace),
+            discovery=EmbeddedDiscovery(registry),
+            clusters=EmbeddedClusterSource(registry),
+            events=EmbeddedListerWatcher(registry, EVENTS),
+            problem=lambda: "",
+            loops=[registry.run, authorizer.run],
+        )
+    finally:
+        await storage.close()
+
+
+@asynccontextmanager
+async def open_remote(config: FederationConfig, kubeconfig: Path) -> AsyncIterator[Federation]:
+    """Reach a remote kube-apiserver. Raises KubeconfigError."""
+    upstream = Upstream(
+        "federation",
+        read_kubeconfig(kubeconfig).endpoint(config.context),
+        KubeconfigCredentials(kubeconfig, config.context),
+        now=time.time,
+        title="the federation store",
+    )
+    try:
+        yield Federation(
+            store=RemoteStore(upstream),
+            authorizer=AccessReviewAuthorizer(upstream, now=time.monotonic),
+            rules_of=None,
+            discovery=RemoteDiscovery(upstream),
+            clusters=RemoteClusterSource(upstream),
+            events=HttpListerWatcher(upstream, EVENTS),
+            problem=lambda: "",
+            loops=[],
+        )
+    finally:
+        await upstream.close()

@@ -5,7 +5,7 @@ Written by the filter named beside each key and by nobody else; read through the
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from aiohttp import web
@@ -27,7 +27,7 @@ AUDIT_ID: Final = web.RequestKey("audit_id", str)
 REQUEST_INFO: Final = web.RequestKey("request_info", RequestInfo)
 """What is asked for: filters/request_info."""
 
-QUERY: Final = web.RequestKey("query", dict)
+QUERY: Final[web.RequestKey[Mapping[str, str]]] = web.RequestKey("query", dict[str, str])
 """The decoded query, one value a name (the first, as Go's url.Values.Get): filters/request_info."""
 
 RECEIVED_AT: Final = web.RequestKey("received_at", float)
@@ -45,7 +45,7 @@ USER: Final = web.RequestKey("user", UserInfo)
 AUDIT: Final = web.RequestKey("audit", AuditRecord)
 """What the audit log will say: filters/audit, filled by the steps after it."""
 
-WARNINGS: Final = web.RequestKey("warnings", list)
+WARNINGS: Final = web.RequestKey("warnings", list[str])
 """Texts that become Warning headers, in order: any handler through RequestScope.warn."""
 
 SCOPE: Final = web.RequestKey("scope", RequestScope)

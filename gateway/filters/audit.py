@@ -10,10 +10,8 @@ from aiohttp import web
 
 from gateway.apimachinery.errors import ApiError, PathNotFound
 from gateway.audit.log import AuditLog
-from gateway.audit.record import AuditRecord
+from gateway.audit.record import CLIENT_AUDIT_ID, AuditRecord
 from gateway.request_keys import AUDIT, AUDIT_ID, RECEIVED_AT, REQUEST_INFO, Filter, Handler
-
-CLIENT_AUDIT_ID = "audit.fleetgate.io/client-audit-id"
 
 
 def open_record(request: web.BaseRequest) -> AuditRecord:
@@ -22,7 +20,7 @@ def open_record(request: web.BaseRequest) -> AuditRecord:
         audit_id=request[AUDIT_ID],
         received=request[RECEIVED_AT],
         request_uri=request.raw_path,
-        source_ips=[request.remote] if request.remote else [],
+        source_ips=(request.remote,) if request.remote else (),
         user_agent=request.headers.get("User-Agent", ""),
     )
     record.info = request[REQUEST_INFO]
@@ -48,7 +46,7 @@ def with_audit(audit: AuditLog) -> Filter:
                 record.code = 404
                 raise
             finally:
-                if record.code is None or record.code == 0:
+                if not record.code:
                     record.code = 500
                 await audit.complete(record)
 

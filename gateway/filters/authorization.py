@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from aiohttp import web
 
+from gateway.audit.record import DECISION, REASON
 from gateway.authorization.authorizer import Attributes, Authorizer, denial, request_attributes
 from gateway.dispatch import names_cluster
 from gateway.request import CONNECT_SUBRESOURCES, RequestInfo, UserInfo
@@ -82,8 +83,8 @@ def with_authorization(authorizer: Authorizer) -> Filter:
             attributes = required_attributes(request[USER], request[REQUEST_INFO], request.method)
             decision = await authorizer.authorize(attributes)
             record = request[AUDIT]
-            record.annotate("authorization.k8s.io/decision", "allow" if decision.allowed else "forbid")
-            record.annotate("authorization.k8s.io/reason", decision.reason)
+            record.annotate(DECISION, "allow" if decision.allowed else "forbid")
+            record.annotate(REASON, decision.reason)
             if not decision.allowed:
                 raise denial(attributes, decision.reason)
             request[SCOPE] = request_scope(request)

@@ -41,8 +41,9 @@ def with_deadline() -> Filter:
             seconds = request_timeout(request[QUERY].get("timeout"))
             deadline = asyncio.get_running_loop().time() + seconds
             request[DEADLINE] = deadline
+            timer = asyncio.timeout_at(deadline)
             try:
-                async with asyncio.timeout_at(deadline) as timer:
+                async with timer:
                     return await handler(request)
             except TimeoutError:
                 if not timer.expired():

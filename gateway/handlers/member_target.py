@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from cache.cached_object import CachedObject
-from cache.cluster_freshness import Visible
+from cache.watcher import Visible
 from cache.merged_resource import MergedResource
 from gateway.apimachinery import meta
 from gateway.apimachinery.errors import ApiError, conflict, not_found
@@ -146,7 +146,7 @@ class MergedWriteTarget:
             return replace(result, body=self._resource.decorate(owner.cluster, result.body), obj=None)
         body = self._resource.restamp(owner.cluster, result.body)
         if request.verb == "delete" and b'"kind":"Status"' in result.body[:200]:
-            await self._resource.wait_gone(owner.cluster, owner.uid)
+            await self._resource.wait_gone(owner)
         return replace(result, body=body, obj=None)
 
     async def namespace_contents(self, namespace: str) -> Sequence[tuple[GroupResource, JsonObject]]:
@@ -174,11 +174,6 @@ def _with_patch(request: WriteRequest, patch: Any) -> WriteRequest:
 
 def _encode(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
-
-
-def named_cluster(obj: JsonObject) -> str:
-    """Return the member that a new Pod names by label or annotation `fleetgate.io/cluster`, or an empty string."""
-    return meta.labels(obj).get("fleetgate.io/cluster") or meta.annotations(obj).get("fleetgate.io/cluster") or ""
 
 
 def unnamed_cluster(resource: GroupResource, name: str) -> ApiError:

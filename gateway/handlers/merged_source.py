@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from cache.cached_object import CachedObject
-from cache.cluster_freshness import Visible
+from cache.freshness import ClusterFreshness
 from cache.merged_resource import MergedResource
-from cache.watcher import WatchEvent, Watcher
+from cache.watch_event import WatchEvent
+from cache.watcher import Visible, Watcher
+from gateway.apimachinery.duration import human_duration
 from gateway.apimachinery.errors import ApiError
 from gateway.apimachinery.meta import ObjectKey
 from gateway.apimachinery.options import ListOptions
@@ -23,8 +25,16 @@ class MergedSource:
 
     built_in = True
 
-    def __init__(self, resource: MergedResource, printer: MergedPrinter, scope: RequestScope, visible: Visible) -> None:
+    def __init__(
+        self,
+        resource: MergedResource,
+        printer: MergedPrinter,
+        scope: RequestScope,
+        visible: Visible,
+        now: Callable[[], float],
+    ) -> None:
         """Bind a resource to a request; `visible` says which members its caller may see."""
+        self._now = now
         self._resource = resource
         self._printer = printer
         self._scope = scope
@@ -48,7 +58,7 @@ class MergedSource:
 
     def metadata_bytes(self, stored: CachedObject) -> bytes:
         """Return its metadata."""
-        return self._resource.metadata(stored)
+        return stored.metadata
 
     def row(self, stored: CachedObject, now: float) -> bytes:
         """Return the inside of its Table row."""
@@ -82,7 +92,16 @@ class MergedSource:
     def _warn_stale(self, only: set[str] | None) -> None:
         for cluster in self._resource.stale(visible=self._visible):
             if only is None or cluster.name in only:
-                self._scope.warn(cluster.warning())
+                self._scope.warn(stale_warning(cluster, self._now()))
+
+
+def stale_warning(cluster: ClusterFreshness, now: float) -> str:
+    """Return what a reader is told of a member whose objects may be out of date."""
+    title = f'member cluster "{cluster.name}"' if cluster.name else "the federation store"
+    if not cluster.synced:
+        return f"{title} has not been read yet: its objects are missing from this answer"
+    age = human_duration(now - (cluster.last_contact or now))
+    return f"{title} does not answer: its objects are as of {age} ago"
 
 
 class MergedSubscription:

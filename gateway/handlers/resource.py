@@ -11,17 +11,16 @@ from typing import Protocol
 
 from aiohttp import web
 
-from cache.cluster_freshness import Visible
+from cache.watcher import Visible
 from cache.multi_cluster_cache import MultiClusterCache
-from gateway.apimachinery.codec import decode_body
 from gateway.apimachinery.errors import PathNotFound, method_not_allowed
-from gateway.apimachinery.meta import ObjectKey, name
+from gateway.apimachinery.meta import ObjectKey
 from gateway.apimachinery.options import parse_list_options
 from gateway.clusters.registry import ClusterRegistry
 from gateway.dispatch import Destination, Surface, dispatch
 from gateway.handlers.body import read_body
 from gateway.handlers.connect import ClusterProxyHandler, ConnectHandler
-from gateway.handlers.member_target import MergedWriteTarget, named_cluster, the_owner, unnamed_cluster
+from gateway.handlers.member_target import MergedWriteTarget, the_owner, unnamed_cluster
 from gateway.handlers.merged_source import MergedSource
 from gateway.handlers.read import get_object, list_objects
 from gateway.handlers.read_source import ReadSource
@@ -29,6 +28,7 @@ from gateway.handlers.response import answer_headers, body_response, object_resp
 from gateway.handlers.reviews import ReviewHandler
 from gateway.handlers.watch import watch_objects
 from gateway.handlers.write import WriteHandler
+from gateway.handlers.write_decoding import decode_write
 from gateway.printers.printer import MergedPrinter
 from gateway.proxy.forward import forward
 from gateway.proxy.rewrite import rename
@@ -79,6 +79,7 @@ class MemberParts:
     cache: MultiClusterCache
     clusters: ClusterRegistry
     printers: Callable[[RequestInfo], MergedPrinter]
+    visible: Callable[[RequestScope], Awaitable[Visible]]
     connect: ConnectHandler
     explicit: ClusterProxyHandler
 
@@ -116,6 +117,16 @@ async def write_response(request: web.BaseRequest, result: WriteResult) -> web.S
     if result.obj is not None:
         return object_response(request, result.obj, status=result.code, headers=result.headers)
     return body_response(request, result.body, result.content_type, status=result.code, headers=result.headers)
+
+
+async def write_through(
+    writes: WriteHandler, request: web.BaseRequest, scope: RequestScope, target: WriteTarget, body: bytes | None = None
+) -> web.StreamResponse:
+    """Answer a write: admission, audit, apply. The body is read here unless it was read before."""
+    if body is None:
+        body = await read_body(request)
+    result = await writes.serve(decode_write(scope, body), request[AUDIT], target)
+    return await write_response(request, result)
 
 
 class ResourceHandler:
@@ -163,14 +174,14 @@ class ResourceHandler:
             return await members.explicit.handle(request, scope)
         if destination is Destination.MEMBER_CONNECT:
             return await members.connect.handle(request, scope)
-        visible = await self.visible(scope)
+        visible = await members.visible(scope)
         if destination is Destination.MEMBER_READ:
             return await self._read_subresource(request, scope, members, visible)
         resource = members.cache.resource(scope.info.group_version_resource)
         if resource is None:
             raise PathNotFound
         if destination is Destination.MERGED_READ:
-            source = MergedSource(resource, members.printers(scope.info), scope, visible)
+            source = MergedSource(resource, members.printers(scope.info), scope, visible, self._parts.now)
             return await read_from(request, scope, source, now=self._parts.now)
         local = self._parts.store.write_target()
         if scope.info.verb == "create" and not scope.info.subresource:
@@ -178,29 +189,22 @@ class ResourceHandler:
         target = MergedWriteTarget(resource, members.clusters, visible, local)
         return await self._write(request, scope, target)
 
-    async def visible(self, scope: RequestScope) -> Visible:
-        """Return which members a caller may see. Whoever may read the merged resource sees every member."""
-        return lambda _cluster: True
-
     async def _create(
         self, request: web.BaseRequest, scope: RequestScope, members: MemberParts, local: WriteTarget
     ) -> web.StreamResponse:
         """Create at the member the object names; Events, and Pods where the store takes them, in the store."""
-        body = await read_body(request)
-        if scope.info.resource == "events":
-            return await self._write(request, scope, local, body)
-        obj = decode_body(body, scope.content_type).obj
-        cluster = named_cluster(obj) if isinstance(obj, dict) else ""
-        if not cluster and not self._parts.store.accepts_pods:
-            raise unnamed_cluster(scope.info.group_resource, name(obj) if isinstance(obj, dict) else "")
-        if not cluster:
-            return await self._write(request, scope, local, body)
-        target = UpstreamWriteTarget(members.clusters.upstream(cluster))
-        request[AUDIT].cluster = cluster
-        result = await self._parts.writes.serve(scope, request[AUDIT], body, target)
+        write = decode_write(scope, await read_body(request))
+        writes = self._parts.writes
+        if scope.info.resource == "events" or (self._parts.store.accepts_pods and not write.cluster):
+            return await write_response(request, await writes.serve(write, request[AUDIT], local))
+        if not write.cluster:
+            raise unnamed_cluster(scope.info.group_resource, write.name)
+        request[AUDIT].cluster = write.cluster
+        target = UpstreamWriteTarget(members.clusters.upstream(write.cluster))
+        result = await writes.serve(write, request[AUDIT], target)
         resource = members.cache.resource(scope.info.group_version_resource)
-        if resource is not None and not scope.query.get("dryRun"):
-            result = replace(result, body=resource.restamp(cluster, result.body), obj=None)
+        if resource is not None and not write.options.dry_run:
+            result = replace(result, body=resource.restamp(write.cluster, result.body), obj=None)
         return await write_response(request, result)
 
     async def _read_subresource(
@@ -219,13 +223,4 @@ class ResourceHandler:
     async def _write(
         self, request: web.BaseRequest, scope: RequestScope, target: WriteTarget, body: bytes | None = None
     ) -> web.StreamResponse:
-        if body is None:
-            body = await read_body(request)
-        result = await self._parts.writes.serve(scope, request[AUDIT], body, target)
-        return await write_response(request, result)
-
-    async def write_explicit(
-        self, request: web.BaseRequest, scope: RequestScope, target: WriteTarget
-    ) -> web.StreamResponse:
-        """Write at a member that the request names; the cluster proxy handler's way into the write path."""
-        return await self._write(request, scope, target)
+        return await write_through(self._parts.writes, request, scope, target, body)

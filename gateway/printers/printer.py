@@ -11,9 +11,12 @@ from typing import Any, Protocol
 
 import msgspec
 
-from gateway.apimachinery.schema import GroupResource
+from gateway.apimachinery.meta import ObjectKey
+from gateway.apimachinery.schema import GroupResource, GroupVersionResource
 from gateway.printers import events, pods
+from gateway.printers.built_in import BUILT_IN
 from gateway.printers.columns import Column
+from gateway.printers.custom import CustomColumn, CustomPrinter
 from gateway.printers.row import PreparedRow, Slot, encode_text
 
 PODS = GroupResource("", "pods")
@@ -29,9 +32,14 @@ Prepare = Callable[[Mapping[str, msgspec.Raw]], PreparedRow]
 class Merged(Protocol):
     """What a merged printer reads of a cached object."""
 
-    name: str
-    cluster: str
-    cells: Any
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+    @property
+    def cluster(self) -> str: ...  # noqa: D102
+
+    @property
+    def cells(self) -> Any: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +53,57 @@ class MergedPrinter:
         """Return the inside of the object's Table row."""
         row: PreparedRow = cached.cells
         return row.finish(now, encode_text(cached.name), encode_text(cached.cluster))
+
+
+class Stored(Protocol):
+    """What a stored printer reads of an object of an embedded store; `cells` is a slot it may keep its row in."""
+
+    raw: bytes
+    cells: Any
+
+    @property
+    def key(self) -> ObjectKey: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPrinter:
+    """Prints objects of an embedded store; a row is prepared at the first look at an object's version."""
+
+    columns: Sequence[Column]
+    prepare: Prepare
+
+    def row(self, stored: Stored, now: float) -> bytes:
+        """Return the inside of the object's Table row."""
+        if stored.cells is None:
+            stored.cells = self.prepare(_sections.decode(stored.raw))
+        row: PreparedRow = stored.cells
+        return row.finish(now, encode_text(stored.key.name), b'""')
+
+
+_sections = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+class Definition(Protocol):
+    """What is asked of a resource definition of the embedded store."""
+
+    @property
+    def gvr(self) -> GroupVersionResource: ...  # noqa: D102
+
+    @property
+    def columns(self) -> Sequence[CustomColumn]: ...  # noqa: D102
+
+
+def stored_printer(definition: Definition) -> StoredPrinter:
+    """Return the printer of a resource of an embedded store."""
+    group_resource = definition.gvr.group_resource
+    if group_resource == PODS:
+        return StoredPrinter(pods.COLUMNS, pods.prepare_pod)
+    if group_resource in {EVENTS, NEW_EVENTS}:
+        return StoredPrinter(events.COLUMNS, events.prepare_event)
+    if (printer := BUILT_IN.get(group_resource)) is not None:
+        return StoredPrinter(printer.columns, printer.prepare)
+    custom = CustomPrinter(definition.columns)
+    return StoredPrinter(custom.columns, custom.prepare)
 
 
 def _with_cluster(columns: Sequence[Column], index: int) -> tuple[Column, ...]:

@@ -1,0 +1,183 @@
+"""The members as the server wires them: the registry of clusters feeds the cache, and both report how they are.
+
+Connects parts that do not know each other: a member that joins gets reflectors, a probe that fails marks its objects
+stale at once, and `/readyz?verbose`, metrics and `fleetgate clusters` say so.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cache.lister_watcher import ListerWatcher
+from cache.multi_cluster_cache import MultiClusterCache
+from cache.watcher import Visible
+from cache.watcher import everyone as every_cluster
+from gateway.apimachinery.duration import human_duration
+from gateway.apimachinery.meta import JsonObject
+from gateway.apimachinery.schema import GroupVersionResource
+from gateway.audit.log import AuditLog
+from gateway.clusters.health import ClusterHealth
+from gateway.clusters.lister_watcher import HttpListerWatcher
+from gateway.clusters.members import ChangeKind, ClusterChange
+from gateway.clusters.registry import ClusterRegistry
+from gateway.clusters.source import ClusterSource
+from gateway.clusters.status import member_status, status_list
+from gateway.clusters.upstream import Upstream
+from gateway.config import MembersConfig
+from gateway.handlers.connect import ClusterProxyHandler, ConnectHandler, Write
+from gateway.handlers.health import Note
+from gateway.handlers.resource import MemberParts
+from gateway.metrics import Sample
+from gateway.printers.printer import EVENTS, MERGED_PRINTERS, PODS, MergedPrinter
+from gateway.request import RequestInfo
+from gateway.request_scope import RequestScope
+
+_PODS = GroupVersionResource("", "v1", "pods")
+_EVENTS = GroupVersionResource("", "v1", "events")
+
+
+async def visible_clusters(_scope: RequestScope) -> Visible:
+    """Return which members a caller may see: whoever may read the merged resource sees every member."""
+    return every_cluster
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """The registry and the cache, joined."""
+
+    registry: ClusterRegistry
+    cache: MultiClusterCache
+    now: Callable[[], float]
+
+    @property
+    def loops(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+        """What runs for ever beside the server."""
+        return [self.registry.run, self.cache.run]
+
+    async def wait_synced(self, seconds: float) -> None:
+        """Wait until the members are known and read once, but never longer than that many seconds."""
+        started = self.now()
+        if await self.registry.wait_synced(seconds):
+            await self.cache.wait_synced(max(0.0, seconds - (self.now() - started)))
+
+    def parts(self, write: Write, audit: AuditLog) -> MemberParts:
+        """Return what the handlers need."""
+        pods = self.cache.resource(_PODS)
+        if pods is None:
+            raise LookupError("Pods are not cached")
+        return MemberParts(
+            cache=self.cache,
+            clusters=self.registry,
+            printers=_printer,
+            visible=visible_clusters,
+            connect=ConnectHandler(pods=pods, clusters=self.registry, visible=visible_clusters, audit=audit),
+            explicit=ClusterProxyHandler(clusters=self.registry, write=write, audit=audit),
+        )
+
+    def notes(self) -> Sequence[Note]:
+        """Return a line a member for `/readyz?verbose`."""
+        return [Note(f"cluster/{item['name']}", _state_text(item)) for item in self._items()]
+
+    def status(self) -> JsonObject:
+        """Return the list that `fleetgate clusters` shows."""
+        return status_list(self._items())
+
+    def samples(self) -> list[Sample]:
+        """Return the members' metrics."""
+        samples = []
+        for item in self._items():
+            labels = (("cluster", item["name"]),)
+            ready, stale = float(bool(item["ready"])), float(item["staleSeconds"] or 0)
+            samples.append(Sample("fleetgate_cluster_ready", "Whether the member answers.", ready, labels))
+            samples.append(Sample("fleetgate_cluster_stale_seconds", "Age of the copy while stale.", stale, labels))
+            for resource, count in item["objects"].items():
+                more = (*labels, ("resource", resource))
+                samples.append(Sample("fleetgate_cluster_objects", "Objects held in the cache.", float(count), more))
+        return samples
+
+    def _items(self) -> list[JsonObject]:
+        fresh = {cluster.name: cluster for cluster in self.cache.clusters()}
+        counts = {
+            resource: {cluster.name: cluster.objects for cluster in merged.freshness()}
+            for resource, gvr in (("pods", _PODS), ("events", _EVENTS))
+            if (merged := self.cache.resource(gvr)) is not None
+        }
+        items = []
+        for member in self.registry.members():
+            freshness = fresh.get(member.name)
+            items.append(
+                member_status(
+                    member.name,
+                    origin=member.origin,
+                    endpoint=member.upstream.endpoint.url if member.upstream else "",
+                    health=member.health,
+                    synced=freshness is not None and freshness.synced,
+                    stale_since=freshness.stale_since if freshness else None,
+                    objects={resource: known.get(member.name, 0) for resource, known in counts.items()},
+                    now=self.now(),
+                )
+            )
+        return items
+
+
+def _printer(info: RequestInfo) -> MergedPrinter:
+    return MERGED_PRINTERS[info.group_resource]
+
+
+def _state_text(item: JsonObject) -> str:
+    if not item["synced"]:
+        return f"not read yet: {item['message'] or item['reason'] or 'waiting for its first answer'}"
+    if item["staleSeconds"] is not None:
+        return f"stale for {human_duration(item['staleSeconds'])}: {item['message'] or item['reason']}"
+    return "ok" if item["ready"] else f"not ready: {item['message'] or item['reason']}"
+
+
+async def open_members(config: MembersConfig, source: ClusterSource, events: ListerWatcher) -> Members:
+    """Build the registry and the cache of a gateway. Raises KubeconfigError for a members' file that cannot be used.
+
+    Args:
+        config: where members come from beside the store.
+        source: Cluster objects of the store.
+        events: Events recorded in the store; they are part of the merged view.
+    """
+    registry = ClusterRegistry(
+        source=source,
+        kubeconfig=Path(config.kubeconfig) if config.kubeconfig else None,
+        contexts=config.contexts,
+        now=time.time,
+    )
+    cache = MultiClusterCache(
+        now=time.time,
+        jitter=random.random,
+        token_key=secrets.token_bytes(32),
+        renderers={PODS: MERGED_PRINTERS[PODS].prepare, EVENTS: MERGED_PRINTERS[EVENTS].prepare},
+    )
+    await cache.add_local_source(_EVENTS, events)
+
+    async def changed(change: ClusterChange) -> None:
+        if change.kind is ChangeKind.REMOVED or change.upstream is None:
+            await cache.remove_cluster(change.name)
+            return
+        if change.kind is ChangeKind.REPLACED:
+            await cache.remove_cluster(change.name)
+        await cache.add_cluster(change.name, _lister_watchers(change.upstream))
+
+    async def probed(name: str, health: ClusterHealth) -> None:
+        if health.reachable:
+            cache.report_contact(name)
+        else:
+            cache.report_unreachable(name, health.message)
+
+    registry.on_change(changed)
+    registry.on_health(probed)
+    return Members(registry, cache, time.time)
+
+
+def _lister_watchers(upstream: Upstream) -> Callable[[GroupVersionResource], ListerWatcher]:
+    return lambda resource: HttpListerWatcher(upstream, resource)

@@ -1,0 +1,222 @@
+"""The composition root: builds every part, owns the TaskGroup and the listener, and ends them in order. No behaviour.
+
+Start: certificates -> audit log (and what a crash left in doubt) -> federation store -> members and cache -> listener ->
+READY. Stop: see lifecycle.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from admission.chain import AdmissionChain
+from admission.plugins.order import build_plugins
+from certs import commands as certificates
+from gateway.apimachinery.meta import JsonObject, ObjectKey
+from gateway.audit.log import AuditLog
+from gateway.audit.recovery import Intent
+from gateway.authentication.authenticator import RefuseBearerTokens, UnionAuthenticator
+from gateway.authentication.x509 import CertificateAuthenticator
+from gateway.chain import ChainParts, chain, handler_chain
+from gateway.config import GatewayConfig, parse_listen
+from gateway.discovery.catalog import Catalog
+from gateway.federation import Federation, open_embedded, open_remote
+from gateway.handlers.discovery import DiscoveryHandler
+from gateway.handlers.health import HealthCheck, HealthEndpoint
+from gateway.handlers.paths import PathHandler
+from gateway.handlers.resource import ResourceHandler, ResourceParts, write_through
+from gateway.handlers.reviews import ReviewHandler
+from gateway.handlers.write import WriteHandler
+from gateway.identity import ADMIN_KUBECONFIG, Identity, open_identity, write_admin_kubeconfig
+from gateway.lifecycle import Lifecycle, Stage
+from gateway.listener import Listener
+from gateway.members import Members, open_members
+from gateway.metrics import Metrics
+from gateway.proxy.write_target import UpstreamWriteTarget
+from gateway.request import ANONYMOUS_USER, RequestInfo
+from gateway.request_scope import RequestScope
+from gateway.supervision import Supervisor
+
+_GC_THRESHOLDS = (50_000, 20, 1000)
+_FREEZE_PERIOD = 600.0
+
+logger = logging.getLogger("gateway")
+
+Loop = Callable[[], Coroutine[Any, Any, None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What `fleetgate serve` was asked for, defaults filled in."""
+
+    config: GatewayConfig
+    data_dir: Path
+    listen: str
+    federation_kubeconfig: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What a person needs to know once the gateway serves."""
+
+    url: str
+    kubeconfig: Path
+
+
+async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Ready], None]) -> None:
+    """Run the gateway until `stop` is set, then drain and return.
+
+    Raises the plain-worded errors of the parts (CertsError, StorageInUse, AuditInUse, KubeconfigError, OSError) when it
+    cannot start.
+    """
+    gc.set_threshold(*_GC_THRESHOLDS)
+    async with AsyncExitStack() as stack:
+        await _Gateway(settings).run(stack, stop, ready)
+
+
+class _Gateway:
+    """One run. Each `_open` step builds on those before it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._host, self._port = parse_listen(settings.listen)
+        self._metrics = Metrics()
+        self._lifecycle = Lifecycle()
+        self._supervisor = Supervisor()
+
+    async def run(self, stack: AsyncExitStack, stop: asyncio.Event, ready: Callable[[Ready], None]) -> None:
+        config, data_dir = self._settings.config, self._settings.data_dir
+        authorities = config.authentication.client_certificate_authorities
+        identity = await asyncio.to_thread(open_identity, data_dir, self._host, config.serving.names, authorities)
+        audit = await AuditLog.open(data_dir / "audit", config.audit, now=time.time)
+        stack.push_async_callback(audit.close)
+        federation = await self._open_federation(stack)
+        catalog = Catalog(
+            federation.discovery, config.resources.allow, config.resources.deny, config.federation.discovery_interval
+        )
+        members = await open_members(config.members, federation.clusters, federation.events)
+        writes = WriteHandler(AdmissionChain(build_plugins(config.admission)), audit)
+        handler = self._handler(identity, audit, federation, catalog, members, writes)
+        listener = Listener(handler, identity.context.context)
+        loops = [
+            self._metrics.run, self._supervisor.run, audit.run, catalog.run, *federation.loops, *members.loops,
+            _freeze_garbage,
+        ]  # fmt: skip
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(loop(), name=loop.__qualname__) for loop in loops]
+            port = await listener.start(self._host, self._port)
+            url = _url(self._host, port)
+            certificates.write_server_url(data_dir, url)
+            await asyncio.to_thread(write_admin_kubeconfig, data_dir, url)
+            running.append(tasks.create_task(identity.run(url), name="identity"))
+            await self._begin(federation, catalog, members, audit)
+            ready(Ready(url, data_dir / ADMIN_KUBECONFIG))
+            await stop.wait()
+            await self._drain(listener, writes)
+            for task in running:
+                task.cancel()
+
+    async def _open_federation(self, stack: AsyncExitStack) -> Federation:
+        config, kubeconfig = self._settings.config, self._settings.federation_kubeconfig
+        if kubeconfig is not None:
+            return await stack.enter_async_context(open_remote(config.federation, kubeconfig))
+        root_ca = (self._settings.data_dir / "pki" / "ca.crt").read_text()
+        return await stack.enter_async_context(open_embedded(self._settings.data_dir, root_ca))
+
+    def _handler(
+        self,
+        identity: Identity,
+        audit: AuditLog,
+        federation: Federation,
+        catalog: Catalog,
+        members: Members,
+        writes: WriteHandler,
+    ) -> Any:
+        authenticator = UnionAuthenticator((RefuseBearerTokens(), CertificateAuthenticator(identity.verifier)))
+        checks = [
+            HealthCheck("ping", lambda: ""),
+            HealthCheck("lifecycle", lambda: "" if self._lifecycle.stage is Stage.READY else "not serving"),
+            HealthCheck("audit", audit.unhealthy),
+            HealthCheck("certificates", identity.problem),
+            HealthCheck("federation-store", federation.problem),
+        ]
+        health = {
+            "livez": HealthEndpoint("livez", checks[:1]),
+            "healthz": HealthEndpoint("healthz", checks),
+            "readyz": HealthEndpoint("readyz", checks, members.notes),
+        }
+        self._metrics.publish(members.samples)
+        paths = PathHandler(health, self._metrics, DiscoveryHandler(catalog), members.status)
+        resource = ResourceHandler(
+            ResourceParts(
+                surfaces=catalog,
+                store=federation.store,
+                reviews=ReviewHandler(federation.authorizer, federation.rules_of),
+                writes=writes,
+                paths=paths.handle,
+                now=time.time,
+                members=members.parts(partial(write_through, writes), audit),
+            )
+        )
+        parts = ChainParts(
+            now=time.time,
+            metrics=self._metrics,
+            lifecycle=self._lifecycle,
+            audit=audit,
+            authenticator=authenticator,
+            authorizer=federation.authorizer,
+            supervisor=self._supervisor,
+        )
+        return chain(handler_chain(parts), resource.handle)
+
+    async def _begin(self, federation: Federation, catalog: Catalog, members: Members, audit: AuditLog) -> None:
+        """Wait for what must be known before the first request, then open."""
+        await catalog.refresh()
+        await audit.recover(partial(_live_object, federation, members))
+        await members.wait_synced(self._settings.config.cache.first_sync_wait)
+        self._lifecycle.ready()
+
+    async def _drain(self, listener: Listener, writes: WriteHandler) -> None:
+        self._lifecycle.drain()
+        listener.stop_accepting()
+        self._supervisor.drain()
+        try:
+            async with asyncio.timeout(self._settings.config.serving.shutdown_grace):
+                await self._lifecycle.idle()
+        except TimeoutError:
+            logger.warning("requests were still in flight at the end of the grace period: %r", self._lifecycle)
+        await listener.close(1.0)
+        await writes.drain()
+
+
+async def _live_object(federation: Federation, members: Members, intent: Intent) -> JsonObject | None:
+    """Read the object that a write was announced for, to see what became of it."""
+    info = RequestInfo(
+        True, "", "get", "apis" if intent.api_group else "api", intent.api_group, intent.api_version,
+        intent.namespace, intent.resource, name=intent.name,
+    )  # fmt: skip
+    scope = RequestScope(info=info, user=ANONYMOUS_USER, requestor=ANONYMOUS_USER, audit_id=intent.audit_id)
+    target = federation.store.write_target()
+    if intent.cluster:
+        target = UpstreamWriteTarget(members.registry.upstream(intent.cluster))
+    return await target.read(scope, ObjectKey(intent.namespace, intent.name))
+
+
+def _url(host: str, port: int) -> str:
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"https://{shown}:{port}"
+
+
+async def _freeze_garbage() -> None:
+    """Take long-lived objects out of the collector's sight from time to time: full collections would stall the loop."""
+    while True:
+        gc.freeze()
+        await asyncio.sleep(_FREEZE_PERIOD)
