@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
-from gateway.apimachinery.patch.patch import APPLY_PATCH, JSON_PATCH, STRATEGIC_MERGE_PATCH
-
 from admission.attributes import Attributes
 from admission.replicas import ReplicasPath
 from gateway.apimachinery.meta import JsonObject, metadata
+from gateway.apimachinery.patch.patch import APPLY_PATCH, JSON_PATCH, STRATEGIC_MERGE_PATCH
 
 
 class Effect(Enum):
@@ -86,7 +85,7 @@ def apply_leaves_alone(obj: JsonObject, attributes: Attributes, path: ReplicasPa
     entries = metadata(obj).get("managedFields")
     if not isinstance(entries, list) or not entries:
         return False
-    return not any(_applied_by(entry, attributes) and _owns(entry.get("fieldsV1"), path) for entry in entries)
+    return not any(_may_own(entry, attributes.field_manager, path) for entry in entries)
 
 
 def _names(configuration: Any, path: ReplicasPath) -> bool:
@@ -100,15 +99,17 @@ def _names(configuration: Any, path: ReplicasPath) -> bool:
     return True
 
 
-def _applied_by(entry: Any, attributes: Attributes) -> bool:
+def _may_own(entry: Any, manager: str, path: ReplicasPath) -> bool:
+    """Whether an entry of managedFields says, or being unreadable might say, that the manager applied the field."""
     if not isinstance(entry, dict):
         return True
-    return entry.get("operation") == "Apply" and entry.get("manager") == attributes.field_manager
-
-
-def _owns(fields: Any, path: ReplicasPath) -> bool:
+    if entry.get("operation") != "Apply" or entry.get("manager") != manager:
+        return False
+    fields = entry.get("fieldsV1")
     for step in path:
-        if not isinstance(fields, dict) or f"f:{step}" not in fields:
+        if not isinstance(fields, dict):
+            return True
+        if f"f:{step}" not in fields:
             return False
         fields = fields[f"f:{step}"]
     return True
