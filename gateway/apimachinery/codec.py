@@ -183,7 +183,7 @@ def _json_error(problem: str) -> DecodeError:
 
 def _is_too_deep(value: Any) -> bool:
     level = [value]
-    for _ in range(MAX_DEPTH + 1):
+    for _ in range(MAX_DEPTH):
         containers = [item for item in level if isinstance(item, dict | list)]
         level = [child for item in containers for child in (item.values() if isinstance(item, dict) else item)]
         if not level:
@@ -198,8 +198,8 @@ def _with_int64(value: Any) -> Any:
         return [_with_int64(item) for item in value]
     try:
         return int64_or_float(value) if type(value) is int else value
-    except YamlError as error:
-        raise _json_error(str(error)) from None
+    except OverflowError:
+        raise _json_error("a number is out of range") from None
 
 
 def strict_errors(data: bytes) -> list[str]:

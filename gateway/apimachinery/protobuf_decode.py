@@ -39,13 +39,18 @@ _Step = tuple[int, str, Any, bool]
 """Operation, JSON name, what it works with, whether a zero value is dropped."""
 
 
-class Decoding:
-    """What one decoding carries along: how deep it is and whether a field was met that is not in the table."""
+_MAX_MESSAGES: Final = 250_000
+"""How many messages a body may hold: an empty one takes two bytes on the wire and hundreds in memory."""
 
-    __slots__ = ("depth", "unknown_fields")
+
+class Decoding:
+    """What one decoding carries along: how deep it is, how many messages it met, and whether a field was unknown."""
+
+    __slots__ = ("depth", "messages", "unknown_fields")
 
     def __init__(self) -> None:
         self.depth = 0
+        self.messages = 0
         self.unknown_fields = False
 
 
@@ -94,7 +99,7 @@ class _Plan:
             self._zeros[field.name] = _ZEROS.get(field.type) if single else None
 
 
-_ZEROS: Final = {"s": "", "b": False, "i": 0, "l": 0, "I": 0, "Q": "0", "D": "0s"}
+_ZEROS: Final = {"s": "", "b": False, "i": 0, "l": 0, "I": 0, "Q": "0"}
 
 
 def _is_plain(field: Field) -> bool:
@@ -134,8 +139,9 @@ _VARINTS: Final[dict[str, Callable[[int], Any]]] = {"b": bool, "i": signed32, "l
 def fill(data: bytes, pos: int, end: int, plan: _Plan, out: JsonObject, state: Decoding) -> None:
     """Decode the message between `pos` and `end` into `out`. Raises ProtobufError, IndexError, UnicodeDecodeError."""
     state.depth += 1
-    if state.depth > MAX_MESSAGE_DEPTH:
-        raise ProtobufError("messages are nested too deeply")
+    state.messages += 1
+    if state.depth > MAX_MESSAGE_DEPTH or state.messages > _MAX_MESSAGES:
+        raise ProtobufError("the body holds too many messages or nests them too deeply")
     steps = plan.steps
     while pos < end:
         tag = data[pos]
@@ -288,7 +294,6 @@ _VALUES_BY_TYPE: Final[dict[str, _Decode]] = {
     "Q": _stateless(values.decode_quantity),
     "T": _stateless(values.decode_time),
     "M": _stateless(values.decode_micro_time),
-    "D": _stateless(values.decode_duration),
     "I": _stateless(values.decode_int_or_string),
     "F": _stateless(values.decode_raw_json),
     "J": _stateless(values.decode_raw_json),

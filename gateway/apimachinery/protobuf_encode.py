@@ -164,7 +164,6 @@ _WRITERS: Final[dict[str, _Write]] = {
     "Q": values.encode_quantity,
     "T": values.encode_time,
     "M": values.encode_micro_time,
-    "D": values.encode_duration,
     "I": values.encode_int_or_string,
     "F": values.encode_raw_json,
     "J": values.encode_raw_json,

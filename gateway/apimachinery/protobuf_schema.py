@@ -23,8 +23,7 @@ class Field:
     """One field of a message.
 
     `type` is a letter or "@" and the name of a message. Letters: s string, b bool, i int32, l int64, d double,
-    y bytes (base64 in JSON), Q Quantity, T Time, M MicroTime, D Duration, I IntOrString, F FieldsV1,
-    R RawExtension, J any JSON.
+    y bytes (base64 in JSON), Q Quantity, T Time, M MicroTime, I IntOrString, F FieldsV1, R RawExtension, J any JSON.
     """
 
     number: int

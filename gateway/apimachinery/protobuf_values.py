@@ -1,4 +1,4 @@
-"""Kubernetes' own value types, whose JSON form differs from their message: times, durations, quantities, IntOrString.
+"""Kubernetes' own value types, whose JSON form differs from their message: times, quantities, IntOrString.
 
 Decoders take (data, pos, end) of the message and return the JSON value; encoders take the JSON value and return the
 message. The forms are those of k8s.io/apimachinery (`meta/v1/time.go`, `micro_time.go`, `util/intstr`, `resource`).
@@ -26,9 +26,6 @@ _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - naive on purpose: only us
 _ZERO_TIME_SECONDS: Final = -62135596800
 """Go's zero time, 0001-01-01, which is null in JSON."""
 _RFC3339: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)")
-_DURATION_UNITS: Final = {"h": 3_600_000_000_000, "m": 60_000_000_000, "s": 1_000_000_000}
-_DURATION_UNITS_SMALL: Final = {"ms": 1_000_000, "us": 1_000, "\u00b5s": 1_000, "\u03bcs": 1_000, "ns": 1}
-_DURATION_PART: Final = re.compile("(\\d+\\.?\\d*|\\.\\d+)(h|ms|m|s|us|\u00b5s|\u03bcs|ns)")
 
 
 def varints(data: bytes, pos: int, end: int, *numbers: int) -> list[int]:
@@ -108,56 +105,6 @@ def encode_micro_time(value: Any) -> bytes:
     return b"" if value is None else _encode_timestamp(*_parse_time(value))
 
 
-def decode_duration(data: bytes, pos: int, end: int) -> str:
-    """Duration: Go's notation, `1h30m0s`."""
-    return format_duration(signed64(varints(data, pos, end, 1)[0]))
-
-
-def format_duration(nanoseconds: int) -> str:
-    """Write a duration as Go does: `1h30m0s`, `1.5s`, `250ms`, `0s`."""
-    sign, rest = ("-", -nanoseconds) if nanoseconds < 0 else ("", nanoseconds)
-    if not rest:
-        return "0s"
-    for unit, size in (("ns", 1), ("\u00b5s", 1_000), ("ms", 1_000_000)):
-        if rest < size * 1000:
-            return f"{sign}{_decimal(rest, size)}{unit}"
-    hours, rest = divmod(rest, _DURATION_UNITS["h"])
-    minutes, rest = divmod(rest, _DURATION_UNITS["m"])
-    text = f"{_decimal(rest, _DURATION_UNITS['s'])}s"
-    if hours or minutes:
-        text = f"{minutes}m{text}"
-    return f"{sign}{hours}h{text}" if hours else sign + text
-
-
-def _decimal(amount: int, size: int) -> str:
-    whole, fraction = divmod(amount, size)
-    digits = str(size + fraction)[1:].rstrip("0") if size > 1 else ""
-    return f"{whole}.{digits}" if digits else str(whole)
-
-
-def parse_duration(text: str) -> int:
-    """Return the nanoseconds of a duration in Go's notation. Raises ProtobufError."""
-    body = text.lstrip("+-") if len(text) - len(text.lstrip("+-")) <= 1 else ""
-    parts = _DURATION_PART.findall(body)
-    if body != "0" and (not parts or "".join(amount + unit for amount, unit in parts) != body):
-        raise ProtobufError(f"time: invalid duration {text!r:.80}")
-    total = 0
-    for amount, unit in parts:
-        size = _DURATION_UNITS.get(unit) or _DURATION_UNITS_SMALL[unit]
-        whole, _, fraction = amount.partition(".")
-        total += int(whole or "0") * size + (int(fraction) * size // 10 ** len(fraction) if fraction else 0)
-    if total >= 1 << 63:
-        raise ProtobufError(f"time: invalid duration {text!r:.80}")
-    return -total if text.startswith("-") else total
-
-
-def encode_duration(value: Any) -> bytes:
-    """Duration from its JSON form."""
-    if value is not None and not isinstance(value, str):
-        raise ProtobufError(f"not a duration: {value!r:.80}")
-    return b"\x08" + varint(parse_duration(value) if value else 0)
-
-
 def decode_quantity(data: bytes, pos: int, end: int) -> str:
     """Quantity: its canonical string."""
     text = payload(data, pos, end, 1)
@@ -203,7 +150,7 @@ def parse_json(raw: bytes | None) -> Any:
         return None
     try:
         return msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ProtobufError(f"malformed JSON inside the message: {error}") from None
 
 

@@ -208,9 +208,9 @@ def _mismatch(value: Any, target: _Target, place: _Place, go_type: str, *, show_
 # ---- values
 
 
-def _check_string(value: Any, target: _Target, place: _Place) -> None:
-    if type(value) is not str:
-        raise _mismatch(value, target, place, target.element_type)
+def _refuse_string(value: Any, target: _Target, place: _Place) -> None:
+    """Texts never come here: they are let pass without a call."""
+    raise _mismatch(value, target, place, target.element_type)
 
 
 def _check_strings(value: Any, target: _Target, place: _Place) -> None:
@@ -249,13 +249,9 @@ def _check_bytes(value: Any, target: _Target, place: _Place) -> None:
 
 
 def _check_time(value: Any, target: _Target, place: _Place) -> None:
-    _check_text(value, target, place)
-    _refuse(time_problem(value, micro=target.field.type == "M"))
-
-
-def _check_text(value: Any, target: _Target, place: _Place) -> None:
     if type(value) is not str:
         raise _mismatch(value, target, place, "string")
+    _refuse(time_problem(value, micro=target.field.type == "M"))
 
 
 def _check_quantity(value: Any, _target: _Target, _place: _Place) -> None:
@@ -275,7 +271,7 @@ def _refuse(problem: str) -> None:
 
 
 _CHECKS: Final[dict[str, Callable[[Any, _Target, _Place], None]]] = {
-    "s": _check_string,
+    "s": _refuse_string,
     "b": _check_bool,
     "i": _check_integer,
     "l": _check_integer,
@@ -284,7 +280,6 @@ _CHECKS: Final[dict[str, Callable[[Any, _Target, _Place], None]]] = {
     "Q": _check_quantity,
     "T": _check_time,
     "M": _check_time,
-    "D": _check_text,
     "I": _check_int_or_string,
     "F": _check_nothing,
     "R": _check_nothing,
@@ -310,9 +305,12 @@ def _check_schema_or_bool(value: Any, target: _Target, place: _Place, inner: _Pl
 
 
 def _check_schema_or_array(value: Any, target: _Target, place: _Place, inner: _Place) -> None:
-    for item in value if isinstance(value, list) else [value] if isinstance(value, dict) else []:
-        if item is not None:
-            _check_schema(item, target, place, inner)
+    if isinstance(value, dict):
+        _check_schema(value, target, place, inner)
+    elif isinstance(value, list):
+        for item in value:
+            if item is not None:
+                _check_schema(item, target, place, inner)
 
 
 def _check_schema_or_string_array(value: Any, target: _Target, place: _Place, inner: _Place) -> None:

@@ -6,6 +6,7 @@ Only what JSON can say is accepted. Bodies are hostile: aliases are paid for, de
 from __future__ import annotations
 
 import base64
+import math
 import re
 from typing import Any, Final, NamedTuple
 
@@ -24,7 +25,16 @@ _TAG: Final = "tag:yaml.org,2002:"
 _TRUE: Final = frozenset(["y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"])
 _FALSE: Final = frozenset(["n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"])
 _NULL: Final = frozenset(("", "~", "null", "Null", "NULL"))
-_NOT_A_NUMBER: Final = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_NOT_IN_JSON: Final = {
+    f"{sign}.{name}": shown
+    for sign, names, shown in (
+        ("", ("nan", "NaN", "NAN"), "NaN"),
+        ("", ("inf", "Inf", "INF"), "+Inf"),
+        ("+", ("inf", "Inf", "INF"), "+Inf"),
+        ("-", ("inf", "Inf", "INF"), "-Inf"),
+    )
+    for name in names
+}
 _INT: Final = re.compile(r"[-+]?(0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO]?[0-7]+|0|[1-9][0-9]*)")
 _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _READ_BY_OTHERS: Final = re.compile(r"\d{4}-\d\d?-\d\d?([Tt \t].*)?|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?")
@@ -47,17 +57,24 @@ def decode_yaml(data: bytes) -> tuple[Any, list[str]]:
                 break
             builder.feed(event)
     except yaml.MarkedYAMLError as error:
-        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise YamlError(f"yaml: {line}{error.problem}") from None
+        raise YamlError(f"yaml: {_line(error)}{error.problem}") from None
     except yaml.reader.ReaderError as error:
         raise YamlError(f"yaml: {error.reason}") from None
     return builder.root, builder.strict_errors()
 
 
+def _line(error: yaml.MarkedYAMLError) -> str:
+    """The line Go's library names: where the construct began that is broken, counted from 0, and 0 not at all."""
+    for mark in (error.context_mark, error.problem_mark):
+        if mark is not None and mark.line:
+            return f"line {mark.line + isinstance(error, yaml.scanner.ScannerError)}: "
+    return ""
+
+
 class _Frame:
     """A mapping or sequence whose end has not been read yet."""
 
-    __slots__ = ("anchor", "height", "key", "merged", "nodes_before", "value")
+    __slots__ = ("anchor", "height", "key", "nodes_before", "value")
 
     def __init__(self, value: JsonObject | list[Any], anchor: str | None, nodes_before: int) -> None:
         self.value = value
@@ -65,7 +82,6 @@ class _Frame:
         self.nodes_before = nodes_before
         self.height = 1
         self.key: str | None = None
-        self.merged: JsonObject = {}
 
 
 class _Anchored(NamedTuple):
@@ -124,8 +140,6 @@ class _Builder:
 
     def _close(self) -> None:
         frame = self._frames.pop()
-        if isinstance(frame.value, dict) and frame.merged:
-            frame.value = {**frame.merged, **frame.value}
         self._add(_Anchored(frame.value, self._nodes - frame.nodes_before + 1, frame.height), frame.anchor)
 
     def _alias(self, anchor: str | None) -> _Anchored:
@@ -152,7 +166,7 @@ class _Builder:
         elif frame.key is None:
             frame.key = _key(item.value)
         elif frame.key is _MERGE:
-            frame.merged = {**_merged(item.value), **frame.merged}
+            frame.value.update(_merged(item.value))
             frame.key = None
         else:
             frame.value[frame.key] = item.value
@@ -199,22 +213,25 @@ def _key(value: Any) -> str:
 
 def _scalar(event: yaml.ScalarEvent) -> Any:
     text: str = event.value
-    if event.implicit[0]:
-        return _plain_scalar(text)
-    tag = (event.tag or _TAG + "str").removeprefix(_TAG)
-    if tag in ("str", "!"):
-        return text
-    if tag == "binary":
+    tag = event.tag
+    if tag is None:
+        return _plain_scalar(text) if event.implicit[0] else text
+    if tag == _TAG + "binary":
         try:
-            return base64.b64decode(text).decode()
+            return base64.b64decode("".join(text.split()), validate=True).decode()
         except ValueError:
             raise YamlError("yaml: !!binary value contains invalid base64 data") from None
+    wanted = tag.removeprefix(_TAG)
+    if wanted not in ("null", "bool", "int", "float"):
+        return text
     value = _plain_scalar(text)
-    fits = {"null": value is None, "bool": isinstance(value, bool), "int": type(value) is int}
-    fits["float"] = type(value) in (int, float)
-    if fits.get(tag):
-        return value
-    raise YamlError(f"yaml: cannot decode `{text[:20]}` as {event.tag}")
+    found = _TYPE_NAMES[type(value)]
+    if found != wanted and (found, wanted) != ("int", "float"):
+        raise YamlError(f"yaml: cannot decode !!{found} `{text[:20]}` as a !!{wanted}")
+    return value
+
+
+_TYPE_NAMES: Final = {type(None): "null", bool: "bool", int: "int", float: "float", str: "str"}
 
 
 def _plain_scalar(text: str) -> Any:
@@ -227,39 +244,31 @@ def _plain_scalar(text: str) -> Any:
     first = text[0]
     if first.isdigit() or first in "+-.":
         plain = text.replace("_", "")
-        if _INT.fullmatch(plain):
+        if _INT.fullmatch(plain) and len(plain) < 300:
             return _integer(plain)
         if _FLOAT.fullmatch(plain):
-            return whole_or_float(float(plain))
-        if _NOT_A_NUMBER.fullmatch(text):
-            raise YamlError(f"json: unsupported value: {text}")
+            number = float(plain)
+            return text if math.isinf(number) else int(number) if _is_whole(number) else number
+        if text in _NOT_IN_JSON:
+            raise YamlError(f"json: unsupported value: {_NOT_IN_JSON[text]}")
     return text
+
+
+def _is_whole(number: float) -> bool:
+    """Whether Go prints a number without a fraction, which makes it an integer to whoever reads it."""
+    return number.is_integer() and abs(number) < 1e21
 
 
 def _integer(plain: str) -> int | float:
     sign = -1 if plain[0] == "-" else 1
     digits = plain.lstrip("+-").lower()
     base = {"0x": 16, "0b": 2, "0o": 8}.get(digits[:2], 8 if digits[0] == "0" else 10)
-    if len(digits) > 400:
-        raise YamlError("json: a number is out of range")
     return int64_or_float(sign * int(digits.removeprefix("0x").removeprefix("0b").removeprefix("0o"), base))
 
 
 def int64_or_float(number: int) -> int | float:
-    """An integer as Kubernetes keeps it: a float where int64 ends. Raises YamlError where that overflows."""
-    if -(1 << 63) <= number < 1 << 63:
-        return number
-    try:
-        return float(number)
-    except OverflowError:
-        raise YamlError("json: a number is out of range") from None
-
-
-def whole_or_float(number: float) -> int | float:
-    """A float as Go prints it: without a fraction when it has none."""
-    if number - number != 0:
-        raise YamlError("json: a number is out of range")
-    return int(number) if number.is_integer() and abs(number) < 1e15 else number
+    """An integer as Kubernetes keeps it: a float where int64 ends. Raises OverflowError where float64 ends as well."""
+    return number if -(1 << 63) <= number < 1 << 63 else float(number)
 
 
 # ---- writing

@@ -5,7 +5,8 @@ Run it with Go on the PATH, after a change of the API version, the samples or th
     python -m tests.tools.generate_goldens
 
 `samples.yaml` holds objects as people write them, `bodies.json` JSON bodies that strict decoding has something to say
-about. The results are lists of JSON objects, compressed, because one of each kind filled to the brim is large.
+about, `yaml_texts.json` YAML that is odd or broken. The results are lists of JSON objects, compressed, because one of
+each kind filled to the brim is large.
 """
 
 from __future__ import annotations
@@ -48,9 +49,11 @@ def main() -> int:
     """Write all goldens; return the exit code."""
     samples = list(yaml.safe_load_all((TESTDATA / "samples.yaml").read_text(encoding="utf-8")))
     bodies = json.loads((TESTDATA / "bodies.json").read_bytes())
+    texts = json.loads((TESTDATA / "yaml_texts.json").read_bytes())
     write_goldens("kinds.jsonl.xz", ask_kubernetes("fill"))
     write_goldens("samples.jsonl.xz", ask_kubernetes("encode", samples))
     write_goldens("strict.jsonl.xz", ask_kubernetes("strict", bodies))
+    write_goldens("yaml.jsonl.xz", ask_kubernetes("yaml", texts))
     return 0
 
 

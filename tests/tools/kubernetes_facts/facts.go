@@ -24,7 +24,6 @@ var specialCodes = map[string]string{
 	"api/resource.Quantity":      "Q",
 	"meta/v1.Time":               "T",
 	"meta/v1.MicroTime":          "M",
-	"meta/v1.Duration":           "D",
 	"meta/v1.FieldsV1":           "F",
 	"runtime.RawExtension":       "R",
 	"util/intstr.IntOrString":    "I",

@@ -99,8 +99,6 @@ func (f filler) special(t reflect.Type) (any, bool) {
 		return metav1.NewTime(when), f.full
 	case reflect.TypeFor[metav1.MicroTime]():
 		return metav1.NewMicroTime(when), f.full
-	case reflect.TypeFor[metav1.Duration]():
-		return metav1.Duration{Duration: 90 * time.Minute}, f.full
 	case reflect.TypeFor[intstr.IntOrString]():
 		return intstr.FromString("25%"), f.full
 	case reflect.TypeFor[metav1.FieldsV1]():

@@ -4,6 +4,7 @@
 //	kubernetes_facts fill               objects of every kind, filled by reflection, as protobuf and JSON
 //	kubernetes_facts encode  <objects   the given JSON objects (a list) as protobuf and JSON
 //	kubernetes_facts strict  <bodies    what strict decoding says of the given bodies (a list of strings)
+//	kubernetes_facts yaml    <texts     what the given YAML texts (a list of strings) are as JSON
 package main
 
 import (
@@ -14,8 +15,7 @@ import (
 
 func main() {
 	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: kubernetes_facts facts|fill|encode|strict")
-		os.Exit(2)
+		usage()
 	}
 	scheme := newScheme()
 	var answer any
@@ -28,10 +28,19 @@ func main() {
 		answer = encodeAll(scheme, read[[]json.RawMessage]())
 	case "strict":
 		answer = strictAll(scheme, read[[]string]())
+	case "yaml":
+		answer = yamlAll(read[[]string]())
+	default:
+		usage()
 	}
 	encoder := json.NewEncoder(os.Stdout)
 	encoder.SetEscapeHTML(false)
 	must(encoder.Encode(answer))
+}
+
+func usage() {
+	fmt.Fprintln(os.Stderr, "usage: kubernetes_facts facts|fill|encode|strict|yaml")
+	os.Exit(2)
 }
 
 func read[T any]() T {

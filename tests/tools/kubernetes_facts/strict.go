@@ -3,6 +3,7 @@ package main
 import (
 	"k8s.io/apimachinery/pkg/runtime"
 	kjson "k8s.io/apimachinery/pkg/runtime/serializer/json"
+	"sigs.k8s.io/yaml"
 )
 
 // Verdict is what strict decoding says: the strict errors one by one, or the error that ends decoding.
@@ -25,6 +26,30 @@ func strictAll(scheme *runtime.Scheme, bodies []string) []Verdict {
 		} else if err != nil {
 			verdict.Error = err.Error()
 		}
+		verdicts = append(verdicts, verdict)
+	}
+	return verdicts
+}
+
+// YAMLVerdict is what a YAML text becomes as JSON, or why it becomes none, and what strict decoding adds.
+type YAMLVerdict struct {
+	Text   string `json:"text"`
+	JSON   string `json:"json"`
+	Error  string `json:"error"`
+	Strict string `json:"strict"`
+}
+
+func yamlAll(texts []string) []YAMLVerdict {
+	verdicts := []YAMLVerdict{}
+	for _, text := range texts {
+		verdict := YAMLVerdict{Text: text}
+		converted, err := yaml.YAMLToJSON([]byte(text))
+		if err != nil {
+			verdict.Error = err.Error()
+		} else if _, err := yaml.YAMLToJSONStrict([]byte(text)); err != nil {
+			verdict.Strict = err.Error()
+		}
+		verdict.JSON = string(converted)
 		verdicts = append(verdicts, verdict)
 	}
 	return verdicts
