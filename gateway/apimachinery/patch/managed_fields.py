@@ -23,6 +23,8 @@ UPDATE = "Update"
 MAX_UPDATE_ENTRIES = 10
 """Most Update entries an object keeps; the oldest ones beyond it are merged into one."""
 _OLD_UPDATES = "ancient-changes"
+_SCALE = "scale"
+"""The subresource whose writes leave no time: they are carried over from another object, the Scale."""
 
 _NEVER_OWNED = FieldSet.of(
     [("f:apiVersion",), ("f:kind",), ("f:metadata",)]
@@ -210,7 +212,8 @@ def updated_managers(managers: Managers, old: JsonObject | None, new: JsonObject
     gained = ownable(comparison.modified.union(comparison.added), schema, options.subresource)
     if gained:
         previous = managers[writer].fields if writer in managers else EMPTY
-        managers[writer] = Ownership(gained.union(previous), schema.gvk.api_version, options.now)
+        time = "" if options.subresource == _SCALE else options.now
+        managers[writer] = Ownership(gained.union(previous), schema.gvk.api_version, time)
     return _capped(managers)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway.apimachinery.meta import JsonObject
@@ -22,6 +22,7 @@ ABSENT: Any = type("Absent", (), {"__repr__": lambda self: "ABSENT"})()
 
 _OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 _SCALARS = {"integer": "numeric", "number": "numeric", "boolean": "boolean"}
+_ZEROS = {"string": "", "integer": 0}
 _RAW_EXTENSION = f"{REF}io.k8s.apimachinery.pkg.runtime.RawExtension"
 
 
@@ -103,8 +104,21 @@ class _Reader:
     def named(self, reference: str, map_type: str) -> TypeRef:
         key = reference, map_type
         if key not in self._named:
-            self._named[key] = TypeRef(lambda: self._read(self._schemas.resolve({"$ref": reference}), map_type, False))
+            self._named[key] = TypeRef(lambda: self._definition(reference, map_type))
         return self._named[key]
+
+    def _definition(self, reference: str, map_type: str) -> Atom:
+        node = self._schemas.resolve({"$ref": reference})
+        atom = self._read(node, map_type, keep_unknown=False)
+        if not atom.map_type:
+            return atom
+        # Required fields of Go structs have the zero value when they are left out, also as keys of list items.
+        zeros = {
+            name: _ZEROS[node["properties"][name]["type"]]
+            for name in node.get("required") or ()
+            if node["properties"][name].get("type") in _ZEROS
+        }
+        return replace(atom, map_type=replace(atom.map_type, defaults={**zeros, **atom.map_type.defaults}))
 
     def type_of(self, node: Schema, *, keep_unknown: bool = False) -> TypeRef:
         map_type = str(node.get("x-kubernetes-map-type", ""))
