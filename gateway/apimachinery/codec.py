@@ -51,6 +51,8 @@ CUSTOM_MEDIA_TYPES: Final = (JSON, YAML)
 
 _MANY_DIGITS: Final = re.compile(rb"[0-9]{19}")
 _MAX_STRICT_ERRORS: Final = 100
+_EXACT_ERRORS_UP_TO: Final = 64 * 1024
+"""Largest JSON text in bytes of which Go's exact error is worked out: that takes a second for a megabyte."""
 _KIND_STRUCT: Final = (
     r'struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }'
 )
@@ -170,11 +172,16 @@ def decode_json(data: bytes) -> Any:
     except RecursionError:
         raise _json_error("exceeded max depth") from None
     except ValueError:  # msgspec's errors and UnicodeDecodeError
-        problem = syntax_error(data) or "a string is not valid UTF-8 or a number is out of range"
-        raise _json_error(problem) from None
+        raise _json_error(_what_is_wrong(data)) from None
     if data.count(b"{") + data.count(b"[") > MAX_DEPTH and _is_too_deep(value):
         raise _json_error("exceeded max depth")
     return _with_int64(value) if _MANY_DIGITS.search(data) else value
+
+
+def _what_is_wrong(data: bytes) -> str:
+    if len(data) > _EXACT_ERRORS_UP_TO:
+        return "malformed JSON"
+    return syntax_error(data) or "a string is not valid UTF-8 or a number is out of range"
 
 
 def _json_error(problem: str) -> DecodeError:

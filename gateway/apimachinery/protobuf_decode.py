@@ -40,7 +40,7 @@ _Step = tuple[int, str, Any, bool]
 
 
 _MAX_MESSAGES: Final = 250_000
-"""How many messages a body may hold: an empty one takes two bytes on the wire and hundreds in memory."""
+"""How many messages and map entries a body may hold: an empty one takes two bytes on the wire, hundreds in memory."""
 
 
 class Decoding:
@@ -57,11 +57,12 @@ class Decoding:
 class _Plan:
     """How to decode one message; compiled when it is first met, because types refer to themselves."""
 
-    __slots__ = ("_nested_zeros", "_zeros", "is_list", "message", "steps")
+    __slots__ = ("_nested_zeros", "_zeros", "is_list", "message", "names", "steps")
 
     def __init__(self, compiled_from: Message) -> None:
         self.message = compiled_from
         self.steps: dict[int, _Step] = {}
+        self.names = {field.number: field.name for field in compiled_from.fields}
         self.is_list = False
         self._zeros: JsonObject = {}
         self._nested_zeros: list[tuple[str, _Plan]] = []
@@ -139,9 +140,7 @@ _VARINTS: Final[dict[str, Callable[[int], Any]]] = {"b": bool, "i": signed32, "l
 def fill(data: bytes, pos: int, end: int, plan: _Plan, out: JsonObject, state: Decoding) -> None:
     """Decode the message between `pos` and `end` into `out`. Raises ProtobufError, IndexError, UnicodeDecodeError."""
     state.depth += 1
-    state.messages += 1
-    if state.depth > MAX_MESSAGE_DEPTH or state.messages > _MAX_MESSAGES:
-        raise ProtobufError("the body holds too many messages or nests them too deeply")
+    _count_message(state)
     steps = plan.steps
     while pos < end:
         tag = data[pos]
@@ -186,6 +185,12 @@ def fill(data: bytes, pos: int, end: int, plan: _Plan, out: JsonObject, state: D
     if pos > end:
         raise truncated()
     state.depth -= 1
+
+
+def _count_message(state: Decoding) -> None:
+    state.messages += 1
+    if state.depth > MAX_MESSAGE_DEPTH or state.messages > _MAX_MESSAGES:
+        raise ProtobufError("the body holds too many messages or nests them too deeply")
 
 
 def _list(out: JsonObject, name: str) -> list[Any]:
@@ -243,6 +248,7 @@ def _fill_rarer(data: bytes, pos: int, stop: int, step: _Step, out: JsonObject, 
 
 def _map_entry(data: bytes, pos: int, end: int, step: _Step, out: JsonObject, state: Decoding) -> None:
     _, name, decode, _ = step
+    _count_message(state)
     key, value_start, value_stop = "", 0, 0
     for tag, start, stop in scan(data, pos, end):
         if tag == 10:
@@ -260,9 +266,8 @@ def _map_entry(data: bytes, pos: int, end: int, step: _Step, out: JsonObject, st
 
 
 def _skip_unknown(data: bytes, pos: int, tag: int, plan: _Plan, state: Decoding) -> int:
-    for field in plan.message.fields:
-        if field.number == tag >> 3:
-            raise ProtobufError(f"proto: wrong wireType = {tag & 7} for field {field.name}")
+    if name := plan.names.get(tag >> 3):
+        raise ProtobufError(f"proto: wrong wireType = {tag & 7} for field {name}")
     state.unknown_fields = True
     return skip_field(data, pos, tag)
 
