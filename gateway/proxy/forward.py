@@ -65,8 +65,13 @@ async def stream_answer(
     upstream: Upstream,
     answer: aiohttp.ClientResponse,
     headers: Mapping[str, str] | None = None,
+    *,
+    last: bool = False,
 ) -> web.StreamResponse:
-    """Write an upstream's answer to the client: status, headers, then each chunk as it arrives."""
+    """Write an upstream's answer to the client: status, headers, then each chunk as it arrives.
+
+    `last` closes the client's connection afterwards.
+    """
     response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=headers)
     passed_on = response_headers(answer.headers)
     for name in passed_on:
@@ -75,6 +80,8 @@ async def stream_answer(
     response.headers.extend(passed_on)
     if answer.content_length is not None:
         response.content_length = answer.content_length
+    if last:
+        response.force_close()
     await response.prepare(request)
     await response.write(b"")  # the headers at once: a watch may stay silent for minutes
     try:

@@ -115,9 +115,8 @@ async def _relay_refusal(
     if answer.status < 400:
         text = f"{upstream.title} answered an upgrade request with {answer.status}"
         raise UpstreamError(502, "BadGateway", text, unanswered=False)
-    response = await stream_answer(request, upstream, answer, headers)
-    response.force_close()  # what the client may already have sent for the tunnel must not be read as a request
-    return response
+    # What the client may already have sent for the tunnel must not be read as a request: its connection ends here.
+    return await stream_answer(request, upstream, answer, headers, last=True)
 
 
 async def _splice(

@@ -13,12 +13,29 @@ from gateway.request import ANONYMOUS_USER, UserInfo
 @pytest.mark.parametrize(
     "name",
     [
-        "Impersonate-User", "impersonate-user", "IMPERSONATE_USER", "Impersonate_Extra_Scopes", "Impersonate-Anything-New",
-        "X-Remote-User", "x_remote_group", "X-Remote_Extra-a", "X-Forwarded-For", "x_forwarded_for", "Forwarded",
-        "X-Real-IP", "x_real_ip", "Audit-ID", "AUDIT_ID", "Authorization", "aUTHORIZATION", "Cookie",
-        "Proxy-Authorization", "X-Original-URL", "X-Client-Ip",
+        "Impersonate-User",
+        "impersonate-user",
+        "IMPERSONATE_USER",
+        "Impersonate_Extra_Scopes",
+        "Impersonate-Anything-New",
+        "X-Remote-User",
+        "x_remote_group",
+        "X-Remote_Extra-a",
+        "X-Forwarded-For",
+        "x_forwarded_for",
+        "Forwarded",
+        "X-Real-IP",
+        "x_real_ip",
+        "Audit-ID",
+        "AUDIT_ID",
+        "Authorization",
+        "aUTHORIZATION",
+        "Cookie",
+        "Proxy-Authorization",
+        "X-Original-URL",
+        "X-Client-Ip",
     ],
-)  # fmt: skip
+)
 def test_identity_is_stripped_in_every_spelling(name: str) -> None:
     assert claims_identity(name)
     assert list(strip_identity(CIMultiDict([(name, "a"), (name.swapcase(), "b"), ("Accept", "c")]))) == ["Accept"]
@@ -101,4 +118,4 @@ def test_an_escaped_key_is_a_header_token_and_reads_back(key: str) -> None:
     escaped = escape_extra_key(key)
     assert escaped.isascii()
     assert not set(escaped) & set(' :/"()<>@,;[]?={}\\\t\r\n')
-    assert unquote(escaped) == key.encode("utf-8", "surrogateescape").decode("utf-8", "replace") or "\ud800" <= max(key)
+    assert unquote(escaped) == key.encode("utf-8", "surrogateescape").decode("utf-8", "replace") or max(key) >= "\ud800"

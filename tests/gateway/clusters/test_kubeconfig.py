@@ -94,10 +94,14 @@ def test_relative_files_start_at_the_kubeconfig(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_used_is_refused(tmp_path: Path, content: Any, words: str) -> None:
     path = write(tmp_path, content)
-    with pytest.raises(KubeconfigError) as refusal:
+
+    def use() -> None:
         kubeconfig = read_kubeconfig(path)
         kubeconfig.endpoint()
         kubeconfig.credentials()
+
+    with pytest.raises(KubeconfigError) as refusal:
+        use()
     assert str(path) in str(refusal.value)
     assert words in str(refusal.value)
 
