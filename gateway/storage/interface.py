@@ -50,6 +50,7 @@ class StoredObject(msgspec.Struct, gc=False):
     cells: Any = None
     _metadata: StoredMetadata | None = None
     _fields: Mapping[str, str] | None = None
+    _fields_reader: FieldReader | None = None
 
     @classmethod
     def from_value(cls, key: ObjectKey, revision: int, value: bytes, written_at: float) -> StoredObject:
@@ -73,11 +74,16 @@ class StoredObject(msgspec.Struct, gc=False):
         decoded: JsonObject = msgspec.json.decode(self.raw)
         return decoded
 
-    def fields(self, read: Callable[[JsonObject], Mapping[str, str]]) -> Mapping[str, str]:
-        """Return the field-selector values that `read` finds in the object; read once. `read` is the resource's own."""
-        if self._fields is None:
-            self._fields = read(self.decode())
+    def fields(self, read: FieldReader) -> Mapping[str, str]:
+        """Return the field-selector values that `read` finds in the object; kept for the reader that asked last."""
+        if self._fields is None or self._fields_reader is not read:
+            self._fields = read(self)
+            self._fields_reader = read
         return self._fields
+
+
+FieldReader = Callable[[StoredObject], Mapping[str, str]]
+"""Reads the values that field selectors of one resource compare."""
 
 
 def encode_value(obj: Mapping[str, Any]) -> bytes:
@@ -148,6 +154,11 @@ class Compacted(Exception):
 class Watch(Protocol):
     """A reader of committed events, in revision order, without gaps."""
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits to be read."""
+        ...
+
     async def next_batch(self) -> list[StoredEvent]:
         """Wait for events; an empty list says that the watch has ended (closed, or its reader was too slow)."""
         ...
@@ -203,5 +214,5 @@ class Storage(Protocol):
         ...
 
     def listen(self, resource: str, listener: Callable[[StoredEvent], None]) -> None:
-        """Call a quick function on every event of a resource, before the write is acknowledged to its writer."""
+        """Call a quick function on every event of a resource ("" is all), before the write is acknowledged."""
         ...

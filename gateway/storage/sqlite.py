@@ -187,7 +187,7 @@ class SqliteStorage:
         return watch
 
     def listen(self, resource: str, listener: Callable[[StoredEvent], None]) -> None:
-        """Call a quick function on every event of a resource, before the write is acknowledged to its writer."""
+        """Call a quick function on every event of a resource ("" is all), before the write is acknowledged."""
         self._listeners[resource].append(listener)
 
     async def _read(self, read: Callable[..., T], *arguments: Any) -> T:
@@ -207,7 +207,7 @@ class SqliteStorage:
                     ticket.set_exception(outcome.error)
                 continue
             event = self._apply(outcome)
-            for listener in self._listeners[event.resource]:
+            for listener in (*self._listeners[event.resource], *self._listeners[""]):
                 listener(event)
             self._watchers.publish(event)
             if not ticket.done():

@@ -1,0 +1,118 @@
+"""Creating objects: names, the namespace that must be there, and what is refused because it exists already."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.apimachinery.errors import ApiError, already_exists, cause, forbidden, not_found
+from gateway.apimachinery.meta import JsonObject, ObjectKey
+from gateway.apimachinery.schema import GroupResource
+from gateway.storage.definitions import ResourceDefinition
+from gateway.storage.intake import copy_json, read_body
+from gateway.storage.interface import Change, RevisionMismatch, Storage, StoredObject, encode_value
+from gateway.storage.names import ATTEMPTS, generate_name
+from gateway.storage.object_meta import check_namespace
+from gateway.storage.preparing import ObjectPreparer
+from gateway.storage.write_context import WriteContext
+
+_NAMESPACES = GroupResource("", "namespaces")
+_TERMINATING = "Terminating"
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectCreator:
+    """Creates objects of one store."""
+
+    storage: Storage
+    preparer: ObjectPreparer
+
+    async def create(
+        self, definition: ResourceDefinition, namespace: str, obj: JsonObject, context: WriteContext
+    ) -> JsonObject:
+        """Create an object and return it as served.
+
+        Raises ApiError: 404 for a namespace that does not exist, 403 for one that is ending, 409 for a name in use, or
+        422.
+        """
+        body = read_body(definition, obj, context)
+        check_namespace(body, namespace)
+        prefix = body["metadata"].get("generateName")
+        if body["metadata"].get("name") or not prefix:
+            return await self._create_named(definition, body, context)
+        for attempt in range(ATTEMPTS):
+            named = copy_json(body)
+            named["metadata"]["name"] = generate_name(prefix)
+            try:
+                return await self._create_named(definition, named, context)
+            except ApiError as error:
+                if error.reason != "AlreadyExists" or attempt == ATTEMPTS - 1:
+                    raise
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _create_named(
+        self, definition: ResourceDefinition, body: JsonObject, context: WriteContext
+    ) -> JsonObject:
+        wanted_version = body["metadata"].get("resourceVersion")
+        key = ObjectKey(body["metadata"].get("namespace") or "", body["metadata"].get("name") or "")
+        self._check_may_create(definition, key)
+        obj = self.preparer.new(definition, body, context, tracked=False)
+        if wanted_version:
+            raise ApiError(500, "", "resourceVersion should not be set on objects to be created")
+        stored = self.storage.get(definition.storage_key, key)
+        created = await self._write(definition, key, obj, context) if stored is None else None
+        if created is None:
+            raise _exists(definition, stored, body["metadata"])
+        return created
+
+    async def create_by_update(
+        self,
+        definition: ResourceDefinition,
+        key: ObjectKey,
+        served: JsonObject,
+        context: WriteContext,
+        *,
+        tracked: bool,
+    ) -> JsonObject | None:
+        """Create what an update or an apply found missing; None when somebody else created it meanwhile."""
+        self._check_may_create(definition, key)
+        obj = self.preparer.new(definition, served, context, tracked=tracked)
+        return await self._write(definition, key, obj, context)
+
+    async def _write(
+        self, definition: ResourceDefinition, key: ObjectKey, obj: JsonObject, context: WriteContext
+    ) -> JsonObject | None:
+        if context.options.dry_run:
+            return definition.from_stored(obj)
+        try:
+            event = await self.storage.write(Change(definition.storage_key, key, 0, encode_value(obj)))
+        except RevisionMismatch:
+            return None
+        return definition.object(event.object) if event.object is not None else None
+
+    def _check_may_create(self, definition: ResourceDefinition, key: ObjectKey) -> None:
+        """Refuse creates where nothing may be created any more, or yet (the NamespaceLifecycle admission plugin)."""
+        if definition.terminating:
+            text = "create not allowed while custom resource definition is terminating"
+            raise forbidden(definition.group_resource, key.name, text)
+        if not definition.namespaced:
+            return
+        namespace = self.storage.get(str(_NAMESPACES), ObjectKey("", key.namespace))
+        if namespace is None:
+            raise not_found(_NAMESPACES, key.namespace)
+        if namespace.metadata.deletion_timestamp:
+            text = f"unable to create new content in namespace {key.namespace} because it is being terminated"
+            ending = cause(
+                "metadata.namespace", f"namespace {key.namespace} is being terminated", "NamespaceTerminating"
+            )
+            raise forbidden(definition.group_resource, key.name, text, causes=[ending])
+
+
+def _exists(definition: ResourceDefinition, stored: StoredObject | None, metadata: JsonObject) -> ApiError:
+    error = already_exists(definition.group_resource, metadata["name"])
+    message, details = error.message, error.details
+    if metadata.get("generateName"):
+        message = f"{message}, the server was not able to generate a unique name for the object"
+        details = {**details, "retryAfterSeconds": 1}
+    if stored is not None and stored.metadata.deletion_timestamp:
+        message = f"object is being deleted: {message}"
+    return ApiError(error.code, error.reason, message, details=details)

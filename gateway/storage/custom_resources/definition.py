@@ -1,0 +1,136 @@
+"""From a CustomResourceDefinition to the resources it makes the store serve. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from gateway.apimachinery.meta import JsonObject, deletion_timestamp, field
+from gateway.apimachinery.schema import GroupVersion, GroupVersionKind
+from gateway.storage.definitions import (
+    METADATA_LABELS,
+    PrinterColumn,
+    ResourceDefinition,
+    ScalePaths,
+    SubresourceDefinition,
+    WriteRules,
+)
+from gateway.storage.field_readers import own_labels, path_reader
+
+VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
+_STATUS_VERBS = ("get", "patch", "update")
+_RULES = WriteRules(unconditional_update=False, generation="content")
+_CEL = "x-kubernetes-validations"
+
+
+def is_established(crd: Mapping[str, Any]) -> bool:
+    """Whether the definition has the condition that lets its resources be served."""
+    conditions = field(crd, "status", "conditions") or []
+    return any(entry.get("type") == "Established" and entry.get("status") == "True" for entry in conditions)
+
+
+def served_definitions(crd: JsonObject) -> list[ResourceDefinition]:
+    """Return a definition for each served version; none before the names are accepted."""
+    if not is_established(crd):
+        return []
+    versions = [version for version in crd["spec"]["versions"] if version.get("served")]
+    labels, paths = _selectable_fields(crd["spec"]["versions"])
+    reader = path_reader(paths) if paths else None
+    return [_definition(crd, version, labels, reader) for version in versions]
+
+
+def _selectable_fields(versions: list[JsonObject]) -> tuple[dict[str, set[str]], dict[str, tuple[str, ...]]]:
+    """Return the selectable labels of each version, and where any of them stands: versions share their objects."""
+    labels: dict[str, set[str]] = {}
+    paths: dict[str, tuple[str, ...]] = {}
+    for version in versions:
+        names = [entry["jsonPath"].removeprefix(".") for entry in version.get("selectableFields") or []]
+        labels[version["name"]] = set(names)
+        paths |= {name: tuple(name.split(".")) for name in names}
+    return labels, paths
+
+
+def _definition(
+    crd: JsonObject, version: JsonObject, labels: Mapping[str, set[str]], reader: Any
+) -> ResourceDefinition:
+    spec, names = crd["spec"], crd["status"]["acceptedNames"]
+    group_version = GroupVersion(spec["group"], version["name"])
+    gvk = group_version.kind(names["kind"])
+    schema = field(version, "schema", "openAPIV3Schema")
+    selectable = labels[version["name"]]
+    more: dict[str, Any] = {"read_fields": reader} if reader is not None else {}
+    return ResourceDefinition(
+        group_version.resource(names["plural"]),
+        names["kind"],
+        names["listKind"],
+        spec["scope"] == "Namespaced",
+        singular=names["singular"],
+        verbs=VERBS,
+        short_names=tuple(names.get("shortNames") or ()),
+        categories=tuple(names.get("categories") or ()),
+        subresources=dict(_subresources(version, gvk)),
+        builtin=False,
+        rules=_RULES,
+        scale=_scale_paths(field(version, "subresources", "scale")),
+        field_labels=own_labels(*sorted(selectable)) if selectable else METADATA_LABELS,
+        schema=schema,
+        columns=_columns(version),
+        deprecation_warning=_deprecation_warning(version, gvk),
+        unevaluated_rules=_has_rules(schema),
+        terminating=bool(deletion_timestamp(crd)),
+        **more,
+    )
+
+
+def _subresources(version: JsonObject, gvk: GroupVersionKind) -> Iterator[tuple[str, SubresourceDefinition]]:
+    declared = version.get("subresources") or {}
+    if declared.get("status") is not None:
+        yield "status", SubresourceDefinition(gvk, _STATUS_VERBS)
+    if declared.get("scale") is not None:
+        yield "scale", SubresourceDefinition(GroupVersionKind("autoscaling", "v1", "Scale"), _STATUS_VERBS)
+
+
+def _path(text: str) -> tuple[str, ...]:
+    return tuple(text.removeprefix(".").split(".")) if text else ()
+
+
+def _scale_paths(declared: JsonObject | None) -> ScalePaths | None:
+    if declared is None:
+        return None
+    return ScalePaths(
+        _path(declared["specReplicasPath"]),
+        _path(declared["statusReplicasPath"]),
+        _path(declared.get("labelSelectorPath") or ""),
+        selector_is_text=True,
+    )
+
+
+def _columns(version: JsonObject) -> tuple[PrinterColumn, ...]:
+    """Return the declared columns; without any kubectl shows the age."""
+    declared = version.get("additionalPrinterColumns")
+    if not declared:
+        return (PrinterColumn("Age", "date", ".metadata.creationTimestamp"),)
+    return tuple(
+        PrinterColumn(
+            entry["name"],
+            entry["type"],
+            entry["jsonPath"],
+            entry.get("format") or "",
+            entry.get("description") or "",
+            entry.get("priority") or 0,
+        )
+        for entry in declared
+    )
+
+
+def _deprecation_warning(version: JsonObject, gvk: GroupVersionKind) -> str:
+    if not version.get("deprecated"):
+        return ""
+    return version.get("deprecationWarning") or f"{gvk.api_version} {gvk.kind} is deprecated"
+
+
+def _has_rules(node: Any) -> bool:
+    """Whether a schema holds CEL rules anywhere."""
+    if isinstance(node, dict):
+        return bool(node.get(_CEL)) or any(_has_rules(child) for child in node.values())
+    return isinstance(node, list) and any(_has_rules(child) for child in node)

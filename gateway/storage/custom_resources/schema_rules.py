@@ -1,0 +1,164 @@
+"""Whether an openAPIV3Schema is structural: every field has a type, nothing hides behind anyOf and its kin.
+
+Pure; after k8s.io/apiextensions-apiserver `apiserver/schema/validation.go`. Only what is structural can be pruned and
+defaulted, so what is not is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from gateway.apimachinery.errors import field_error
+
+_TYPES = frozenset({"array", "boolean", "integer", "number", "object", "string"})
+_PLACES = {"root": "at the root", "items": "for specified array items", "field": "for specified object fields"}
+_JUNCTORS = ("allOf", "anyOf", "oneOf")
+_STRUCTURE = ("description", "type", "title", "default", "nullable", "additionalProperties")
+_EXTENSIONS = (
+    "x-kubernetes-preserve-unknown-fields",
+    "x-kubernetes-embedded-resource",
+    "x-kubernetes-int-or-string",
+    "x-kubernetes-list-type",
+    "x-kubernetes-map-type",
+)
+_INT_OR_STRING = [{"type": "integer"}, {"type": "string"}]
+_FORBIDDEN_KEYWORDS = ("definitions", "dependencies", "deprecated", "discriminator", "id", "patternProperties", "$ref")
+
+Cause = dict[str, str]
+
+
+def _forbidden(path: str, detail: str) -> Cause:
+    return field_error("FieldValueForbidden", path, f"Forbidden: {detail}")
+
+
+def _required(path: str, detail: str) -> Cause:
+    return field_error("FieldValueRequired", path, f"Required value: {detail}")
+
+
+def _invalid(path: str, value: Any, detail: str) -> Cause:
+    text = f'"{value}"' if isinstance(value, str) else str(value).lower()
+    return field_error("FieldValueInvalid", path, f"Invalid value: {text}: {detail}")
+
+
+def structural_faults(schema: dict[str, Any], path: str) -> list[Cause]:
+    """Return what keeps a schema from being structural, in a stable order."""
+    return sorted(_node_faults(schema, path, "root"), key=lambda cause: (cause["field"], cause["message"]))
+
+
+def _node_faults(node: dict[str, Any], path: str, place: str) -> Iterator[Cause]:
+    yield from _type_faults(node, path, place)
+    for keyword in _FORBIDDEN_KEYWORDS:
+        if node.get(keyword):
+            yield _forbidden(f"{path}.{keyword}", f"{keyword} is not supported")
+    if node.get("uniqueItems"):
+        yield _forbidden(f"{path}.uniqueItems", "uniqueItems cannot be set to true since the runtime complexity "
+                         "becomes quadratic")  # fmt: skip
+    if node.get("properties") and node.get("additionalProperties"):
+        yield _forbidden(f"{path}.additionalProperties", "additionalProperties and properties are mutual exclusive")
+    if place == "root" and node.get("additionalProperties"):
+        yield _forbidden(f"{path}.additionalProperties", "must not be used at the root")
+    yield from _pattern_faults(node, path)
+    yield from _list_faults(node, path)
+    yield from _junctor_faults(node, path)
+    for name, child in (node.get("properties") or {}).items():
+        yield from _node_faults(child, f"{path}.properties[{name}]", "field")
+    if isinstance(child := node.get("items"), dict):
+        yield from _node_faults(child, f"{path}.items", "items")
+    if isinstance(child := node.get("additionalProperties"), dict):
+        yield from _node_faults(child, f"{path}.additionalProperties", "field")
+
+
+def _type_faults(node: dict[str, Any], path: str, place: str) -> Iterator[Cause]:
+    kind = node.get("type") or ""
+    untyped = node.get("x-kubernetes-int-or-string") or node.get("x-kubernetes-preserve-unknown-fields")
+    if node.get("x-kubernetes-embedded-resource") and kind != "object":
+        yield _required(f"{path}.type", "must be object if x-kubernetes-embedded-resource is true")
+    elif not kind and not untyped:
+        yield _required(f"{path}.type", f"must not be empty {_PLACES[place]}")
+    elif kind and kind not in _TYPES:
+        supported = ", ".join(f'"{name}"' for name in sorted(_TYPES))
+        message = f'Unsupported value: "{kind}": supported values: {supported}'
+        yield field_error("FieldValueNotSupported", f"{path}.type", message)
+    elif place == "root" and kind and kind != "object":
+        yield _invalid(f"{path}.type", kind, "must be object at the root")
+    if kind == "array" and not isinstance(node.get("items"), dict):
+        yield _required(f"{path}.items", "must be specified")
+    if kind and node.get("x-kubernetes-int-or-string"):
+        yield _invalid(f"{path}.type", kind, "must be empty if x-kubernetes-int-or-string is true")
+
+
+def _pattern_faults(node: dict[str, Any], path: str) -> Iterator[Cause]:
+    if pattern := node.get("pattern"):
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            detail = f"must be a valid regular expression, but isn't: {error}"
+            yield _invalid(f"{path}.pattern", pattern, detail)
+
+
+def _list_faults(node: dict[str, Any], path: str) -> Iterator[Cause]:
+    """Lists of type map and set need what identifies their entries (KEP-555)."""
+    list_type = node.get("x-kubernetes-list-type")
+    keys = node.get("x-kubernetes-list-map-keys") or []
+    if list_type and node.get("type") != "array":
+        yield _invalid(f"{path}.type", node.get("type") or "", "must be array if x-kubernetes-list-type is specified")
+    if list_type == "map" and not keys:
+        yield _required(f"{path}.x-kubernetes-list-map-keys", "must not be empty if x-kubernetes-list-type is map")
+    if keys and list_type != "map":
+        yield _invalid(
+            f"{path}.x-kubernetes-list-type", list_type or "", "must be map if x-kubernetes-list-map-keys is non-empty"
+        )
+    if not (list_type == "map" and isinstance(items := node.get("items"), dict)):
+        return
+    properties = items.get("properties") or {}
+    for index, key in enumerate(keys):
+        if key not in properties:
+            yield _invalid(f"{path}.x-kubernetes-list-map-keys[{index}]", key, "must be a property of the items")
+        elif key not in (items.get("required") or []) and "default" not in properties[key]:
+            detail = (
+                "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property"
+            )
+            yield _required(f"{path}.items.properties[{key}].default", detail)
+
+
+def _junctor_faults(node: dict[str, Any], path: str) -> Iterator[Cause]:
+    """Under a junctor only value validation may stand, and only for fields that stand outside as well."""
+    int_or_string = bool(node.get("x-kubernetes-int-or-string"))
+    for junctor in _JUNCTORS:
+        branches = node.get(junctor) or []
+        if int_or_string and (branches == _INT_OR_STRING or _is_wrapped_pattern(branches)):
+            continue
+        for index, branch in enumerate(branches):
+            yield from _validation_faults(branch, node, f"{path}.{junctor}[{index}]")
+    if isinstance(negated := node.get("not"), dict):
+        yield from _validation_faults(negated, node, f"{path}.not")
+
+
+def _is_wrapped_pattern(branches: list[Any]) -> bool:
+    return bool(branches) and isinstance(branches[0], dict) and branches[0].get("anyOf") == _INT_OR_STRING
+
+
+def _validation_faults(node: dict[str, Any], outside: dict[str, Any], path: str) -> Iterator[Cause]:
+    for keyword in _STRUCTURE:
+        if node.get(keyword):
+            yield _forbidden(f"{path}.{keyword}", "must be empty to be structural")
+    for keyword in _EXTENSIONS:
+        if node.get(keyword):
+            yield _forbidden(f"{path}.{keyword}", "must be false to be structural")
+    yield from _pattern_faults(node, path)
+    known = outside.get("properties") or {}
+    for name, child in (node.get("properties") or {}).items():
+        inner = f"{path}.properties[{name}]"
+        if name not in known:
+            yield _required(f"{path.rsplit('.', 1)[0]}.properties[{name}]", f"because it is defined in {inner}")
+        else:
+            yield from _validation_faults(child, known[name], inner)
+    if isinstance(items := node.get("items"), dict) and isinstance(outer := outside.get("items"), dict):
+        yield from _validation_faults(items, outer, f"{path}.items")
+    for junctor in _JUNCTORS:
+        for index, branch in enumerate(node.get(junctor) or []):
+            yield from _validation_faults(branch, outside, f"{path}.{junctor}[{index}]")
+    if isinstance(negated := node.get("not"), dict):
+        yield from _validation_faults(negated, outside, f"{path}.not")

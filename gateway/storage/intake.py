@@ -1,0 +1,145 @@
+"""From a decoded body to an object the store can work with: its kind is the right one, it has the fields it may have.
+
+What kube-apiserver's decoders do: wrong types are refused, unknown and duplicate fields are dropped, warned about or
+refused as `fieldValidation` says, defaults are filled in. Pure but for the warnings it hands out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from gateway.apimachinery.codec import cannot_be_handled
+from gateway.apimachinery.errors import ApiError, bad_request, field_error, invalid
+from gateway.apimachinery.meta import JsonObject
+from gateway.apimachinery.patch.patch import undecodable
+from gateway.apimachinery.schema import GroupVersionKind
+from gateway.apimachinery.strict import check_fields
+from gateway.storage.custom_resources.pruning import prune_builtin, prune_custom_resource
+from gateway.storage.defaulting.defaulting import default_custom_resource, default_object
+from gateway.storage.definitions import ResourceDefinition
+from gateway.storage.write_context import WriteContext
+
+_IGNORE = "Ignore"
+_STRICT = "Strict"
+_ANY_KIND = GroupVersionKind("", "v1", "ConfigMap")
+"""Stands for custom kinds where only metadata is checked, which is the same in every kind."""
+
+
+def copy_json(obj: JsonObject) -> JsonObject:
+    """Return an object that shares nothing with the one given."""
+    copied: JsonObject = msgspec.json.decode(msgspec.json.encode(obj))
+    return copied
+
+
+def read_body(definition: ResourceDefinition, body: JsonObject, context: WriteContext) -> JsonObject:
+    """Return a copy of the body as an object of the definition's kind, checked, pruned and with its defaults.
+
+    Raises ApiError 400 for another kind, for values of the wrong type and, with strict field validation, for unknown
+    or duplicate fields; 422 for another kind of custom resource.
+    """
+    obj = _with_kind(definition, copy_json(body))
+    problems = [f'duplicate field "{path}"' for path in context.duplicate_fields]
+    problems += _drop_unknown(definition, obj)
+    strict = _report(problems, context)
+    if strict:
+        raise cannot_be_handled(obj["apiVersion"], obj["kind"], definition.kind, strict)
+    return _with_defaults(definition, obj)
+
+
+def read_patched(
+    definition: ResourceDefinition, patched: JsonObject, media_type: str, patch: Any, context: WriteContext
+) -> JsonObject:
+    """Return a patched object, which may be changed, checked as `read_body` does; what is refused is a 422 then."""
+    before = patched if definition.builtin else dict(patched)
+    try:
+        obj = _with_kind(definition, patched)
+        problems = [f'duplicate field "{path}"' for path in context.duplicate_fields]
+        problems += _drop_unknown(definition, obj)
+    except ApiError as error:
+        if error.code != 400:
+            raise
+        raise undecodable(media_type, patch, before, error.message) from None
+    if strict := _report(problems, context):
+        raise undecodable(media_type, patch, before, strict)
+    return _with_defaults(definition, obj)
+
+
+def _with_kind(definition: ResourceDefinition, obj: JsonObject) -> JsonObject:
+    """Check or fill in kind and apiVersion."""
+    gvk = definition.gvk
+    kind, api_version = obj.get("kind") or "", obj.get("apiVersion") or ""
+    if definition.builtin:
+        kind, api_version = kind or gvk.kind, api_version or gvk.api_version
+    elif not kind or not api_version:
+        missing = "apiVersion" if kind else "Kind"
+        raise bad_request(f"Object '{missing}' is missing in '{msgspec.json.encode(obj).decode()}'")
+    if api_version != gvk.api_version:
+        text = "the API version in the data ({}) does not match the expected API version ({})"
+        raise bad_request(text.format(api_version, gvk.api_version))
+    if kind != gvk.kind:
+        if definition.builtin:
+            raise cannot_be_handled(
+                api_version, kind, gvk.kind, f"converting ({kind}) to ({gvk.kind}): unknown conversion"
+            )
+        wrong = field_error("FieldValueInvalid", "kind", f'Invalid value: "{kind}": must be {gvk.kind}')
+        raise invalid(gvk.group, kind, _name_of(obj), [wrong])
+    rest = {name: value for name, value in obj.items() if name not in {"kind", "apiVersion"}}
+    if not isinstance(rest.get("metadata"), dict):
+        rest["metadata"] = rest.get("metadata") or {}
+    return {"kind": kind, "apiVersion": api_version, **rest}
+
+
+def _name_of(obj: JsonObject) -> str:
+    metadata = obj.get("metadata")
+    return str(metadata.get("name") or "") if isinstance(metadata, dict) else ""
+
+
+def _drop_unknown(definition: ResourceDefinition, obj: JsonObject) -> list[str]:
+    """Remove what the kind does not have and return how strict decoding would complain about it."""
+    if definition.builtin:
+        check = check_fields(obj, definition.gvk)
+        if not check.type_error and check.unknown_fields:
+            prune_builtin(obj, definition.gvk)
+        unknown: Iterable[str] = check.unknown_fields
+    else:
+        check = check_fields({"metadata": obj["metadata"]}, _ANY_KIND)
+        unknown = () if check.type_error else prune_custom_resource(obj, definition.schema)
+    if check.type_error:
+        raise cannot_be_handled(obj["apiVersion"], obj["kind"], definition.kind, check.type_error)
+    _drop_nulls(obj if definition.builtin else obj["metadata"])
+    return [f'unknown field "{path}"' for path in unknown]
+
+
+def _drop_nulls(value: Any) -> None:
+    """Remove null fields: to a Go struct they are the same as absent ones."""
+    if isinstance(value, dict):
+        for name in [name for name, child in value.items() if child is None]:
+            del value[name]
+        for child in value.values():
+            _drop_nulls(child)
+    elif isinstance(value, list):
+        for child in value:
+            _drop_nulls(child)
+
+
+def _report(problems: list[str], context: WriteContext) -> str:
+    """Do with strict findings what the client wants; return the text to refuse the write with, if it wants that."""
+    validation = context.options.field_validation
+    if not problems or validation == _IGNORE:
+        return ""
+    if validation == _STRICT:
+        return f"strict decoding error: {', '.join(problems)}"
+    for problem in problems:
+        context.warn(problem)
+    return ""
+
+
+def _with_defaults(definition: ResourceDefinition, obj: JsonObject) -> JsonObject:
+    if definition.builtin:
+        return default_object(definition.gvk, obj)
+    if definition.schema is not None:
+        default_custom_resource(obj, definition.schema)
+    return obj

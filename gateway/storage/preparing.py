@@ -1,0 +1,111 @@
+"""Makes an object ready to be stored: who manages which field, what the server sets itself, and whether it is valid.
+
+The order is kube-apiserver's. Works on the served version; conversion to the stored one comes last but validation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.apimachinery.meta import JsonObject, name
+from gateway.apimachinery.patch.managed_fields import track_update
+from gateway.apimachinery.patch.options import PatchOptions
+from gateway.apimachinery.patch.typed_schema import TypeSchema, builtin_type, custom_type
+from gateway.storage.catalog import ResourceCatalog
+from gateway.storage.custom_resources.status import accept_names, complete_names
+from gateway.storage.defaulting.cluster_ip import allocate_cluster_ip, default_service_ip
+from gateway.storage.definitions import ResourceDefinition
+from gateway.storage.intake import copy_json
+from gateway.storage.interface import Storage
+from gateway.storage.object_meta import fill_system_fields, timestamp
+from gateway.storage.resources import CUSTOM_RESOURCE_DEFINITIONS
+from gateway.storage.strategies.strategy import prepare_changed, prepare_new
+from gateway.storage.validating import validate, warn
+from gateway.storage.write_context import WriteContext
+
+
+def type_schema(definition: ResourceDefinition) -> TypeSchema:
+    """Return how objects of a resource merge."""
+    schema = builtin_type(definition.gvk) if definition.builtin else None
+    return schema or custom_type(definition.gvk, definition.schema, status_subresource=definition.has_status)
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectPreparer:
+    """Prepares objects of one store; reads the store where an object depends on others (Service IPs, CRD names)."""
+
+    storage: Storage
+    catalog: ResourceCatalog
+    now: Callable[[], float]
+    new_uid: Callable[[], str]
+
+    def patch_options(self, definition: ResourceDefinition, context: WriteContext, subresource: str) -> PatchOptions:
+        """Return what patching and tracking need to know of a write that happens now."""
+        return PatchOptions(
+            schema=type_schema(definition),
+            field_manager=context.options.field_manager,
+            now=timestamp(self.now()),
+            subresource=subresource,
+            force=bool(context.options.force),
+        )
+
+    def new(
+        self, definition: ResourceDefinition, served: JsonObject, context: WriteContext, *, tracked: bool
+    ) -> JsonObject:
+        """Return a new object in its stored form. `tracked` says that its managedFields are up to date already.
+
+        Raises ApiError 422.
+        """
+        if not tracked:
+            served = track_update(None, served, self.patch_options(definition, context, ""))
+        fill_system_fields(served, self.new_uid(), timestamp(self.now()))
+        prepare_new(definition, served)
+        return self._checked(definition, served, None, context)
+
+    def changed(
+        self,
+        definition: ResourceDefinition,
+        served: JsonObject,
+        old: JsonObject,
+        context: WriteContext,
+        *,
+        subresource: str,
+        tracked: bool,
+    ) -> JsonObject:
+        """Return, in its stored form, what a write makes of `old` (served form, not changed). Raises ApiError 422."""
+        changed = prepare_changed(definition, served, old, subresource)
+        if not tracked:
+            changed = track_update(old, changed, self.patch_options(definition, context, subresource))
+        return self._checked(definition, changed, old, context, subresource)
+
+    def _checked(
+        self,
+        definition: ResourceDefinition,
+        served: JsonObject,
+        old: JsonObject | None,
+        context: WriteContext,
+        subresource: str = "",
+    ) -> JsonObject:
+        obj = definition.to_stored(served)
+        before = definition.to_stored(old) if old is not None else None
+        is_crd = definition.storage_key == CUSTOM_RESOURCE_DEFINITIONS.storage_key and not subresource
+        if is_crd:
+            complete_names(obj)
+        if definition.storage_key == "services" and not subresource:
+            default_service_ip(obj, before, lambda: self._free_cluster_ip(obj))
+        validate(definition, obj, before)
+        if is_crd:
+            others = [crd for crd in self.catalog.custom_resource_definitions() if name(crd) != name(obj)]
+            obj["status"] = copy_json(obj.get("status") or {})
+            accept_names(obj, others, timestamp(self.now()))
+        if not subresource:
+            warn(definition, obj, before, context)
+        return obj
+
+    def _free_cluster_ip(self, service: JsonObject) -> str:
+        definition = self.catalog.by_storage_key("services")
+        taken = set()
+        if definition is not None:
+            taken = {definition.fields(stored)["spec.clusterIP"] for stored in self.storage.list("services")}
+        return allocate_cluster_ip(service["metadata"]["uid"], taken)

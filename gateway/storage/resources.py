@@ -1,0 +1,294 @@
+"""The built-in resources that an embedded store serves: a table of facts, as kube-apiserver 1.36 has them.
+
+The federation store serves FEDERATION_RESOURCES; a simulated member has Pods and Nodes too. Kinds that are not here are
+answered with a 404: nothing is accepted that would only be kept and never acted upon, such as webhook configurations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from cache.resource_kind import EVENTS as EVENT_KIND
+from cache.resource_kind import PODS as POD_KIND
+from gateway.apimachinery.schema import GroupResource, GroupVersion, GroupVersionKind
+from gateway.storage import conversion
+from gateway.storage.cluster_schema import CLUSTER_COLUMNS, CLUSTER_SCHEMA
+from gateway.storage.definitions import (
+    METADATA_LABELS,
+    ResourceDefinition,
+    ScalePaths,
+    SubresourceDefinition,
+    WriteRules,
+)
+from gateway.storage.field_readers import kind_reader, own_labels, path_reader
+
+VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+STATUS_VERBS = ("get", "patch", "update")
+SCALE = GroupVersionKind("autoscaling", "v1", "Scale")
+
+EVENT_TIME_TO_LIVE = 3600.0
+"""Seconds an Event is kept after its last write (kube-apiserver's --event-ttl)."""
+
+
+def _resource(
+    api_version: str,
+    resource: str,
+    kind: str,
+    *short_names: str,
+    namespaced: bool = True,
+    categories: tuple[str, ...] = (),
+    status: Mapping[str, Any] | None = None,
+    generation: Literal["none", "constant", "spec", "content"] = "none",
+    verbs: tuple[str, ...] = VERBS,
+    rules: Mapping[str, Any] | None = None,
+    scale: ScalePaths | None = None,
+    subresources: Mapping[str, SubresourceDefinition] | None = None,
+    **more: Any,
+) -> ResourceDefinition:
+    """One row; `status` is the status of a new object and gives the resource its status subresource."""
+    group_version = GroupVersion.parse(api_version)
+    served = dict(subresources or {})
+    if scale:
+        served["scale"] = SubresourceDefinition(SCALE, STATUS_VERBS)
+    if status is not None:
+        served["status"] = SubresourceDefinition(group_version.kind(kind), STATUS_VERBS)
+    return ResourceDefinition(
+        group_version.resource(resource),
+        kind,
+        f"{kind}List",
+        namespaced,
+        singular=kind.lower(),
+        verbs=verbs,
+        short_names=short_names,
+        categories=categories,
+        subresources=served,
+        rules=WriteRules(generation=generation, initial_status=status, **(rules or {})),
+        scale=scale,
+        **more,
+    )
+
+
+_ALL = ("all",)
+_POD = GroupVersionKind("", "v1", "Pod")
+
+
+_CORE = (
+    _resource(
+        "v1", "namespaces", "Namespace", "ns",
+        namespaced=False,
+        verbs=tuple(verb for verb in VERBS if verb != "deletecollection"),
+        status={"phase": "Active"},
+        rules={"returns_deleted": True},
+        subresources={"finalize": SubresourceDefinition(GroupVersionKind("", "v1", "Namespace"), ("update",))},
+        field_labels={"metadata.name": "metadata.name", "status.phase": "status.phase"},
+        read_fields=path_reader({"status.phase": ("status", "phase")}),
+    ),
+    _resource("v1", "configmaps", "ConfigMap", "cm"),
+    _resource(
+        "v1", "secrets", "Secret",
+        field_labels=own_labels("type"),
+        read_fields=path_reader({"type": ("type",)}),
+    ),
+    _resource(
+        "v1", "serviceaccounts", "ServiceAccount", "sa",
+        rules={"returns_deleted": True},
+        subresources={
+            "token": SubresourceDefinition(GroupVersionKind("authentication.k8s.io", "v1", "TokenRequest"), ("create",))
+        },
+    ),
+    _resource(
+        "v1", "services", "Service", "svc",
+        categories=_ALL,
+        status={"loadBalancer": {}},
+        rules={"create_on_update": True, "returns_deleted": True},
+        field_labels=own_labels("spec.clusterIP", "spec.type"),
+        read_fields=path_reader({"spec.clusterIP": ("spec", "clusterIP"), "spec.type": ("spec", "type")}),
+    ),
+    _resource("v1", "endpoints", "Endpoints", "ep", rules={"create_on_update": True}),
+    _resource("v1", "limitranges", "LimitRange", "limits", rules={"create_on_update": True}),
+    _resource("v1", "resourcequotas", "ResourceQuota", "quota", status={}, rules={"returns_deleted": True}),
+    _resource(
+        "v1", "persistentvolumeclaims", "PersistentVolumeClaim", "pvc",
+        status={"phase": "Pending"},
+        rules={"returns_deleted": True},
+    ),
+    _resource(
+        "v1", "persistentvolumes", "PersistentVolume", "pv",
+        namespaced=False,
+        status={"phase": "Pending"},
+        rules={"returns_deleted": True},
+    ),
+    _resource("v1", "podtemplates", "PodTemplate", generation="content", rules={"returns_deleted": True}),
+    _resource(
+        "v1", "replicationcontrollers", "ReplicationController", "rc",
+        categories=_ALL,
+        status={"replicas": 0},
+        generation="spec",
+        rules={"orphans_dependents": True},
+        scale=ScalePaths(),
+        field_labels=own_labels("status.replicas"),
+        read_fields=path_reader({"status.replicas": ("status", "replicas")}),
+    ),
+)  # fmt: skip
+
+_EVENT_RULES = {"create_on_update": True, "collects_garbage": False, "time_to_live": EVENT_TIME_TO_LIVE}
+_read_event_fields = kind_reader(EVENT_KIND)
+_EVENTS = (
+    _resource(
+        "v1", "events", "Event", "ev",
+        rules=_EVENT_RULES,
+        field_labels=EVENT_KIND.versions[0].field_labels,
+        read_fields=_read_event_fields,
+    ),
+    _resource(
+        "events.k8s.io/v1", "events", "Event", "ev",
+        rules=_EVENT_RULES,
+        stored_as=GroupVersionKind("", "v1", "Event"),
+        stored_resource=GroupResource("", "events"),
+        conversion=conversion.EVENTS,
+        field_labels=EVENT_KIND.versions[1].field_labels,
+        read_fields=_read_event_fields,
+    ),
+)  # fmt: skip
+
+_APPS = (
+    _resource("apps/v1", "controllerrevisions", "ControllerRevision"),
+    _resource(
+        "apps/v1", "deployments", "Deployment", "deploy",
+        categories=_ALL, status={}, generation="spec", scale=ScalePaths(),
+        rules={"generation_counts_annotations": True},
+    ),
+    _resource(
+        "apps/v1", "daemonsets", "DaemonSet", "ds",
+        categories=_ALL,
+        status={"currentNumberScheduled": 0, "numberMisscheduled": 0, "desiredNumberScheduled": 0, "numberReady": 0},
+        generation="spec",
+    ),
+    _resource(
+        "apps/v1", "replicasets", "ReplicaSet", "rs",
+        categories=_ALL, status={"replicas": 0}, generation="spec", scale=ScalePaths(),
+    ),
+    _resource(
+        "apps/v1", "statefulsets", "StatefulSet", "sts",
+        categories=_ALL, status={"replicas": 0, "availableReplicas": 0}, generation="spec", scale=ScalePaths(),
+    ),
+    _resource(
+        "batch/v1", "jobs", "Job",
+        categories=_ALL,
+        status={},
+        generation="spec",
+        rules={"orphans_dependents": True},
+        field_labels=own_labels("status.successful"),
+        read_fields=path_reader({"status.successful": ("status", "succeeded")}, {"status.successful": "0"}),
+    ),
+    _resource("batch/v1", "cronjobs", "CronJob", "cj", categories=_ALL, status={}, generation="spec"),
+    _resource(
+        "autoscaling/v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", "hpa",
+        categories=_ALL, status={"desiredReplicas": 0},
+    ),
+    _resource(
+        "autoscaling/v1", "horizontalpodautoscalers", "HorizontalPodAutoscaler", "hpa",
+        categories=_ALL,
+        status={"currentReplicas": 0, "desiredReplicas": 0},
+        stored_as=GroupVersionKind("autoscaling", "v2", "HorizontalPodAutoscaler"),
+        conversion=conversion.AUTOSCALERS,
+    ),
+)  # fmt: skip
+
+_POLICY_AND_NETWORK = (
+    _resource(
+        "policy/v1", "poddisruptionbudgets", "PodDisruptionBudget", "pdb",
+        status={"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0},
+        generation="spec",
+        rules={"unconditional_update": False},
+    ),
+    _resource(
+        "networking.k8s.io/v1", "ingresses", "Ingress", "ing",
+        status={"loadBalancer": {}}, generation="spec",
+    ),
+    _resource("networking.k8s.io/v1", "networkpolicies", "NetworkPolicy", "netpol", generation="spec"),
+    _resource("networking.k8s.io/v1", "ingressclasses", "IngressClass", namespaced=False, generation="spec"),
+    _resource("discovery.k8s.io/v1", "endpointslices", "EndpointSlice", generation="content"),
+    _resource(
+        "coordination.k8s.io/v1", "leases", "Lease",
+        rules={"create_on_update": True, "unconditional_update": False},
+    ),
+    _resource(
+        "scheduling.k8s.io/v1", "priorityclasses", "PriorityClass", "pc",
+        namespaced=False, generation="constant",
+    ),
+    _resource(
+        "storage.k8s.io/v1", "storageclasses", "StorageClass", "sc",
+        namespaced=False, rules={"returns_deleted": True},
+    ),
+)  # fmt: skip
+
+_RBAC_GROUP = "rbac.authorization.k8s.io/v1"
+_RBAC_RULES = {"create_on_update": True}
+_RBAC = (
+    _resource(_RBAC_GROUP, "roles", "Role", rules=_RBAC_RULES),
+    _resource(_RBAC_GROUP, "rolebindings", "RoleBinding", rules=_RBAC_RULES),
+    _resource(_RBAC_GROUP, "clusterroles", "ClusterRole", namespaced=False, rules=_RBAC_RULES),
+    _resource(_RBAC_GROUP, "clusterrolebindings", "ClusterRoleBinding", namespaced=False, rules=_RBAC_RULES),
+)
+
+CUSTOM_RESOURCE_DEFINITIONS = _resource(
+    "apiextensions.k8s.io/v1", "customresourcedefinitions", "CustomResourceDefinition", "crd", "crds",
+    namespaced=False,
+    categories=("api-extensions",),
+    status={},
+    generation="spec",
+    rules={"unconditional_update": False},
+)  # fmt: skip
+
+CLUSTERS = _resource(
+    "cluster.karmada.io/v1alpha1", "clusters", "Cluster",
+    namespaced=False,
+    status={},
+    generation="spec",
+    builtin=False,
+    schema=CLUSTER_SCHEMA,
+    columns=CLUSTER_COLUMNS,
+)  # fmt: skip
+"""Member clusters, as Karmada writes them down. Not a kind of Kubernetes, so it goes by a schema as custom ones do."""
+
+PODS = _resource(
+    "v1", "pods", "Pod", "po",
+    categories=_ALL,
+    status={"phase": "Pending"},
+    generation="spec",
+    rules={"returns_deleted": True, "graceful": True, "status_writes_metadata": True},
+    subresources={
+        "attach": SubresourceDefinition(GroupVersionKind("", "v1", "PodAttachOptions"), ("create", "get")),
+        "binding": SubresourceDefinition(GroupVersionKind("", "v1", "Binding"), ("create",)),
+        "ephemeralcontainers": SubresourceDefinition(_POD, STATUS_VERBS),
+        "eviction": SubresourceDefinition(GroupVersionKind("policy", "v1", "Eviction"), ("create",)),
+        "exec": SubresourceDefinition(GroupVersionKind("", "v1", "PodExecOptions"), ("create", "get")),
+        "log": SubresourceDefinition(_POD, ("get",)),
+        "portforward": SubresourceDefinition(GroupVersionKind("", "v1", "PodPortForwardOptions"), ("create", "get")),
+    },
+    field_labels=POD_KIND.versions[0].field_labels,
+    read_fields=kind_reader(POD_KIND),
+)  # fmt: skip
+
+NODES = _resource(
+    "v1", "nodes", "Node", "no",
+    namespaced=False,
+    status={},
+    rules={"status_writes_metadata": True},
+    field_labels={"metadata.name": METADATA_LABELS["metadata.name"], "spec.unschedulable": "spec.unschedulable"},
+    read_fields=path_reader(
+        {"spec.unschedulable": ("spec", "unschedulable")}, {"spec.unschedulable": "false"}
+    ),
+)  # fmt: skip
+
+FEDERATION_RESOURCES: tuple[ResourceDefinition, ...] = (
+    *_CORE, *_EVENTS, *_APPS, *_POLICY_AND_NETWORK, *_RBAC, CUSTOM_RESOURCE_DEFINITIONS, CLUSTERS,
+)  # fmt: skip
+"""What the federation store serves."""
+
+MEMBER_RESOURCES: tuple[ResourceDefinition, ...] = (
+    *_CORE, PODS, NODES, *_EVENTS, *_APPS, *_POLICY_AND_NETWORK, *_RBAC, CUSTOM_RESOURCE_DEFINITIONS,
+)  # fmt: skip
+"""What a simulated member cluster serves."""

@@ -1,0 +1,82 @@
+"""The scale subresource: an autoscaling/v1 Scale read from an object, and its replicas put back. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.apimachinery.errors import field_error, internal_error, invalid
+from gateway.apimachinery.meta import JsonObject
+from gateway.apimachinery.schema import GroupVersionKind
+from gateway.storage.definitions import ResourceDefinition, ScalePaths
+from gateway.storage.field_readers import value_at
+
+SCALE = GroupVersionKind("autoscaling", "v1", "Scale")
+
+_OPERATORS = {"In": "in", "NotIn": "notin"}
+_METADATA = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+
+
+def selector_text(selector: Any) -> str:
+    """Write a LabelSelector, or a plain map of labels, as the selector string that clients list Pods with."""
+    if not isinstance(selector, dict):
+        return ""
+    plain = (
+        selector if all(isinstance(value, str) for value in selector.values()) else selector.get("matchLabels") or {}
+    )
+    terms = [f"{key}={value}" for key, value in sorted(plain.items())]
+    for expression in [] if plain is selector else selector.get("matchExpressions") or []:
+        key, operator = expression.get("key"), expression.get("operator")
+        values = ",".join(sorted(expression.get("values") or []))
+        match operator:
+            case "Exists":
+                terms.append(key)
+            case "DoesNotExist":
+                terms.append(f"!{key}")
+            case _:
+                terms.append(f"{key} {_OPERATORS.get(operator, 'in')} ({values})")
+    return ",".join(terms)
+
+
+def scale_of(definition: ResourceDefinition, obj: JsonObject) -> JsonObject:
+    """Return the Scale of an object. Raises ApiError 500 when a custom resource has no replica count."""
+    paths = definition.scale or ScalePaths()
+    replicas = value_at(obj, paths.spec_replicas)
+    if replicas is None and not definition.builtin:
+        raise internal_error(f'the spec replicas field ".{".".join(paths.spec_replicas)}" does not exist')
+    status: JsonObject = {"replicas": _count(value_at(obj, paths.status_replicas))}
+    selector = value_at(obj, paths.label_selector) if paths.label_selector else None
+    text = selector if paths.selector_is_text and isinstance(selector, str) else selector_text(selector)
+    if text:
+        status["selector"] = text
+    return {
+        "kind": SCALE.kind,
+        "apiVersion": SCALE.api_version,
+        "metadata": {name: obj["metadata"][name] for name in _METADATA if name in obj["metadata"]},
+        "spec": {"replicas": _count(replicas)},
+        "status": status,
+    }
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def with_replicas(definition: ResourceDefinition, obj: JsonObject, scale: JsonObject) -> JsonObject:
+    """Return the object with the replicas of a Scale and the resourceVersion that it demands; `obj` stays as it is.
+
+    Raises ApiError 422 for a count that cannot be.
+    """
+    replicas = value_at(scale, ("spec", "replicas")) or 0
+    if replicas < 0 and definition.builtin:
+        message = f"Invalid value: {replicas}: must be greater than or equal to 0"
+        name = str(obj["metadata"].get("name") or "")
+        raise invalid(SCALE.group, SCALE.kind, name, [field_error("FieldValueInvalid", "spec.replicas", message)])
+    paths = definition.scale or ScalePaths()
+    changed = _with_value(obj, paths.spec_replicas, replicas)
+    version = scale["metadata"].get("resourceVersion") or ""
+    return {**changed, "metadata": {**changed["metadata"], "resourceVersion": version}}
+
+
+def _with_value(obj: Any, path: tuple[str, ...], value: Any) -> Any:
+    inner = obj if isinstance(obj, dict) else {}
+    return {**inner, path[0]: _with_value(inner.get(path[0]), path[1:], value)} if path else value

@@ -1,0 +1,146 @@
+"""The embedded store behind the WriteTarget port: dispatches a parsed write to the registry.
+
+Knows verbs and subresources, no rule of any kind: those are the registry's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from gateway.apimachinery.codec import encode_json
+from gateway.apimachinery.errors import ApiError, PathNotFound, method_not_supported
+from gateway.apimachinery.meta import JsonObject, ObjectKey
+from gateway.apimachinery.options import ListOptions
+from gateway.apimachinery.schema import GroupResource, GroupVersionResource
+from gateway.apimachinery.selectors import parse_field_selector, parse_label_selector
+from gateway.request_scope import RequestScope
+from gateway.storage.definitions import ResourceDefinition
+from gateway.storage.registry import Registry
+from gateway.storage.write_context import WriteContext
+from gateway.write_request import Precondition, WriteRequest, WriteResult
+
+_JSON = "application/json"
+_ACTIONS = frozenset({"binding", "eviction"})
+
+
+class EmbeddedWriteTarget:
+    """Writes to one embedded registry."""
+
+    def __init__(self, registry: Registry) -> None:
+        """Bind the registry."""
+        self._registry = registry
+
+    def _definition(self, scope: RequestScope) -> ResourceDefinition:
+        definition = self._registry.find(scope.info.group_version_resource)
+        if definition is None:
+            raise PathNotFound
+        return definition
+
+    async def read(self, scope: RequestScope, key: ObjectKey) -> JsonObject | None:
+        """Return the live main-resource object, or None."""
+        definition = self._definition(scope)
+        stored = self._registry.storage.get(definition.storage_key, key)
+        return definition.object(stored) if stored is not None else None
+
+    async def list(
+        self, scope: RequestScope, namespace: str, label_selector: str, field_selector: str
+    ) -> Sequence[JsonObject]:
+        """Return all objects of the request's resource that match; "" matches all."""
+        definition = self._definition(scope)
+        options = ListOptions(
+            label_selector=parse_label_selector(label_selector), field_selector=parse_field_selector(field_selector)
+        )
+        result = await self._registry.list(definition, namespace, options)
+        return [definition.object(stored) for stored in result.items]
+
+    async def preview(self, request: WriteRequest) -> JsonObject:
+        """Return what the write would answer, without writing or warning."""
+        context = WriteContext(replace(request.options, dry_run=True), duplicate_fields=request.duplicate_fields)
+        _, obj = await self._write(request, context)
+        return obj
+
+    async def apply(self, request: WriteRequest, precondition: Precondition | None) -> WriteResult:
+        """Write. Raises ApiError, PreconditionLost."""
+        context = WriteContext(request.options, request.scope.warn, precondition, request.duplicate_fields)
+        code, obj = await self._write(request, context)
+        return WriteResult(code, encode_json(obj), _JSON, obj=obj)
+
+    async def _write(self, request: WriteRequest, context: WriteContext) -> tuple[int, JsonObject]:
+        definition = self._definition(request.scope)
+        subresource = request.scope.info.subresource
+        self._check_verb(definition, subresource, request.verb)
+        match request.verb:
+            case "create" if subresource:
+                return await self._act(definition, request, context)
+            case "create":
+                obj = await self._registry.create(definition, request.key.namespace, request.obj or {}, context)
+                return 201, obj
+            case "update":
+                written = await self._registry.update(
+                    definition, request.key, request.obj or {}, context, subresource=subresource
+                )
+                return 201 if written.created else 200, written.obj
+            case "patch":
+                written = await self._registry.patch(
+                    definition, request.key, request.content_type, request.patch, context, subresource=subresource
+                )
+                return 201 if written.created else 200, written.obj
+            case _:
+                deleted = await self._registry.delete(definition, request.key, request.delete, context)
+                return 200, deleted.obj
+
+    @staticmethod
+    def _check_verb(definition: ResourceDefinition, subresource: str, verb: str) -> None:
+        if not subresource:
+            if verb not in definition.verbs:
+                raise method_not_supported(definition.group_resource, verb)
+            return
+        served = definition.subresources.get(subresource)
+        if served is None:
+            raise PathNotFound
+        if verb not in served.verbs:
+            raise method_not_supported(definition.group_resource, verb)
+
+    async def _act(
+        self, definition: ResourceDefinition, request: WriteRequest, context: WriteContext
+    ) -> tuple[int, JsonObject]:
+        """Creates on a subresource: they act on the object and store nothing of their own."""
+        subresource, obj = request.scope.info.subresource, request.obj or {}
+        if definition.storage_key == "pods" and subresource in _ACTIONS:
+            actions = self._registry.pod_actions(definition)
+            act = actions.bind if subresource == "binding" else actions.evict
+            return 201, await act(request.key, obj, context)
+        if subresource == "token":
+            message = (
+                "this store issues no ServiceAccount tokens: let clients authenticate by certificates "
+                "(fleetgate certs issue) or by an identity provider"
+            )
+            raise ApiError(405, "MethodNotAllowed", message)
+        raise method_not_supported(definition.group_resource, "create")
+
+    async def namespace_contents(self, namespace: str) -> Sequence[tuple[GroupResource, JsonObject]]:
+        """Return every object of every resource in a namespace, whole."""
+        return [
+            (definition.group_resource, definition.object(stored))
+            for definition in self._registry.stored_resources()
+            if definition.namespaced
+            for stored in self._registry.storage.list(definition.storage_key, namespace)
+        ]
+
+    async def instances(self, group: str, resource: str) -> Sequence[JsonObject]:
+        """Return all objects of a custom resource."""
+        group_resource = GroupResource(group, resource)
+        return [
+            definition.object(stored)
+            for definition in self._registry.stored_resources()
+            if definition.group_resource == group_resource
+            for stored in self._registry.storage.list(definition.storage_key)
+        ]
+
+    async def scale_path(self, resource: GroupVersionResource) -> str | None:
+        """Return `specReplicasPath` of a resource that can be scaled, None where it cannot."""
+        definition = self._registry.find(resource)
+        if definition is None or definition.scale is None:
+            return None
+        return "." + ".".join(definition.scale.spec_replicas)
