@@ -84,6 +84,7 @@ class AuditWriter:
         self._owed: deque[bytes] = deque()
         self._lost = 0
         self._queue: queue.SimpleQueue[_Submission | _Check | None] = queue.SimpleQueue()
+        self._set_aside: list[_Check | None] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._work, name="audit", daemon=True)
 
@@ -114,22 +115,19 @@ class AuditWriter:
         await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
 
     def _work(self) -> None:
-        while (item := self._queue.get()) is not None:
+        while (item := self._take()) is not None:
             if isinstance(item, _Check):
                 self._check()
                 self._settle([item.done], None)
-                continue
-            batch, following = self._batch(item)
-            self._write(batch)
-            if isinstance(following, _Check):
-                self._check()
-                self._settle([following.done], None)
-            elif following is _END:
-                break
+            else:
+                self._write(self._batch(item))
         self._file.close()
 
-    def _batch(self, first: _Submission) -> tuple[list[_Submission], object]:
-        """Take what else waits, up to the first item that is no submission."""
+    def _take(self) -> _Submission | _Check | None:
+        return self._set_aside.pop() if self._set_aside else self._queue.get()
+
+    def _batch(self, first: _Submission) -> list[_Submission]:
+        """Take what else waits, up to the first item that is no submission: that one is set aside."""
         batch = [first]
         while len(batch) < BATCH_LIMIT:
             try:
@@ -137,9 +135,10 @@ class AuditWriter:
             except queue.Empty:
                 break
             if not isinstance(item, _Submission):
-                return batch, item or _END
+                self._set_aside.append(item)
+                break
             batch.append(item)
-        return batch, None
+        return batch
 
     def _write(self, batch: Sequence[_Submission]) -> None:
         waiting = [submission.done for submission in batch if submission.done]
@@ -218,9 +217,6 @@ class AuditWriter:
     def _settle(self, waiting: Sequence[asyncio.Future[None]], error: AuditUnavailable | None) -> None:
         if waiting and self._loop and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(_settle, waiting, error)
-
-
-_END = object()
 
 
 def _settle(waiting: Sequence[asyncio.Future[None]], error: AuditUnavailable | None) -> None:

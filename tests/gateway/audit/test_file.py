@@ -1,0 +1,202 @@
+import errno
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.audit.file import AuditFile, AuditInUse, AuditUnusable
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "audit"
+
+
+@pytest.fixture
+def file(folder: Path) -> Iterator[AuditFile]:
+    opened, _ = AuditFile.open(folder)
+    yield opened
+    opened.close()
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.lstat().st_mode)
+
+
+def test_only_we_may_read_it_whatever_the_umask(folder: Path) -> None:
+    before = os.umask(0)
+    try:
+        file, torn = AuditFile.open(folder)
+    finally:
+        os.umask(before)
+    file.close()
+    assert (mode(folder), mode(folder / "audit.log"), mode(folder / "audit.lock")) == (0o700, 0o600, 0o600)
+    assert torn == b""
+
+
+def test_what_was_appended_is_there_after_opening_again(folder: Path) -> None:
+    file, _ = AuditFile.open(folder)
+    file.append(b"one\n")
+    file.append(b"two\n")
+    file.close()
+    file, torn = AuditFile.open(folder)
+    assert (file.size, torn) == (8, b"")
+    assert file.path.read_bytes() == b"one\ntwo\n"
+    assert repr(file) == f"AuditFile({folder}/audit.log, 8 bytes)"
+    file.close()
+
+
+def test_a_second_writer_is_refused_even_from_another_process(folder: Path, file: AuditFile) -> None:
+    code = "import sys; from pathlib import Path; from gateway.audit.file import *; AuditFile.open(Path(sys.argv[1]))"
+    result = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert "AuditInUse: another process writes the audit log" in result.stderr
+    with pytest.raises(AuditInUse):
+        AuditFile.open(folder)
+
+
+@pytest.mark.parametrize("whole", [b"", b"one\n", b"one\ntwo\n", b"x" * 70_000 + b"\n"])
+@pytest.mark.parametrize("tail", [b'{"kind":"Ev', b"y" * 140_000])
+def test_a_torn_tail_is_cut_off_and_returned(folder: Path, whole: bytes, tail: bytes) -> None:
+    folder.mkdir()
+    (folder / "audit.log").write_bytes(whole + tail)
+    file, torn = AuditFile.open(folder)
+    assert torn == tail
+    file.append(b"next\n")
+    assert file.path.read_bytes() == whole + b"next\n"
+    file.close()
+
+
+@pytest.mark.parametrize("kind", ["symlink", "fifo", "folder"])
+def test_something_else_in_its_place_is_refused_in_plain_words(folder: Path, kind: str) -> None:
+    folder.mkdir()
+    path = folder / "audit.log"
+    if kind == "symlink":
+        path.symlink_to("/etc/passwd")
+    elif kind == "fifo":
+        os.mkfifo(path)
+    else:
+        path.mkdir()
+    with pytest.raises(AuditUnusable, match="move it away"):
+        AuditFile.open(folder)
+    path.rename(folder / "away")
+    AuditFile.open(folder)[0].close()
+
+
+def test_a_crash_between_the_two_renames_of_a_new_file_loses_nothing(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "audit.log.new").write_bytes(b"carried\n")
+    file, _ = AuditFile.open(folder)
+    assert file.path.read_bytes() == b"carried\n"
+    file.close()
+
+
+def test_a_new_file_that_was_never_taken_into_use_is_dropped(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "audit.log").write_bytes(b"one\n")
+    (folder / "audit.log.new").write_bytes(b"half")
+    file, _ = AuditFile.open(folder)
+    assert file.path.read_bytes() == b"one\n"
+    assert not (folder / "audit.log.new").exists()
+    file.close()
+
+
+class TestTampering:
+    def test_nothing_was_done(self, file: AuditFile) -> None:
+        file.append(b"one\n")
+        assert file.tampering() == ""
+
+    def test_unlinked(self, file: AuditFile) -> None:
+        file.path.unlink()
+        assert file.tampering().endswith("was removed or renamed")
+
+    def test_renamed(self, file: AuditFile) -> None:
+        file.path.rename(file.path.with_name("elsewhere"))
+        assert file.tampering().endswith("was removed or renamed")
+
+    def test_replaced_by_a_symlink_to_itself(self, file: AuditFile) -> None:
+        moved = file.path.with_name("elsewhere")
+        file.path.rename(moved)
+        file.path.symlink_to(moved)
+        assert file.tampering().endswith("was replaced")
+
+    def test_truncated(self, file: AuditFile) -> None:
+        file.append(b"one\n")
+        os.truncate(file.path, 1)
+        assert file.tampering().endswith("was truncated from 4 to 1 bytes")
+
+    def test_permissions(self, file: AuditFile) -> None:
+        file.path.chmod(0)
+        assert "permissions" in file.tampering()
+
+
+class TestReplace:
+    def test_the_old_file_stays_whole_under_another_name(self, folder: Path, file: AuditFile) -> None:
+        file.append(b"one\n")
+        file.replace(b"head\n", "2023")
+        file.append(b"two\n")
+        assert (folder / "audit-2023.log").read_bytes() == b"one\n"
+        assert file.path.read_bytes() == b"head\ntwo\n"
+        assert mode(file.path) == 0o600
+        assert file.tampering() == ""
+        assert list(file.finished()) == [folder / "audit-2023.log"]
+
+    def test_a_name_is_never_used_twice(self, folder: Path, file: AuditFile) -> None:
+        for _ in range(3):
+            file.replace(b"", "2023")
+        assert [path.name for path in file.finished()] == ["audit-2023-1.log", "audit-2023-2.log", "audit-2023.log"]
+
+    def test_whatever_lies_in_the_place_is_moved_aside_unread(self, folder: Path, file: AuditFile) -> None:
+        file.path.unlink()
+        file.path.symlink_to("/etc/passwd")
+        file.replace(b"head\n", "2023")
+        assert (folder / "audit-2023.log").is_symlink()
+        assert file.path.read_bytes() == b"head\n"
+
+    def test_after_removal_there_is_nothing_to_move(self, file: AuditFile) -> None:
+        file.path.unlink()
+        file.replace(b"head\n", "2023")
+        assert list(file.finished()) == []
+
+    def test_what_a_failed_append_left_is_taken_back(
+        self, folder: Path, file: AuditFile, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        file.append(b"one\n")
+        real_write = os.write
+        monkeypatch.setattr(os, "write", lambda fd, data: real_write(fd, bytes(data)[:2]) and _disk_full())
+        with pytest.raises(OSError, match="No space left"):
+            file.append(b"two\n")
+        monkeypatch.undo()
+        assert file.path.read_bytes() == b"one\ntw"
+        file.replace(b"head\n", "2023")
+        assert (folder / "audit-2023.log").read_bytes() == b"one\n"
+
+    def test_when_it_fails_the_old_file_is_untouched(
+        self, folder: Path, file: AuditFile, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        file.append(b"one\n")
+        monkeypatch.setattr(os, "write", lambda fd, data: _disk_full())
+        with pytest.raises(OSError, match="No space left"):
+            file.replace(b"head\n", "2023")
+        monkeypatch.undo()
+        assert sorted(path.name for path in folder.iterdir()) == ["audit.lock", "audit.log"]
+        assert file.path.read_bytes() == b"one\n"
+
+    def test_an_old_file_that_cannot_even_be_examined_does_not_hinder(
+        self, file: AuditFile, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def broken(descriptor: int) -> os.stat_result:
+            raise OSError(errno.EIO, "Input/output error")
+
+        monkeypatch.setattr(os, "fstat", broken)
+        file.replace(b"head\n", "2023")
+        monkeypatch.undo()
+        assert file.path.read_bytes() == b"head\n"
+
+
+def _disk_full() -> int:
+    raise OSError(errno.ENOSPC, "No space left on device")
