@@ -6,7 +6,6 @@ take their own group (or single values) as keyword arguments, never the whole co
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -108,12 +107,10 @@ def load_config(path: Path) -> GatewayConfig:
 def parse_listen(text: str) -> tuple[str, int]:
     """Split HOST:PORT. Raises ConfigError when it is neither a name nor an address with a port."""
     host, colon, port = text.rpartition(":")
-    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    bracketed = host.startswith("[") and host.endswith("]")
+    bare = host[1:-1] if bracketed else host
     if not colon or not bare or not port.isdigit() or int(port) > 65535:
         raise ConfigError(f"cannot listen on {text!r}: write HOST:PORT, for example 127.0.0.1:6443 or [::1]:6443")
-    if ":" in bare:
-        try:
-            ipaddress.IPv6Address(bare)
-        except ValueError:
-            raise ConfigError(f"cannot listen on {text!r}: an IPv6 address stands in brackets") from None
+    if bracketed != (":" in bare):
+        raise ConfigError(f"cannot listen on {text!r}: an IPv6 address stands in brackets, nothing else does")
     return bare, int(port)

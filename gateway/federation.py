@@ -16,7 +16,7 @@ from typing import Any
 from aiohttp import web
 
 from cache.lister_watcher import ListerWatcher
-from gateway.apimachinery.errors import PathNotFound
+from gateway.apimachinery.errors import PathNotFound, method_not_supported
 from gateway.apimachinery.meta import ObjectKey
 from gateway.apimachinery.schema import GroupVersionResource
 from gateway.authorization.access_review import AccessReviewAuthorizer
@@ -100,11 +100,10 @@ class EmbeddedStore:
         definition = self.registry.find(info.group_version_resource)
         if definition is None:
             raise PathNotFound
-        if info.subresource and info.subresource != "status":
-            obj = await self.registry.get_subresource(
-                definition, ObjectKey(info.namespace, info.name), info.subresource
-            )
-            return object_response(request, obj)
+        if info.subresource == "scale":
+            return object_response(request, await self.registry.get_scale(definition, ObjectKey(info.namespace, info.name)))
+        if info.subresource not in {"", "status"}:
+            raise method_not_supported(info.group_resource, info.verb)
         source = EmbeddedSource(self.registry, definition, self._printer_for(definition))
         return await read_from(request, scope, source, now=self._now)
 

@@ -20,13 +20,18 @@ from typing import Any
 from admission.chain import AdmissionChain
 from admission.plugins.order import build_plugins
 from certs import commands as certificates
+from certs.errors import CertsError
+from gateway.apimachinery.errors import ApiError
 from gateway.apimachinery.meta import JsonObject, ObjectKey
+from gateway.audit.file import AuditInUse, AuditUnusable
 from gateway.audit.log import AuditLog
 from gateway.audit.recovery import Intent
 from gateway.authentication.authenticator import RefuseBearerTokens, UnionAuthenticator
 from gateway.authentication.x509 import CertificateAuthenticator
 from gateway.chain import ChainParts, chain, handler_chain
+from gateway.clusters.kubeconfig import KubeconfigError
 from gateway.config import GatewayConfig, parse_listen
+from gateway.config_decoding import ConfigError
 from gateway.discovery.catalog import Catalog
 from gateway.federation import Federation, open_embedded, open_remote
 from gateway.handlers.discovery import DiscoveryHandler
@@ -43,10 +48,14 @@ from gateway.metrics import Metrics
 from gateway.proxy.write_target import UpstreamWriteTarget
 from gateway.request import ANONYMOUS_USER, RequestInfo
 from gateway.request_scope import RequestScope
+from gateway.storage.interface import StorageInUse
 from gateway.supervision import Supervisor
 
 _GC_THRESHOLDS = (50_000, 20, 1000)
 _FREEZE_PERIOD = 600.0
+
+START_FAILURES = (CertsError, ConfigError, StorageInUse, AuditInUse, AuditUnusable, KubeconfigError, ApiError, OSError)
+"""What may keep the gateway from starting; their texts are made for people."""
 
 logger = logging.getLogger("gateway")
 

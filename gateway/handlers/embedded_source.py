@@ -13,7 +13,8 @@ from gateway.printers.columns import Column
 from gateway.printers.printer import StoredPrinter
 from gateway.storage.definitions import ResourceDefinition
 from gateway.storage.interface import StoredEvent, StoredObject
-from gateway.storage.registry import Registry, RegistryWatch
+from gateway.storage.reads import RegistryWatch
+from gateway.storage.registry import Registry
 
 
 class _Metadata(msgspec.Struct, gc=False):

@@ -22,12 +22,23 @@ AGE = "Age"
 class CustomColumn(Protocol):
     """One of a CustomResourceDefinition's additionalPrinterColumns."""
 
-    name: str
-    type: str
-    format: str
-    description: str
-    priority: int
-    json_path: str
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+    @property
+    def type(self) -> str: ...  # noqa: D102
+
+    @property
+    def format(self) -> str: ...  # noqa: D102
+
+    @property
+    def description(self) -> str: ...  # noqa: D102
+
+    @property
+    def priority(self) -> int: ...  # noqa: D102
+
+    @property
+    def json_path(self) -> str: ...  # noqa: D102
 
 
 class CustomPrinter:

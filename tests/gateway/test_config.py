@@ -1,0 +1,51 @@
+"""The gateway's own configuration kind."""
+
+import pytest
+
+from gateway.config import GatewayConfig, load_config, parse_listen
+from gateway.config_decoding import ConfigError
+
+
+def test_listen_addresses():
+    assert parse_listen("127.0.0.1:6443") == ("127.0.0.1", 6443)
+    assert parse_listen("[::1]:0") == ("::1", 0)
+    assert parse_listen("gateway.example:443") == ("gateway.example", 443)
+
+
+@pytest.mark.parametrize("text", ["", "6443", ":6443", "host:", "host:port", "host:70000", "::1:6443"])
+def test_bad_listen_addresses(text):
+    with pytest.raises(ConfigError, match="cannot listen on"):
+        parse_listen(text)
+
+
+def test_a_full_document(tmp_path):
+    path = tmp_path / "gateway.yaml"
+    path.write_text(
+        "apiVersion: config.fleetgate.io/v1alpha1\nkind: GatewayConfiguration\n"
+        "serving: {listen: '0.0.0.0:443', shutdownGrace: 10s}\n"
+        "resources: {allow: [pods, '*.apps'], deny: [daemonsets.apps]}\n"
+        "admission: {scaleDown: {floor: 0, maxStepPercent: 25}}\n"
+        "audit: {recordedReads: ['*']}\n"
+    )
+    config = load_config(path)
+    assert config.serving.shutdown_grace == 10.0
+    assert config.resources.deny == ("daemonsets.apps",)
+    assert config.admission.scale_down.max_step_percent == 25
+    assert config.audit.recorded_reads == ("*",)
+
+
+def test_wrong_numbers_are_refused_where_they_stand(tmp_path):
+    path = tmp_path / "gateway.yaml"
+    path.write_text(
+        "apiVersion: config.fleetgate.io/v1alpha1\nkind: GatewayConfiguration\n"
+        "admission:\n  scaleDown: {maxStepPercent: 120}\n"
+    )
+    with pytest.raises(ConfigError, match=r"gateway.yaml:4: admission.scaleDown: maxStepPercent must be between"):
+        load_config(path)
+
+
+def test_defaults_are_safe():
+    config = GatewayConfig()
+    assert config.serving.listen.startswith("127.0.0.1:")
+    assert config.admission.delete_protection.enabled
+    assert config.admission.scale_down.floor == 1
