@@ -6,13 +6,13 @@ before; the member authorises the caller once more, because everything is sent i
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 from urllib.parse import quote
 
 from aiohttp import web
-from cache.cluster_freshness import Visible
+from cache.watcher import Visible
 
 from cache.cached_object import CachedObject
 from gateway.apimachinery.errors import bad_request, method_not_allowed, not_found
@@ -137,7 +137,7 @@ class ClusterProxyHandler:
         return await connect(request, scope, upstream, inner, self._audit)
 
 
-def inner_request(info: RequestInfo, method: str, query: dict[str, str]) -> RequestInfo:
+def inner_request(info: RequestInfo, method: str, query: Mapping[str, str]) -> RequestInfo:
     """Return what a request that names a member asks of it, whichever of the two ways it is written.
 
     Raises ApiError 400 for a path inside the proxy that is none.

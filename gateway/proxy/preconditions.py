@@ -8,6 +8,7 @@ and when it fails it is the client's conflict.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -30,6 +31,8 @@ RESOURCE_VERSION = "resourceVersion"
 
 _RESOURCE_VERSION_POINTER = "/metadata/resourceVersion"
 _SETTING_OPERATIONS = frozenset({"add", "replace", "copy", "move"})
+_UID_FAILED = re.compile(r"UID in (the )?precondition|uid mismatch")
+_VERSION_FAILED = re.compile(r"ResourceVersion in (the )?precondition")
 _RAW = 2  # the field of the envelope (runtime.Unknown) that holds the object
 
 
@@ -65,17 +68,25 @@ def guard(request: WriteRequest, precondition: Precondition | None) -> Guarded:
 
 def lost(error: ApiError, guarded: Guarded, resource: str) -> bool:
     """Whether a refusal means that our precondition, and nothing the client asked for, no longer holds."""
+    if error.code == 422:  # how most updates say that the object of this name is another one
+        return UID in guarded.ours and any(one.get("field") == "metadata.uid" for one in _causes(error))
     if error.code != 409 or error.reason != "Conflict":
         return False
     text = error.message
-    if "UID in precondition" in text or "uid mismatch" in text:
+    # Two wordings each: of the registry (finalizers, grace periods) and of the storage below it.
+    if _UID_FAILED.search(text):
         return UID in guarded.ours
-    if "ResourceVersion in precondition" in text:
+    if _VERSION_FAILED.search(text):
         return RESOURCE_VERSION in guarded.ours
     # The same words about another resource (a quota, say) come from a race that is not about this object.
     return (
         OBJECT_MODIFIED in text and RESOURCE_VERSION in guarded.ours and error.details.get("kind") in {None, resource}
     )
+
+
+def _causes(error: ApiError) -> list[JsonObject]:
+    causes = error.details.get("causes")
+    return [one for one in causes if isinstance(one, dict)] if isinstance(causes, list) else []
 
 
 def _missing(wanted: dict[str, str], given: Any) -> dict[str, str]:
@@ -95,6 +106,8 @@ def _guard_delete(request: WriteRequest, wanted: dict[str, str]) -> Guarded:
     # An API server that gets a body ignores the options in the query: they have to move into it.
     body = _json_object(request.body) or _options_of(request)
     body["preconditions"] = {**stated, **missing}
+    if request.options.dry_run:
+        body["dryRun"] = ["All"]
     return Guarded(msgspec.json.encode(body), JSON, frozenset(missing))
 
 
@@ -104,7 +117,6 @@ def _options_of(request: WriteRequest) -> JsonObject:
         "gracePeriodSeconds": options.grace_period_seconds,
         "propagationPolicy": options.propagation_policy or None,
         "orphanDependents": options.orphan_dependents,
-        "dryRun": ["All"] if request.options.dry_run else None,
     }
     body: JsonObject = {"kind": "DeleteOptions", "apiVersion": "v1"}
     body.update({name: value for name, value in given.items() if value is not None})
@@ -127,7 +139,7 @@ def _guard_object(request: WriteRequest, wanted: dict[str, str]) -> Guarded:
     obj = request.obj or {}
     if meta.resource_version(obj):
         return Guarded(request.body, request.content_type)  # one version only can be meant, and the client named it
-    missing = _strongest(wanted)
+    missing = _missing(_strongest(wanted), obj.get("metadata"))
     if is_envelope(request.body):
         return _append(request.body, ("metadata",), missing)
     return Guarded(msgspec.json.encode(_with_metadata(obj, missing)), JSON, frozenset(missing))
@@ -139,7 +151,7 @@ def _guard_patch(request: WriteRequest, wanted: dict[str, str]) -> Guarded:
     if isinstance(given, dict) and given.get(RESOURCE_VERSION):
         return Guarded(request.body, request.content_type)
     # An apply creates what is gone; only the uid keeps it from that.
-    missing = _missing(wanted, given) if request.patch_type == APPLY_PATCH else _strongest(wanted)
+    missing = _missing(wanted if request.patch_type == APPLY_PATCH else _strongest(wanted), given)
     return Guarded(msgspec.json.encode(_with_metadata(patch, missing)), request.content_type, frozenset(missing))
 
 

@@ -109,6 +109,14 @@ def test_with_a_uid_alone_the_uid_is_the_lock() -> None:
     assert guarded.ours == {"uid"}
 
 
+def test_a_uid_that_the_client_names_is_its_own() -> None:
+    document = {**DEPLOYMENT, "metadata": {"name": "web", "uid": "theirs"}}
+    for request in (write_json("update", document), write_json("patch", document, "application/merge-patch+json")):
+        guarded = guard(request, Precondition("uid-1", ""))
+        assert sent(guarded)["metadata"]["uid"] == "theirs"
+        assert not guarded.ours
+
+
 def test_a_json_patch_gets_one_more_operation() -> None:
     operations = [{"op": "replace", "path": "/spec/replicas", "value": 1}]
     guarded = guard(write_json("patch", operations, "application/json-patch+json"), BOTH)
@@ -252,6 +260,16 @@ def precondition_failed(field: str) -> ApiError:
     return errors.conflict(RESOURCE, "web", text)
 
 
+def does_not_match(field: str) -> ApiError:
+    text = f"the {field} in the precondition (a) does not match the {field} in record (b). The object might have been …"
+    return errors.conflict(GroupResource("apps", "Deployment"), "web", text)
+
+
+def immutable(field: str) -> ApiError:
+    cause = errors.field_error("FieldValueInvalid", field, "Invalid value: a: field is immutable")
+    return errors.invalid("apps", "Deployment", "web", [cause])
+
+
 @pytest.mark.parametrize(
     ("error", "ours", "expected"),
     [
@@ -263,10 +281,17 @@ def precondition_failed(field: str) -> ApiError:
         (precondition_failed("UID"), {"resourceVersion"}, False),
         (precondition_failed("ResourceVersion"), {"resourceVersion"}, True),
         (precondition_failed("ResourceVersion"), {"uid"}, False),
+        (does_not_match("UID"), {"uid"}, True),
+        (does_not_match("UID"), {"resourceVersion"}, False),
+        (does_not_match("ResourceVersion"), {"resourceVersion"}, True),
+        (does_not_match("ResourceVersion"), {"uid"}, False),
         (errors.conflict(RESOURCE, "web", "uid mismatch: the provided object specified uid a"), {"uid"}, True),
         (errors.apply_conflict("Apply failed with 1 conflict: …", []), {"uid", "resourceVersion"}, False),
         (errors.conflict(GroupResource("", "resourcequotas"), "q"), {"resourceVersion"}, False),
         (errors.already_exists(RESOURCE, "web"), {"uid", "resourceVersion"}, False),
+        (immutable("metadata.uid"), {"uid"}, True),
+        (immutable("metadata.uid"), {"resourceVersion"}, False),
+        (immutable("spec.selector"), {"uid"}, False),
         (errors.not_found(RESOURCE, "web"), {"uid", "resourceVersion"}, False),
     ],
 )
