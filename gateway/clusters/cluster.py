@@ -24,6 +24,9 @@ SECRET_NAMESPACE = "karmada-cluster"  # noqa: S105 - the namespace Karmada keeps
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 MANAGED_BY = "fleetgate"
 
+TLS_SERVER_NAME_ANNOTATION = "fleetgate.io/tls-server-name"
+"""The name in the API server's certificate where that is not the host of its address; Karmada has no field for it."""
+
 NAME_LIMIT = 48
 """Longest name of a Cluster (Karmada's rule), so that names derived from it stay within 63 characters."""
 
@@ -113,6 +116,7 @@ def parse_cluster(obj: JsonObject) -> Cluster:
         name=name,
         endpoint=Endpoint(
             url=normalize_url(address),
+            tls_server_name=meta.annotations(obj).get(TLS_SERVER_NAME_ANNOTATION, ""),
             insecure_skip_tls_verify=spec.get("insecureSkipTLSVerification") is True,
             proxy_url=proxy_url if isinstance(proxy_url, str) else "",
             proxy_headers=_proxy_headers(spec),

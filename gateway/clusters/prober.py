@@ -60,14 +60,21 @@ async def _version(upstream: Upstream) -> str:
 class Prober:
     """Keeps `health` of one member up to date.
 
-    `changed` is awaited when readiness changes, and every REPORT_INTERVAL.
+    `probed` is awaited after each probe, `changed` when readiness changes and every REPORT_INTERVAL.
     """
 
     def __init__(
-        self, upstream: Upstream, *, changed: HealthListener, now: Callable[[], float], jitter: Callable[[], float]
+        self,
+        upstream: Upstream,
+        *,
+        probed: HealthListener,
+        changed: HealthListener,
+        now: Callable[[], float],
+        jitter: Callable[[], float],
     ) -> None:
         self.health = ClusterHealth(since=now())
         self._upstream = upstream
+        self._probed = probed
         self._changed = changed
         self._now = now
         self._jitter = jitter
@@ -79,6 +86,7 @@ class Prober:
         while True:
             before = self.health
             await self._probe()
+            await self._probed(self._upstream.name, self.health)
             if self.health.ready != before.ready or self._now() - reported_at > REPORT_INTERVAL:
                 reported_at = self._now()
                 await self._changed(self._upstream.name, self.health)

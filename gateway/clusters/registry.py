@@ -110,7 +110,7 @@ class ClusterRegistry:
         self._listeners.append(listener)
 
     def on_health(self, listener: HealthListener) -> None:
-        """Have a coroutine called with a member's name and health when its readiness changes, and from time to time."""
+        """Have a coroutine called with a member's name and health after each probe."""
         self._health_listeners.append(listener)
 
     def members(self) -> list[Member]:
@@ -259,7 +259,7 @@ class ClusterRegistry:
             _log.warning("member cluster %r cannot be used: %s", name, declaration.problem)
             await self._report(name, entry.health)
         elif self._tasks is not None:
-            entry.prober = Prober(upstream, changed=self._report, now=self._now, jitter=self._jitter)
+            entry.prober = Prober(upstream, probed=self._tell, changed=self._report, now=self._now, jitter=self._jitter)
             entry.task = self._tasks.create_task(entry.prober.run())
 
     async def _remove(self, name: str) -> None:
@@ -305,10 +305,12 @@ class ClusterRegistry:
 
     # -- health
 
-    async def _report(self, name: str, health: ClusterHealth) -> None:
-        """Tell the listeners, and write the Cluster object's status where that is ours to do."""
+    async def _tell(self, name: str, health: ClusterHealth) -> None:
         for listener in self._health_listeners:
             await listener(name, health)
+
+    async def _report(self, name: str, health: ClusterHealth) -> None:
+        """Write the Cluster object's status where that is ours to do."""
         obj = self._objects.get(name)
         changed = updated_cluster(obj, health) if obj is not None else None
         if self._source is None or changed is None or name in self._declared_in_file:

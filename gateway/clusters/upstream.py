@@ -293,7 +293,7 @@ class Upstream:
 
     def _refused(self) -> UpstreamError:
         # Not a 401: that would tell the client that *its* credentials are bad, and make it fetch new ones.
-        text = f"{self.title} refused the gateway's own credentials (401 Unauthorized)"
+        text = f"{self.title} refused our credentials (401 Unauthorized)"
         return UpstreamError(503, "ServiceUnavailable", text, unanswered=False)
 
 

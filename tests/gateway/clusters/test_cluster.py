@@ -31,6 +31,12 @@ def test_all_fields_that_say_how_to_reach_a_member() -> None:
     assert parsed.sync_mode == "Pull"
 
 
+def test_the_name_in_the_certificate_stands_in_an_annotation() -> None:
+    obj = cluster()
+    obj["metadata"]["annotations"] = {"fleetgate.io/tls-server-name": "kubernetes"}
+    assert parse_cluster(obj).endpoint.tls_server_name == "kubernetes"
+
+
 def test_a_bare_cluster_has_no_secrets_and_karmadas_impersonation() -> None:
     parsed = parse_cluster(cluster())
     assert parsed.secret is None

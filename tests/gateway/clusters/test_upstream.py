@@ -178,7 +178,7 @@ async def test_our_refused_credentials_never_look_like_the_callers() -> None:
             with pytest.raises(UpstreamError) as refusal:
                 await up.request("GET", "/x", user=ALICE)
             assert refusal.value.code == 503
-            assert "refused the gateway's own credentials" in refusal.value.message
+            assert "refused our credentials" in refusal.value.message
         await up.close()
     assert source.asked == 2, "a storm of refusals reads the credentials once more, not each time"
 

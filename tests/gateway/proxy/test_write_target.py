@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from gateway.apimachinery.errors import ApiError, PathNotFound, conflict
+from gateway.apimachinery.errors import ApiError, PathNotFound
 from gateway.apimachinery.meta import ObjectKey
-from gateway.apimachinery.schema import GroupResource, GroupVersionResource
+from gateway.apimachinery.schema import GroupVersionResource
 from gateway.clusters.upstream import UpstreamError
 from gateway.proxy.write_target import UpstreamWriteTarget
 from gateway.request import UserInfo, parse_request_info
