@@ -102,7 +102,7 @@ class AuditLog:
         """Close what a crash left open, then take intents. Call once, when the stores can be asked; never raises."""
         found, self._found = self._found, Scan()
         states: dict[str, State] = {}
-        children: dict[str, list[State]] = {}
+        children = {parent: list(reported) for parent, reported in found.reported_children.items()}
         for intent in sorted(found.intents, key=lambda intent: intent.verb == "deletecollection"):
             if intent.verb == "deletecollection":
                 resolution = resolve_collection(children.get(intent.audit_id, []))

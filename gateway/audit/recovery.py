@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -40,10 +40,14 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What a file says: the intents without a final outcome, and lines that are no events."""
+    """What a file says: the intents without a final outcome, and lines that are no events.
+
+    `reported_children` has, by audit id of a deletecollection, what was reported of single objects.
+    """
 
     intents: tuple[Intent, ...] = ()
     unreadable_lines: int = 0
+    reported_children: Mapping[str, tuple[State, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,7 @@ def scan(lines: Iterable[bytes]) -> Scan:
     """Find the intents whose outcome is missing or was in doubt."""
     open_lines: dict[str, bytes] = {}
     doubtful: dict[str, bytes] = {}
+    children: dict[str, tuple[State, ...]] = {}
     unreadable = 0
     for line in lines:
         if not line.strip():
@@ -90,10 +95,13 @@ def scan(lines: Iterable[bytes]) -> Scan:
             open_lines[event.audit_id] = line
         elif event.stage == Stage.RESPONSE_COMPLETE and event.audit_id in open_lines:
             intent = open_lines.pop(event.audit_id)
-            if event.annotations.get(STATE) == State.IN_DOUBT and RECOVERED not in event.annotations:
+            state = event.annotations.get(STATE)
+            if state == State.IN_DOUBT and RECOVERED not in event.annotations:
                 doubtful[event.audit_id] = intent
+            elif state and (parent := event.annotations.get(PARENT)):
+                children[parent] = (*children.get(parent, ()), State(state))
     found = tuple(_intent(msgspec.json.decode(line)) for line in [*open_lines.values(), *doubtful.values()])
-    return Scan(found, unreadable)
+    return Scan(found, unreadable, children)
 
 
 def resolve(intent: Intent, live: JsonObject | None) -> Resolution:
@@ -118,9 +126,7 @@ def resolve(intent: Intent, live: JsonObject | None) -> Resolution:
 def resolve_collection(children: Sequence[State]) -> Resolution:
     """Tell what became of a deletecollection from its objects, which have events of their own."""
     applied = sum(state is State.APPLIED for state in children)
-    reason = (
-        f"{applied} of {len(children)} open deletions were carried out; each has an event naming this as its parent"
-    )
+    reason = f"{applied} of {len(children)} objects were deleted; each has an event that names this one as its parent"
     if State.IN_DOUBT in children or not children:
         return Resolution(State.IN_DOUBT, reason)
     if applied == len(children):

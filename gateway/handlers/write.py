@@ -13,9 +13,10 @@ from collections.abc import Callable, Sequence
 from admission.chain import AdmissionChain
 from gateway.apimachinery.errors import ApiError, gateway_timeout, internal_error
 from gateway.apimachinery.meta import JsonObject, metadata
-from gateway.audit.event import State
+from gateway.audit.event import STATE, State
 from gateway.audit.log import AuditLog
 from gateway.audit.record import AuditRecord
+from gateway.audit.recovery import resolve_collection
 from gateway.handlers.write_admission import RequestLookup, admit
 from gateway.handlers.write_announced import AnnouncedWrite
 from gateway.handlers.write_collection import MatchedObject, deleted_list, judge_all, matched_objects
@@ -83,19 +84,18 @@ class WriteHandler:
         """Announce everything at once, delete, and report each object and then the whole."""
         await self._audit.intent([record, *(item.record for item in matched)])
         deleted, error = await self._delete_each(request, matched, target)
-        record.code = 200
-        state = State.APPLIED
-        if error:
-            record.code, record.reason, record.message = error.code, error.reason, error.message
-            state = State.PARTLY_APPLIED if deleted else State.NOT_APPLIED
-            if untouched := [item.record for item in matched if not item.record.code]:
-                for child in untouched:
-                    child.code, child.reason, child.message = error.code, error.reason, "not attempted"
-                await self._audit.outcome(untouched, State.NOT_APPLIED)
-        await self._audit.outcome([record], state)
-        if error:
-            raise error
-        return deleted_list(deleted)
+        if error is None:
+            record.code = 200
+            await self._audit.outcome([record], State.APPLIED)
+            return deleted_list(deleted)
+        record.code, record.reason, record.message = error.code, error.reason, error.message
+        if untouched := [item.record for item in matched if not item.record.code]:
+            for child in untouched:
+                child.code, child.reason, child.message = error.code, error.reason, "not attempted"
+            await self._audit.outcome(untouched, State.NOT_APPLIED)
+        states = [State(item.record.annotations[STATE]) for item in matched]
+        await self._audit.outcome([record], resolve_collection(states).state)
+        raise error
 
     async def _delete_each(
         self, request: WriteRequest, matched: Sequence[MatchedObject], target: WriteTarget

@@ -9,19 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from admission.chain import AdmissionChain
-from gateway.apimachinery.errors import ApiError, conflict, gateway_timeout
+from gateway.apimachinery.errors import ApiError, conflict, gateway_timeout, internal_error
 from gateway.apimachinery.meta import resource_version, uid
 from gateway.audit.event import State
 from gateway.audit.log import AuditLog
 from gateway.audit.record import PREFIX, AuditRecord
 from gateway.handlers.write_admission import RequestLookup, admit
+from gateway.storage.names import ATTEMPTS
 from gateway.write_request import OutcomeUnknown, PreconditionLost, WriteRequest, WriteResult, WriteTarget
 
 DECISIONS = 6
 """How often a write is judged: once, and again up to five times when the object changed in between."""
-
-NAME_ATTEMPTS = 8
-"""How often a name is generated before giving up (k8s.io/apiserver `registry/store.go`)."""
 
 POST_RESOURCE_VERSION = f"{PREFIX}resource-version"
 """Audit annotation: the version that the write made."""
@@ -61,23 +59,22 @@ class AnnouncedWrite:
             ApiError: the refusal, by the store or by a rule that judged again; 503 when it could not be announced, 504
                 when what became of it is not known, 500 when it was applied and that could not be recorded.
         """
-        if request.options.dry_run:
-            return await self._attempt(request, lookup, announced=True)
+        dry_run = request.options.dry_run
         try:
-            result = await self._attempt(request, lookup, announced=announced)
-        except Exception as error:
+            result = await self._attempt(request, lookup, announced=announced or dry_run)
+        except Exception as found:
+            error = self._unknown(found) if isinstance(found, OutcomeUnknown) else found
             if self._record.outcome_owned:
                 await self._report_failure(error)
-            if isinstance(error, OutcomeUnknown):
-                raise self._unknown(error) from None
-            raise
-        self._note_result(result)
-        await self._audit.outcome([self._record], State.APPLIED)
+            raise error from None
+        if not dry_run:
+            self._note_result(result)
+            await self._audit.outcome([self._record], State.APPLIED)
         return result
 
     async def _attempt(self, request: WriteRequest, lookup: RequestLookup, *, announced: bool) -> WriteResult:
         """Apply until it is neither the wrong version nor a taken name. Raises what ends that."""
-        names_left, decisions_left = NAME_ATTEMPTS, DECISIONS
+        names_left, decisions_left = ATTEMPTS, DECISIONS
         while True:
             if not announced:
                 await self._announce(lookup)
@@ -89,9 +86,11 @@ class AnnouncedWrite:
                 if not decisions_left:
                     raise conflict(request.scope.info.group_resource, request.name) from None
             except ApiError as error:
-                names_left -= 1
-                if error.reason != "AlreadyExists" or self._rename is None or not names_left:
+                if error.reason != "AlreadyExists" or self._rename is None:
                     raise
+                names_left -= 1
+                if not names_left:
+                    raise _no_unique_name(error) from None
                 request = self._rename()
             self._applying = False
             announced = request.options.dry_run
@@ -105,17 +104,11 @@ class AnnouncedWrite:
 
     async def _report_failure(self, error: Exception) -> None:
         record = self._record
-        state = State.NOT_APPLIED
-        if isinstance(error, ApiError):
-            record.code, record.reason, record.message = error.code, error.reason, error.message
-            doubtful = self._applying and error.code in _DOUBTFUL_CODES
-        else:
-            record.code, record.reason = (
-                (504, "Timeout") if isinstance(error, OutcomeUnknown) else (500, "InternalError")
-            )
-            record.message = str(error)
-            doubtful = self._applying
-        await self._audit.outcome([record], State.IN_DOUBT if doubtful else state)
+        if not isinstance(error, ApiError):
+            error = internal_error("the gateway failed unexpectedly")
+        record.code, record.reason, record.message = error.code, error.reason, error.message
+        doubtful = self._applying and error.code in _DOUBTFUL_CODES
+        await self._audit.outcome([record], State.IN_DOUBT if doubtful else State.NOT_APPLIED)
 
     def _unknown(self, error: OutcomeUnknown) -> ApiError:
         return gateway_timeout(
@@ -129,3 +122,8 @@ class AnnouncedWrite:
             record.uid = record.uid or uid(result.obj)
             if made := resource_version(result.obj):
                 record.annotate(POST_RESOURCE_VERSION, made)
+
+
+def _no_unique_name(error: ApiError) -> ApiError:
+    message = f"{error.message}, the server was not able to generate a unique name for the object"
+    return ApiError(409, "AlreadyExists", message, details={**error.details, "retryAfterSeconds": 1})

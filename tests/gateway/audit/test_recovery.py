@@ -60,6 +60,18 @@ def test_an_intent_announced_again_counts_as_it_was_last() -> None:
     assert intent.resource_version == "8"
 
 
+def test_what_was_reported_of_objects_of_a_collection_is_kept() -> None:
+    lines = [
+        announced("all"),
+        announced("all.0"),
+        announced("all.1"),
+        reported("all.0", State.APPLIED, **{PARENT: "all"}),
+    ]
+    found = scan(lines)
+    assert [intent.audit_id for intent in found.intents] == ["all", "all.1"]
+    assert found.reported_children == {"all": (State.APPLIED,)}
+
+
 def test_lines_that_are_no_events_are_counted() -> None:
     assert scan([b"\n", b"{broken\n", b"[]\n", announced("a"), b"\x00\x00\n"]).unreadable_lines == 3
 
