@@ -9,6 +9,8 @@ import pytest
 from tests.e2e.environment.build import built_programs
 from tests.e2e.environment.fleet import Fleet
 from tests.e2e.environment.kubectl import Kubectl, kubectl_versions
+from tests.e2e.environment.seed import create_pods, wait_for_pods
+from tests.e2e.gateway import Gateway
 
 KubectlFor = Callable[[Path], Kubectl]
 
@@ -58,3 +60,39 @@ def kubectl(binaries: dict[str, Path], tmp_path: Path) -> KubectlFor:
 def all_kubectls(binaries: dict[str, Path]) -> dict[str, Path]:
     """Every kubectl version at hand by name, such as "kubectl.1.33"; "kubectl" is the built one."""
     return kubectl_versions(binaries["kubectl"])
+
+
+PODS_PER_MEMBER = 60
+
+
+@pytest.fixture(scope="session")
+def seeded_fleet(fleet: Fleet) -> Fleet:
+    """The fleet with Pods in both members, and administrators of fleetgate known to every control plane."""
+    for plane in (fleet.federation, *fleet.members.values()):
+        binding = {
+            "metadata": {"name": "fleetgate-admins"},
+            "subjects": [{"kind": "Group", "name": "fleetgate:admins", "apiGroup": "rbac.authorization.k8s.io"}],
+            "roleRef": {"kind": "ClusterRole", "name": "cluster-admin", "apiGroup": "rbac.authorization.k8s.io"},
+        }
+        plane.client.request("POST", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", binding)
+    for member in fleet.members.values():
+        create_pods(member, PODS_PER_MEMBER, nodes=3)
+    for member in fleet.members.values():
+        wait_for_pods(member)
+    return fleet
+
+
+@pytest.fixture(scope="session")
+def gateway(
+    seeded_fleet: Fleet, binaries: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gateway]:
+    """A gateway over a real federation store, with both members joined."""
+    with Gateway(seeded_fleet, binaries["kubectl"], tmp_path_factory.mktemp("gateway")) as gateway:
+        gateway.join(*seeded_fleet.members.values())
+        yield gateway
+
+
+@pytest.fixture
+def admin(gateway: Gateway) -> Kubectl:
+    """kubectl as the gateway's administrator."""
+    return gateway.kubectl(gateway.admin)

@@ -12,14 +12,6 @@ from tests.e2e.environment.kubectl import Kubectl
 from tests.e2e.environment.ports import free_port
 from tests.e2e.environment.process import Process
 
-ADMINS = """
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {name: fleetgate-admins}
-subjects: [{kind: Group, name: "fleetgate:admins", apiGroup: rbac.authorization.k8s.io}]
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}
-"""
-
 
 def fleetgate(*arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
     """Run a fleetgate command to its end."""
@@ -48,7 +40,7 @@ class Gateway:
     def start(self) -> None:
         """Start it and wait until it says that it is ready."""
         self.process.start()
-        self.process.wait_until(lambda: "fleetgate is ready" in (self.folder / "gateway.log").read_text(), 60)
+        self.process.wait_until(lambda: "fleetgate is ready" in self.process.log.read_text(), 60)
 
     def __enter__(self) -> Self:
         """Start."""
