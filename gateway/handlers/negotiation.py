@@ -57,7 +57,9 @@ class Representation:
 
 
 @dataclass(frozen=True, slots=True)
-class _Clause:
+class AcceptClause:
+    """One media range of an Accept header with its parameters."""
+
     kind: str
     subtype: str
     parameters: dict[str, str]
@@ -65,10 +67,16 @@ class _Clause:
 
     @property
     def rank(self) -> tuple[float, bool, bool]:
+        """Sort key: by quality, then the exact before the wildcard."""
         return (-self.quality, self.kind == "*", self.subtype == "*")
 
+    def matches(self, media_type: str) -> bool:
+        """Whether the range holds this media type."""
+        kind, _, subtype = media_type.partition("/")
+        return self.kind in {kind, "*"} and self.subtype in {subtype, "*"}
 
-def _parse_clause(text: str) -> _Clause | None:
+
+def _parse_clause(text: str) -> AcceptClause | None:
     media_type, *raw_parameters = text.split(";")
     kind, slash, subtype = media_type.strip().partition("/")
     if not slash and kind != "*":
@@ -84,15 +92,16 @@ def _parse_clause(text: str) -> _Clause | None:
                 quality = 1.0
         elif name:
             parameters[name] = value.strip('"')
-    return _Clause(kind, subtype or "*", parameters, quality)
+    return AcceptClause(kind, subtype or "*", parameters, quality)
 
 
-def _parse_accept(header: str) -> list[_Clause]:
+def parse_accept(header: str) -> list[AcceptClause]:
+    """Return the clauses of an Accept header, the preferred one first; what cannot be read is left out."""
     clauses = [clause for text in header.split(",") if (clause := _parse_clause(text)) is not None]
     return sorted(clauses, key=lambda clause: clause.rank)
 
 
-def _shape(clause: _Clause, media_type: str, *, tables: bool) -> tuple[Shape, str] | None:
+def _shape(clause: AcceptClause, media_type: str, *, tables: bool) -> tuple[Shape, str] | None:
     """Return the shape a clause asks for and its version, or None when it cannot be served so."""
     wanted = clause.parameters.get("as")
     if wanted is None:
@@ -132,10 +141,9 @@ def negotiate(
     wants_pretty = pretty in {"1", "true"} if pretty is not None else user_agent.startswith(_PRETTY_AGENTS)
     if not accept.strip():
         return Representation(offered[0], pretty=wants_pretty)
-    for clause in _parse_accept(accept):
+    for clause in parse_accept(accept):
         for media_type in offered:
-            kind, _, subtype = media_type.partition("/")
-            if clause.kind not in {kind, "*"} or clause.subtype not in {subtype, "*"}:
+            if not clause.matches(media_type):
                 continue
             shape = _shape(clause, media_type, tables=tables)
             if shape is not None:

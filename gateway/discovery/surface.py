@@ -1,0 +1,188 @@
+"""What is served: groups, versions and resources as frozen records, and the lookups of dispatch. Pure.
+
+A surface is an immutable snapshot: the catalog replaces it whole, so a request sees one state from dispatch to answer.
+It knows names and verbs only, and of where objects live no more than "in the members" or "in the store".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from gateway.apimachinery.schema import GroupVersion, GroupVersionKind, GroupVersionResource
+from gateway.discovery.allow_list import AllowList
+from gateway.request import RequestInfo
+
+_SUBPATH_SUBRESOURCE = "proxy"
+_NAMESPACES = GroupVersionResource("", "v1", "namespaces")
+_VERSION = re.compile(r"v([1-9][0-9]*)(?:(alpha|beta)([1-9][0-9]*))?")
+_STABILITY = {None: 2, "beta": 1, "alpha": 0}
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSubresource:
+    """A subresource: the kind its bodies have and the verbs it takes."""
+
+    name: str
+    gvk: GroupVersionKind
+    verbs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ApiResource:
+    """One resource at one version."""
+
+    gvr: GroupVersionResource
+    gvk: GroupVersionKind
+    namespaced: bool
+    singular: str
+    verbs: tuple[str, ...]
+    short_names: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    subresources: tuple[ApiSubresource, ...] = ()
+    merged: bool = False
+    """Lives in the members and is read from the cross-cluster cache."""
+    custom: bool = False
+    """No kind of Kubernetes itself: written as JSON or YAML only, without strategic merge patch."""
+    storage_version_hash: str = ""
+    """Opaque; equal for two versions that are stored alike. Empty when the store does not tell."""
+
+    @property
+    def kind(self) -> str:
+        """The kind of its objects."""
+        return self.gvk.kind
+
+    def subresource(self, name: str) -> ApiSubresource | None:
+        """Return a subresource, None when the resource has none of that name."""
+        return next((entry for entry in self.subresources if entry.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiVersion:
+    """One version of a group, resources by name."""
+
+    version: str
+    resources: tuple[ApiResource, ...]
+    stale: bool = False
+    """What serves it cannot be reached, so this is what was known last."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiGroup:
+    """A group and its versions, the preferred one first. The core group's name is the empty string."""
+
+    name: str
+    versions: tuple[ApiVersion, ...]
+
+    def find(self, version: str) -> ApiVersion | None:
+        """Return a version of the group, None when it is not served."""
+        return next((entry for entry in self.versions if entry.version == version), None)
+
+
+class ApiSurface:
+    """All that is served."""
+
+    def __init__(self, groups: Iterable[ApiGroup] = ()) -> None:
+        self.groups = tuple(groups)
+        self._versions = {
+            GroupVersion(group.name, version.version): version for group in self.groups for version in group.versions
+        }
+        resources = [resource for version in self._versions.values() for resource in version.resources]
+        self._by_gvr = {resource.gvr: resource for resource in resources}
+        self._by_gvk = {resource.gvk: resource for resource in resources}
+
+    def __repr__(self) -> str:
+        return f"ApiSurface({len(self.groups)} groups, {len(self._by_gvr)} resources)"
+
+    def group_versions(self) -> Sequence[GroupVersion]:
+        """Return every group and version that is served, in the order of the groups."""
+        return tuple(self._versions)
+
+    def group(self, name: str) -> ApiGroup | None:
+        """Return a group, None when it is not served."""
+        return next((group for group in self.groups if group.name == name), None)
+
+    def version(self, group_version: GroupVersion) -> ApiVersion | None:
+        """Return a version of a group, None when it is not served."""
+        return self._versions.get(group_version)
+
+    def find(self, gvr: GroupVersionResource) -> ApiResource | None:
+        """Return a resource, None when it is not served."""
+        return self._by_gvr.get(gvr)
+
+    def find_kind(self, gvk: GroupVersionKind) -> ApiResource | None:
+        """Return the resource whose objects have this kind, None when none is served."""
+        return self._by_gvk.get(gvk)
+
+    def is_merged(self, info: RequestInfo) -> bool:
+        """Whether the resource lives in the members and is read from the cross-cluster cache."""
+        resource = self._by_gvr.get(info.group_version_resource)
+        return resource is not None and resource.merged
+
+    def serves(self, info: RequestInfo) -> bool:
+        """Whether there is a route to what is asked for: the resource, its subresource, and a path of their shape.
+
+        The verb does not matter: a wrong one is refused with 405, not 404.
+        """
+        resource = self._by_gvr.get(info.group_version_resource)
+        if resource is None or info.verb == "proxy" or not _scope_fits(resource, info):
+            return False
+        if not info.subresource:
+            return len(info.parts) <= 2
+        if resource.subresource(info.subresource) is None:
+            return False
+        return len(info.parts) == 3 or info.subresource == _SUBPATH_SUBRESOURCE
+
+
+def _scope_fits(resource: ApiResource, info: RequestInfo) -> bool:
+    """Whether the path names a namespace exactly where the resource has one; a list may leave it out."""
+    if resource.gvr == _NAMESPACES:
+        return info.namespace in {"", info.name}
+    if not resource.namespaced:
+        return not info.namespace
+    return bool(info.namespace) or len(info.parts) == 1
+
+
+def version_priority(version: str) -> tuple[bool, int, int, int, str]:
+    """Sort key of a group's versions, the preferred one first: v2, v1, v1beta2, v1alpha1, then other names by letter.
+
+    The rule by which Kubernetes orders the versions of a custom resource (apimachinery `version/helpers.go`).
+    """
+    match = _VERSION.fullmatch(version)
+    if match is None:
+        return True, 0, 0, 0, version
+    major, stability, minor = match.groups()
+    return False, -_STABILITY[stability], -int(major), -int(minor or 0), ""
+
+
+def served_surface(groups: Iterable[ApiGroup], allow_list: AllowList, merged: Sequence[ApiResource] = ()) -> ApiSurface:
+    """Return what is served of what a store has: the merged resources put in, everything that is not allowed taken out.
+
+    Args:
+        groups: what the store has.
+        allow_list: decides what is served at all.
+        merged: resources of the members; they take the place of the store's resources of the same name.
+    """
+    by_name: dict[str, dict[str, ApiVersion]] = {"": {}}
+    for group in groups:
+        by_name[group.name] = {version.version: version for version in group.versions}
+    for resource in merged:
+        gvr = resource.gvr
+        versions = by_name.setdefault(gvr.group, {})
+        known = versions.get(gvr.version, ApiVersion(gvr.version, ()))
+        others = tuple(entry for entry in known.resources if entry.gvr != gvr)
+        # Never stale: what is merged is served from the cache, and clients drop a stale version whole.
+        versions[gvr.version] = ApiVersion(gvr.version, (*others, resource))
+    served = (_served_group(name, versions.values(), allow_list) for name, versions in by_name.items())
+    return ApiSurface(group for group in served if group.versions)
+
+
+def _served_group(name: str, versions: Iterable[ApiVersion], allow_list: AllowList) -> ApiGroup:
+    kept = []
+    for version in versions:
+        permitted = (resource for resource in version.resources if allow_list.permits(resource.gvr.group_resource))
+        resources = tuple(sorted(permitted, key=lambda resource: resource.gvr.resource))
+        if resources or (version.stale and allow_list.permits_some_of(name)):
+            kept.append(replace(version, resources=resources))
+    return ApiGroup(name, tuple(kept))
