@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.apimachinery.patch.patch import APPLY_PATCH
-
 from admission.attributes import Attributes
 from admission.config import ScaleDownPolicy
 from admission.lookup import ObjectLookup
@@ -30,6 +28,7 @@ from admission.replicas import (
     replica_number,
 )
 from gateway.apimachinery import meta
+from gateway.apimachinery.patch.patch import APPLY_PATCH
 
 ALLOW_ANNOTATION = "fleetgate.io/allow-scale-down"
 """Set to "true" on the live object it lifts the rule. The write that scales cannot set it for itself: two writes are
@@ -83,8 +82,9 @@ class ScaleDownProtection:
     async def validate(self, attributes: Attributes, lookup: ObjectLookup) -> Verdict:
         """Compare the live object with what the write makes of it."""
         old = await lookup.old()
-        if old is None or meta.deletion_timestamp(old) or meta.annotations(old).get(ALLOW_ANNOTATION) == "true":
+        if old is None or meta.deletion_timestamp(old):
             return Verdict.allow()
+        lifted = meta.annotations(old).get(ALLOW_ANNOTATION) == "true"
         path = await self._path(attributes, lookup)
         if not has_replicas(attributes.resource.group_resource, old, path):
             return Verdict.allow()
@@ -92,12 +92,14 @@ class ScaleDownProtection:
             before = effective_replicas(old, path or SPEC_REPLICAS)
             after = await self._replicas_after(attributes, lookup, old, path or SPEC_REPLICAS)
         except ReplicasUnreadable as error:
+            if lifted:
+                return Verdict.allow()
             return Verdict.deny(UNREADABLE_RULE, f"{error}; give a whole number")
         if after is None or after == before:
             return Verdict.allow()
         recorded = {REPLICAS_AUDIT_KEY: f"{before} -> {after}"}
         refusal = step_refusal(before, after, self._policy)
-        if refusal is None:
+        if refusal is None or lifted:
             return Verdict.allow(annotations=recorded)
         rule, reason = refusal
         message = f'{reason}; to allow it, first set the annotation {ALLOW_ANNOTATION}: "true" on the object'

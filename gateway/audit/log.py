@@ -182,7 +182,8 @@ class AuditLog:
         """
         if record.outcome_owned:
             return
-        level = audit_level(record.info, record.code, self._config)
+        stranger = record.user is None or record.user.anonymous
+        level = audit_level(record.info, record.code, self._config, stranger=stranger)
         if level is Level.NONE:
             return
         try:

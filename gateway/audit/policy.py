@@ -1,8 +1,8 @@
 """Which requests are recorded, and how fully. Pure.
 
 A write, a connect (exec, attach, port-forward, proxy) and a refused request of a known user always are; reads only of
-the resources the configuration names. Requests without valid credentials are left to the access log: recording them
-would let strangers push the evidence out of a log of bounded size.
+the resources the configuration names. Strangers who are refused are left to the access log: recording them would let
+anybody push the evidence out of a log of bounded size.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from gateway.request import CONNECT_SUBRESOURCES, RequestInfo
 _QUESTION_GROUPS = frozenset({"authentication.k8s.io", "authorization.k8s.io"})
 """Their objects are created to ask something; nothing is stored."""
 
-FORBIDDEN = 403
+_REFUSED = frozenset({401, 403})
 
 
 class Level(StrEnum):
@@ -27,10 +27,10 @@ class Level(StrEnum):
     REQUEST = "Request"
 
 
-def audit_level(info: RequestInfo | None, code: int, config: AuditConfig) -> Level:
-    """Return the level of a request that was answered with `code`."""
-    if code == FORBIDDEN:
-        return Level.METADATA
+def audit_level(info: RequestInfo | None, code: int, config: AuditConfig, *, stranger: bool = False) -> Level:
+    """Return the level of a request that was answered with `code`; a stranger is somebody nobody authenticated."""
+    if code in _REFUSED:
+        return Level.NONE if stranger else Level.METADATA
     if info is None or not info.is_resource_request:
         return Level.NONE
     if info.subresource in CONNECT_SUBRESOURCES:

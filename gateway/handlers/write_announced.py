@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from admission.chain import AdmissionChain
-from gateway.apimachinery.errors import ApiError, conflict, gateway_timeout, internal_error
+from gateway.apimachinery.errors import ApiError, PathNotFound, conflict, gateway_timeout, internal_error
 from gateway.apimachinery.meta import resource_version, uid
 from gateway.audit.event import State
 from gateway.audit.log import AuditLog
@@ -104,7 +104,9 @@ class AnnouncedWrite:
 
     async def _report_failure(self, error: Exception) -> None:
         record = self._record
-        if not isinstance(error, ApiError):
+        if isinstance(error, PathNotFound):
+            error = ApiError(404, "NotFound", "the server could not find the requested resource")
+        elif not isinstance(error, ApiError):
             error = internal_error("the gateway failed unexpectedly")
         record.code, record.reason, record.message = error.code, error.reason, error.message
         doubtful = self._applying and error.code in _DOUBTFUL_CODES

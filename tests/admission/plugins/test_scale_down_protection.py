@@ -111,7 +111,15 @@ async def test_an_allowed_step_is_recorded_too() -> None:
 
 async def test_the_annotation_on_the_live_object_lifts_the_rule() -> None:
     lookup = ScriptedLookup(workload(10, annotations={ALLOW_ANNOTATION: "true"}))
-    assert (await plugin().validate(attributes("update", obj=workload(0)), lookup)).allowed
+    verdict = await plugin().validate(attributes("update", obj=workload(0)), lookup)
+    assert verdict.allowed
+    assert verdict.annotations == {REPLICAS_AUDIT_KEY: "10 -> 0"}
+
+
+async def test_it_lifts_the_rule_for_what_is_no_number_too() -> None:
+    lookup = ScriptedLookup(workload(10, annotations={ALLOW_ANNOTATION: "true"}))
+    asked = scale_patch({"spec": {"replicas": "0"}}, resource=CLONE_SETS)
+    assert (await plugin().validate(asked, lookup)).allowed
 
 
 async def test_a_write_cannot_allow_itself() -> None:

@@ -15,6 +15,7 @@ from gateway.audit.config import AuditConfig
 from gateway.audit.event import INTENT, PARENT, STATE, State
 from gateway.audit.log import AuditLog
 from gateway.audit.recovery import Intent, RecoverySummary
+from gateway.request import ANONYMOUS_USER
 from tests.gateway.audit.support import NOW, events, record, told
 from tests.support.clock import FakeClock
 
@@ -79,6 +80,12 @@ async def test_a_refused_write_is_one_event(log: AuditLog, tmp_path: Path) -> No
     await log.complete(record(code=403, reason="Forbidden", message="no"))
     (event,) = told(tmp_path, "id-1")
     assert (event["stage"], event["responseStatus"]["code"]) == ("ResponseComplete", 403)
+
+
+async def test_the_refusal_of_a_stranger_is_left_to_the_access_log(log: AuditLog, tmp_path: Path) -> None:
+    await log.complete(record("nobody", code=401, user=None))
+    await log.complete(record("anonymous", code=403, user=ANONYMOUS_USER))
+    assert told(tmp_path, "nobody") == told(tmp_path, "anonymous") == []
 
 
 async def test_a_write_with_an_outcome_is_not_told_twice(log: AuditLog, tmp_path: Path) -> None:

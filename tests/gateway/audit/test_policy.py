@@ -20,7 +20,6 @@ DEFAULT = AuditConfig()
         ("GET", SECRETS, 200, Level.METADATA),
         ("GET", f"{DEPLOYMENTS}/web", 200, Level.NONE),
         ("GET", f"{DEPLOYMENTS}/web", 403, Level.METADATA),
-        ("GET", f"{DEPLOYMENTS}/web", 401, Level.NONE),
         ("GET", f"{PODS}/p/exec", 101, Level.METADATA),
         ("GET", f"{PODS}/p/log", 200, Level.NONE),
         ("POST", f"{PODS}/p/portforward", 101, Level.METADATA),
@@ -46,6 +45,17 @@ def test_the_default_policy(method: str, path: str, code: int, expected: Level) 
 )
 def test_reads_are_recorded_as_configured(reads: tuple[str, ...], path: str, expected: Level) -> None:
     assert audit_level(info("GET", path), 200, AuditConfig(recorded_reads=reads)) is expected
+
+
+@pytest.mark.parametrize("code", [401, 403])
+@pytest.mark.parametrize(("method", "path"), [("GET", "/metrics"), ("DELETE", f"{DEPLOYMENTS}/web")])
+def test_strangers_cannot_fill_the_log(method: str, path: str, code: int) -> None:
+    assert audit_level(info(method, path), code, DEFAULT, stranger=True) is Level.NONE
+    assert audit_level(info(method, path), code, DEFAULT) is Level.METADATA
+
+
+def test_what_a_stranger_was_allowed_to_write_is_recorded() -> None:
+    assert audit_level(info("POST", DEPLOYMENTS), 201, DEFAULT, stranger=True) is Level.REQUEST
 
 
 def test_objects_can_be_left_out() -> None:

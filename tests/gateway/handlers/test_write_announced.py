@@ -1,6 +1,6 @@
 import pytest
 
-from gateway.apimachinery.errors import ApiError, gateway_timeout, service_unavailable
+from gateway.apimachinery.errors import ApiError, PathNotFound, gateway_timeout, service_unavailable
 from gateway.apimachinery.meta import ObjectKey
 from gateway.apimachinery.patch.patch import MERGE_PATCH
 from gateway.handlers.write_announced import DECISIONS
@@ -125,12 +125,13 @@ class TestDoubt:
             (ApiError(500, "", "etcdserver: request timed out"), "in-doubt"),
             (service_unavailable("not reached"), "not-applied"),
             (ApiError(422, "Invalid", "no"), "not-applied"),
+            (PathNotFound(), "not-applied"),
         ],
     )
-    async def test_some_refusals_may_come_after_the_write(self, gateway: Gateway, error: ApiError, state: str) -> None:
+    async def test_some_refusals_may_come_after_the_write(self, gateway: Gateway, error: Exception, state: str) -> None:
         target = MemoryTarget(DEPLOYMENT)
         target.failures = [error]
-        with pytest.raises(ApiError):
+        with pytest.raises(type(error)):
             await gateway.send(target, "POST", DEPLOYMENTS, workload(3))
         assert gateway.events()[-1]["annotations"]["audit.fleetgate.io/state"] == state
 
