@@ -6,6 +6,7 @@ import base64
 from typing import Any
 
 from gateway.apimachinery.meta import JsonObject, name
+from gateway.storage.defaulting.pods import default_volume_source
 from gateway.storage.defaulting.reading import default, objects, part
 
 NAMESPACE_LABEL = "kubernetes.io/metadata.name"
@@ -45,6 +46,7 @@ def default_limit_range(limit_range: JsonObject) -> None:
 
 def default_persistent_volume(volume: JsonObject) -> None:
     """Fill in a PersistentVolume."""
+    default_volume_source(volume["spec"])
     default(volume["spec"], persistentVolumeReclaimPolicy="Retain", volumeMode="Filesystem")
     default(part(volume, "status"), phase="Pending")
 

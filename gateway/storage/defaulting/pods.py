@@ -51,6 +51,10 @@ def default_pod_spec(spec: JsonObject) -> None:
         terminationGracePeriodSeconds=30,
         schedulerName="default-scheduler",
     )
+    # The same under its old name.
+    account = spec.get("serviceAccountName") or spec.get("serviceAccount")
+    if account:
+        spec["serviceAccountName"] = spec["serviceAccount"] = account
     for volume in objects(spec, "volumes"):
         _default_volume(volume)
     for field in ("containers", "initContainers", "ephemeralContainers"):
@@ -124,9 +128,7 @@ def _default_volume(volume: JsonObject) -> None:
     for source in _VOLUMES_WITH_MODE:
         if isinstance(volume.get(source), dict):
             default(volume[source], defaultMode=_FILE_MODE)
-    for source, defaults in _VOLUME_DEFAULTS.items():
-        if isinstance(volume.get(source), dict):
-            default(volume[source], **defaults)
+    default_volume_source(volume)
     image = volume.get("image")
     if isinstance(image, dict):
         default(image, pullPolicy=image_pull_policy(str(image.get("reference") or "")))
@@ -138,6 +140,13 @@ def _default_volume(volume: JsonObject) -> None:
     for projection in objects(volume.get("projected"), "sources"):
         if isinstance(projection.get("serviceAccountToken"), dict):
             default(projection["serviceAccountToken"], expirationSeconds=_TOKEN_LIFETIME_SECONDS)
+
+
+def default_volume_source(volume: JsonObject) -> None:
+    """Fill in what volumes of a Pod and persistent volumes have in common."""
+    for source, defaults in _VOLUME_DEFAULTS.items():
+        if isinstance(volume.get(source), dict):
+            default(volume[source], **defaults)
 
 
 def _downward_api_items(volume: JsonObject) -> Iterator[JsonObject]:

@@ -44,7 +44,7 @@ class Golden:
 
     @property
     def refused(self) -> bool:
-        return self.answer["kind"] == "Status"
+        return bool(self.answer["kind"] == "Status")
 
     @property
     def gvk(self) -> GroupVersionKind:
