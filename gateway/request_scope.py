@@ -22,7 +22,7 @@ WARNING_LIMIT = 256
 class RequestScope:
     """One request as the handlers see it: `user` acts (after impersonation), `requestor` is who authenticated.
 
-    `query` holds the last value of each parameter; `content_type` and `accept` are as sent; `deadline` is event-loop
+    `query` holds one value of each parameter; `content_type` and `accept` are as sent; `deadline` is event-loop
     time, None for a long-running request. `warnings` is what the response headers are made from: append through `warn`.
     """
 
