@@ -21,6 +21,7 @@ from gateway.storage.validation import (
     workloads,
 )
 from gateway.storage.validation.causes import Cause, Causes
+from gateway.storage.validation.custom_resources import schema_causes
 from gateway.storage.validation.names import NameRule, dns_label, dns_subdomain, path_segment
 from gateway.storage.validation.object_meta import validate_changed_metadata, validate_new_metadata
 
@@ -89,6 +90,11 @@ def validate_object(
     if validator is not None:
         causes += validator(new, old)
     return _distinct(causes)
+
+
+def validate_custom_resource(obj: JsonObject, open_api_v3_schema: JsonObject) -> list[Cause]:
+    """Return the causes to refuse a custom resource with, by the structural schema of its definition's version."""
+    return _distinct(list(schema_causes("", obj, open_api_v3_schema)))
 
 
 def _distinct(causes: list[Cause]) -> list[Cause]:

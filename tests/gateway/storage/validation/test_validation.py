@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from gateway.apimachinery.meta import JsonObject
 from gateway.apimachinery.patch.json_value import deep_copy
@@ -15,7 +16,7 @@ from gateway.apimachinery.schema import GroupVersion, GroupVersionKind
 from gateway.storage.defaulting.cluster_ip import default_service_ip
 from gateway.storage.defaulting.defaulting import default_object
 from gateway.storage.strategies.jobs import prepare_new_job
-from gateway.storage.validation.validation import validate_object
+from gateway.storage.validation.validation import validate_custom_resource, validate_object
 
 TESTDATA = Path(__file__).parent / "testdata"
 CLUSTER_SCOPED = {"Namespace", "Node", "ClusterRole", "ClusterRoleBinding"}
@@ -25,7 +26,9 @@ PRINTED_DIFFERENCE = re.compile(r"\n@@ .*", re.DOTALL)
 GOLDENS = [
     json.loads(line) for line in lzma.decompress((TESTDATA / "goldens.jsonl.xz").read_bytes()).decode().splitlines()
 ]
-JUDGED = [golden for golden in GOLDENS if golden["new"]["kind"] != "Thing" and golden["answer"].get("code", 422) == 422]
+JUDGED = [golden for golden in GOLDENS if golden["answer"].get("code", 422) == 422]
+THING: JsonObject = yaml.safe_load((TESTDATA / "things.yaml").read_text(encoding="utf-8"))
+THING_SCHEMA = THING["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
 
 
 def kind_of(obj: JsonObject) -> GroupVersionKind:
@@ -79,5 +82,9 @@ def name_of(golden: JsonObject) -> str:
 @pytest.mark.parametrize("golden", JUDGED, ids=name_of)
 def test_the_causes_are_those_of_kube_apiserver(golden: JsonObject) -> None:
     new = prepared(golden)
-    causes = validate_object(kind_of(new), new, golden["old"], namespaced=new["kind"] not in CLUSTER_SCOPED)
+    custom = new["kind"] == "Thing"
+    namespaced = new["kind"] not in CLUSTER_SCOPED
+    causes = validate_object(kind_of(new), new, golden["old"], namespaced=namespaced, builtin=not custom)
+    if custom:
+        causes += validate_custom_resource(new, THING_SCHEMA)
     assert comparable(causes) == comparable(golden["answer"].get("details", {}).get("causes", []))
