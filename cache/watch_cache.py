@@ -58,13 +58,15 @@ class WatchCache:
     def observe(self, cluster: str, observed: ObservedObject, *, authoritative: bool = False) -> CachedObject | None:
         """Take an object's state from a member. Returns it as it is served, or None when the news is old.
 
-        `authoritative` is for complete lists: there a lower version is no old news but a member restored from a backup.
+        `authoritative` is for complete lists: there a lower version is no old news but a member restored from a backup,
+        and even the same version may have been issued a second time, for another state.
         """
         known = self.of_member(cluster, observed.key)
         if known is None:
             return self._add(cluster, observed)
         if known.uid == observed.uid and known.member_rv == observed.member_rv:
-            return known
+            if not authoritative or observed.compose(known.name, cluster, known.rv)[0] == known.raw:
+                return known
         if not authoritative and is_older(observed.member_rv, known.member_rv):
             return None
         if known.uid != observed.uid or known.created != observed.created:

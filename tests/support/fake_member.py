@@ -14,6 +14,8 @@ from cache.lister_watcher import Expired, Unavailable
 from gateway.apimachinery.meta import JsonObject
 
 BOOKMARK_PERIOD = 60.0
+REVISION_ANNOTATION = "test/revision"
+"""Says in the object itself which of its states this is."""
 Key = tuple[str, str]
 
 
@@ -32,7 +34,7 @@ class FakeMember:
         self.compacted = 0
         self.down = False
         self.frozen = False
-        self.served = True
+        self.latency = 0.0
         self.lists = 0
         self.watches = 0
         self._thawed = asyncio.Event()
@@ -55,6 +57,7 @@ class FakeMember:
         self.revision += 1
         obj = copy.deepcopy(obj)
         obj["metadata"]["resourceVersion"] = str(self.revision)
+        obj["metadata"].setdefault("annotations", {})[REVISION_ANNOTATION] = str(self.revision)
         if event_type == "DELETED":
             del self.objects[_key(obj)]
         else:
@@ -82,6 +85,8 @@ class FakeMember:
     # What goes wrong on the way
 
     def stop(self) -> None:
+        """Kill it, frozen or not: its connections break at once."""
+        self.thaw()
         self.down = True
         self.end_watches(Unavailable("connection reset"))
 
@@ -112,6 +117,11 @@ class FakeMember:
 
     async def list(self, *, limit: int, continue_token: str) -> bytes:
         self.lists += 1
+        page = await self._page(limit, continue_token)
+        await asyncio.sleep(self.latency)  # the state is that of the request, whatever happens until it arrives
+        return page
+
+    async def _page(self, limit: int, continue_token: str) -> bytes:
         await self._answer()
         if continue_token:
             if continue_token not in self._pages:

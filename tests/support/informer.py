@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from cache.merged_resource import MergedResource
 from cache.watch_event import WatchEvent
 from gateway.apimachinery.meta import JsonObject
+from tests.support.fake_member import REVISION_ANNOTATION
 
 
 class Informer:
@@ -17,7 +18,8 @@ class Informer:
         self.version = 0
         self.synced = False
         self.expired = False
-        self._seen: set[int] = set()
+        self.forward_only = False
+        """Whether members never go back in time, so that objects must not either."""
 
     def replace(self, items: Iterable[JsonObject], version: str) -> None:
         """Begin with a list."""
@@ -27,7 +29,7 @@ class Informer:
 
     def begin(self) -> None:
         """Begin with a watch that sends its initial state."""
-        self.store, self.version, self.synced, self.expired, self._seen = {}, 0, False, False, set()
+        self.store, self.version, self.synced, self.expired = {}, 0, False, False
 
     def apply(self, batch: Iterable[WatchEvent]) -> None:
         for event in batch:
@@ -62,11 +64,17 @@ class Informer:
         if event_type == "DELETED":
             del self.store[key]
             return
+        if self.forward_only:
+            assert _revision(known) < _revision(obj), f"{key} went back in time"
         self.store[key] = obj
 
     @property
     def versions(self) -> dict[str, str]:
         return {key: obj["metadata"]["resourceVersion"] for key, obj in self.store.items()}
+
+
+def _revision(obj: JsonObject) -> int:
+    return int(obj["metadata"]["annotations"][REVISION_ANNOTATION])
 
 
 def _key(obj: JsonObject) -> str:
