@@ -19,6 +19,9 @@ _CURRENT_METRICS = "autoscaling.alpha.kubernetes.io/current-metrics"
 _CONDITIONS = "autoscaling.alpha.kubernetes.io/conditions"
 _BEHAVIOR = "autoscaling.alpha.kubernetes.io/behavior"
 
+_DEFAULT_CPU = 80
+"""Per cent of the requested CPU that an autoscaler without any metric aims at."""
+
 
 def _event_from_stored(stored: JsonObject) -> JsonObject:
     converted: JsonObject = msgspec.json.decode(to_events_group(msgspec.json.encode(stored)))
@@ -78,6 +81,8 @@ def _autoscaler_from_stored(stored: JsonObject) -> JsonObject:
     if cpu is not None:
         served["status"]["currentCPUUtilizationPercentage"] = cpu
     kept[_CONDITIONS] = served["status"].pop("conditions", None)
+    for count in ("currentReplicas", "desiredReplicas"):
+        served["status"].setdefault(count, 0)
     annotations = dict(stored["metadata"].get("annotations") or {})
     annotations |= {name: msgspec.json.encode(value).decode() for name, value in kept.items() if value}
     served["metadata"] = _with_annotations(stored["metadata"], annotations)
@@ -97,6 +102,7 @@ def _autoscaler_to_stored(served: JsonObject) -> JsonObject:
             kept[name] = None
     cpu = stored["spec"].pop("targetCPUUtilizationPercentage", None)
     metrics = ([_cpu_metric("target", cpu)] if cpu is not None else []) + (kept[_METRICS] or [])
+    metrics = metrics or [_cpu_metric("target", _DEFAULT_CPU)]
     current = stored["status"].pop("currentCPUUtilizationPercentage", None)
     current_metrics = ([_cpu_metric("current", current)] if current is not None else []) + (
         kept[_CURRENT_METRICS] or []

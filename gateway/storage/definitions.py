@@ -15,6 +15,7 @@ from typing import Any, Literal
 import msgspec
 
 from gateway.apimachinery.meta import JsonObject, ObjectKey
+from gateway.apimachinery.patch.typed_schema import TypeSchema, builtin_type, custom_type
 from gateway.apimachinery.schema import GroupResource, GroupVersionKind, GroupVersionResource
 from gateway.storage.interface import FieldReader, StoredObject
 
@@ -143,6 +144,12 @@ class ResourceDefinition:
     def _head(self) -> bytes:
         """The start of every complete object."""
         return msgspec.json.encode({"kind": self.kind, "apiVersion": self.gvk.api_version})[:-1] + b","
+
+    @cached_property
+    def type_schema(self) -> TypeSchema:
+        """How objects of the resource merge."""
+        builtin = builtin_type(self.gvk) if self.builtin else None
+        return builtin or custom_type(self.gvk, self.schema, status_subresource=self.has_status)
 
     @property
     def gvk(self) -> GroupVersionKind:

@@ -81,9 +81,8 @@ def _with_kind(definition: ResourceDefinition, obj: JsonObject) -> JsonObject:
         raise bad_request(text.format(api_version, gvk.api_version))
     if kind != gvk.kind:
         if definition.builtin:
-            raise cannot_be_handled(
-                api_version, kind, gvk.kind, f"converting ({kind}) to ({gvk.kind}): unknown conversion"
-            )
+            go_types = f"({gvk.version}.{kind}) to ({gvk.group.partition('.')[0] or 'core'}.{gvk.kind})"
+            raise cannot_be_handled(api_version, kind, gvk.kind, f"converting {go_types}: unknown conversion")
         wrong = field_error("FieldValueInvalid", "kind", f'Invalid value: "{kind}": must be {gvk.kind}')
         raise invalid(gvk.group, kind, _name_of(obj), [wrong])
     rest = {name: value for name, value in obj.items() if name not in {"kind", "apiVersion"}}

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left
 
 from gateway.apimachinery.meta import ObjectKey
 from gateway.storage.interface import StoredObject
 
 
 class ObjectTable:
-    """Objects by key, and their keys sorted by namespace, then name."""
+    """Objects by key, and in the order of their keys: by namespace, then name."""
 
     def __init__(self) -> None:
         """Start empty."""
         self._objects: dict[ObjectKey, StoredObject] = {}
         self._keys: list[tuple[str, str]] = []
+        self._ordered: list[StoredObject] = []
 
     def __len__(self) -> int:
-        return len(self._objects)
+        return len(self._ordered)
 
     def get(self, key: ObjectKey) -> StoredObject | None:
         """Return the object under a key."""
@@ -25,19 +26,24 @@ class ObjectTable:
 
     def put(self, stored: StoredObject) -> None:
         """Add or replace an object."""
-        if stored.key not in self._objects:
-            insort(self._keys, (stored.key.namespace, stored.key.name))
+        place = self._place(stored.key)
+        if stored.key in self._objects:
+            self._ordered[place] = stored
+        else:
+            self._keys.insert(place, (stored.key.namespace, stored.key.name))
+            self._ordered.insert(place, stored)
         self._objects[stored.key] = stored
 
     def remove(self, key: ObjectKey) -> None:
         """Remove an object that is there."""
-        del self._objects[key]
-        del self._keys[bisect_left(self._keys, (key.namespace, key.name))]
+        place = self._place(key)
+        del self._objects[key], self._keys[place], self._ordered[place]
 
     def list(self, namespace: str) -> list[StoredObject]:
         """Return the objects of a namespace, or of all for "", in order: a snapshot."""
-        keys = self._keys
-        if namespace:
-            keys = keys[bisect_left(keys, (namespace, "")) : bisect_left(keys, (namespace + "\0", ""))]
-        objects = self._objects
-        return [objects[ObjectKey(*key)] for key in keys]
+        if not namespace:
+            return self._ordered.copy()
+        return self._ordered[bisect_left(self._keys, (namespace, "")) : bisect_left(self._keys, (namespace + "\0", ""))]
+
+    def _place(self, key: ObjectKey) -> int:
+        return bisect_left(self._keys, (key.namespace, key.name))

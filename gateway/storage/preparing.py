@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from gateway.apimachinery.meta import JsonObject, name
 from gateway.apimachinery.patch.managed_fields import track_update
 from gateway.apimachinery.patch.options import PatchOptions
-from gateway.apimachinery.patch.typed_schema import TypeSchema, builtin_type, custom_type
 from gateway.storage.catalog import ResourceCatalog
 from gateway.storage.custom_resources.status import accept_names, complete_names
 from gateway.storage.defaulting.cluster_ip import allocate_cluster_ip, default_service_ip
@@ -23,12 +22,6 @@ from gateway.storage.resources import CUSTOM_RESOURCE_DEFINITIONS
 from gateway.storage.strategies.strategy import prepare_changed, prepare_new
 from gateway.storage.validating import validate, warn
 from gateway.storage.write_context import WriteContext
-
-
-def type_schema(definition: ResourceDefinition) -> TypeSchema:
-    """Return how objects of a resource merge."""
-    schema = builtin_type(definition.gvk) if definition.builtin else None
-    return schema or custom_type(definition.gvk, definition.schema, status_subresource=definition.has_status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +36,7 @@ class ObjectPreparer:
     def patch_options(self, definition: ResourceDefinition, context: WriteContext, subresource: str) -> PatchOptions:
         """Return what patching and tracking need to know of a write that happens now."""
         return PatchOptions(
-            schema=type_schema(definition),
+            schema=definition.type_schema,
             field_manager=context.options.field_manager,
             now=timestamp(self.now()),
             subresource=subresource,
@@ -94,7 +87,8 @@ class ObjectPreparer:
             complete_names(obj)
         if definition.storage_key == "services" and not subresource:
             default_service_ip(obj, before, lambda: self._free_cluster_ip(obj))
-        validate(definition, obj, before)
+        # What updates may not touch is what binding writes, so a bound Pod is judged as a whole.
+        validate(definition, obj, None if subresource == "binding" else before)
         if is_crd:
             others = [crd for crd in self.catalog.custom_resource_definitions() if name(crd) != name(obj)]
             obj["status"] = copy_json(obj.get("status") or {})

@@ -7,12 +7,13 @@ nothing but their order; `run` carries the controllers that finish what writes b
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 from weakref import WeakSet
 
-from gateway.apimachinery.errors import not_found
+from gateway.apimachinery.errors import not_found, service_unavailable
 from gateway.apimachinery.meta import JsonObject, ObjectKey
 from gateway.apimachinery.options import ListOptions, list_revision
 from gateway.apimachinery.schema import GroupVersionKind, GroupVersionResource
@@ -25,7 +26,7 @@ from gateway.storage.controllers.namespaces import NamespaceController
 from gateway.storage.creates import ObjectCreator
 from gateway.storage.definitions import ResourceDefinition
 from gateway.storage.deletes import ObjectDeleter
-from gateway.storage.interface import Storage, StoredEvent, StoredObject
+from gateway.storage.interface import Storage, StorageError, StoredEvent, StoredObject
 from gateway.storage.pod_actions import PodActions
 from gateway.storage.preparing import ObjectPreparer
 from gateway.storage.reads import ListResult, RegistryWatch, open_watch, read_list
@@ -36,6 +37,15 @@ from gateway.storage.selection import Selection
 from gateway.storage.write_context import Deleted, WriteContext, Written
 from gateway.storage.writes import ObjectWriter
 from gateway.write_request import DeleteOptions
+
+
+@contextmanager
+def _storage_failures() -> Iterator[None]:
+    """Say in the API's words that the store cannot do its work."""
+    try:
+        yield
+    except StorageError as error:
+        raise service_unavailable(str(error)) from error
 
 
 class Registry:
@@ -127,14 +137,16 @@ class Registry:
 
     async def list(self, definition: ResourceDefinition, namespace: str, options: ListOptions) -> ListResult:
         """List objects of a namespace, of all for "". Raises ApiError: 400, 410, 504."""
-        return await read_list(self._storage, Selection.of(definition, namespace, options), options)
+        with _storage_failures():
+            return await read_list(self._storage, Selection.of(definition, namespace, options), options)
 
     async def watch(self, definition: ResourceDefinition, namespace: str, options: ListOptions) -> RegistryWatch:
         """Watch objects of a namespace, of all for "".
 
         Raises ApiError: 400 and 422 as HTTP errors; 410 and 504, which belong inside the stream.
         """
-        watch = await open_watch(self._storage, Selection.of(definition, namespace, options), options)
+        with _storage_failures():
+            watch = await open_watch(self._storage, Selection.of(definition, namespace, options), options)
         self._watches.add(watch)
         return watch
 
@@ -142,7 +154,8 @@ class Registry:
         self, definition: ResourceDefinition, namespace: str, obj: JsonObject, context: WriteContext
     ) -> JsonObject:
         """Create an object and return it. Raises ApiError."""
-        return await self._creator.create(definition, namespace, obj, context)
+        with _storage_failures():
+            return await self._creator.create(definition, namespace, obj, context)
 
     async def update(
         self,
@@ -154,7 +167,8 @@ class Registry:
         subresource: str = "",
     ) -> Written:
         """Replace an object, or the part of it that a subresource writes. Raises ApiError, PreconditionLost."""
-        return await self._writer.update(definition, key, obj, context, subresource)
+        with _storage_failures():
+            return await self._writer.update(definition, key, obj, context, subresource)
 
     async def patch(
         self,
@@ -167,13 +181,15 @@ class Registry:
         subresource: str = "",
     ) -> Written:
         """Patch an object or a subresource; a server-side apply may create it. Raises ApiError, PreconditionLost."""
-        return await self._writer.patch(definition, key, media_type, patch, context, subresource)
+        with _storage_failures():
+            return await self._writer.patch(definition, key, media_type, patch, context, subresource)
 
     async def delete(
         self, definition: ResourceDefinition, key: ObjectKey, options: DeleteOptions, context: WriteContext
     ) -> Deleted:
         """Delete an object, or begin to. Raises ApiError, PreconditionLost."""
-        return await self._deleter.delete(definition, key, options, context)
+        with _storage_failures():
+            return await self._deleter.delete(definition, key, options, context)
 
     def pod_actions(self, definition: ResourceDefinition) -> PodActions:
         """Return what binds and evicts Pods; `definition` is that of Pods."""

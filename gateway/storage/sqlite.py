@@ -36,7 +36,7 @@ T = TypeVar("T")
 HISTORY_AGE = 600.0
 """Seconds for which the past can be listed and watched from (kube-apiserver: 5 to 10 minutes)."""
 
-HISTORY_LIMIT = 200_000
+HISTORY_LIMIT = 50_000
 """Revisions kept at most, however young."""
 
 COMPACTION_INTERVAL = 60.0

@@ -18,6 +18,9 @@ from gateway.storage.interface import Compacted, StorageError, StoredEvent, Stor
 FORMAT = 1
 """Version of the schema, kept in the file's user_version."""
 
+_WAL_LIMIT = 64 * 1024 * 1024
+"""Bytes the write-ahead log keeps on disk after a checkpoint."""
+
 _SCHEMA = """
 CREATE TABLE revisions (
     revision   INTEGER PRIMARY KEY,
@@ -43,6 +46,7 @@ def connect(path: Path, *, any_thread: bool = False) -> sqlite3.Connection:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA busy_timeout = 10000")
+    connection.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT}")
     return connection
 
 

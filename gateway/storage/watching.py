@@ -20,6 +20,7 @@ class StoreWatch:
         self._watchers = watchers
         self._resource = resource
         self._pending: list[StoredEvent] = []
+        self._limit = PENDING_LIMIT
         self._wake: asyncio.Future[None] | None = None
         self._closed = False
 
@@ -33,13 +34,14 @@ class StoreWatch:
         return not self._pending
 
     def prepend(self, events: Sequence[StoredEvent]) -> None:
-        """Put the replayed past before what arrived meanwhile."""
+        """Put the replayed past before what arrived meanwhile; however long it is, the reader may take its time."""
         self._pending[:0] = events
+        self._limit += len(events)
         self._notify()
 
     def offer(self, event: StoredEvent) -> None:
         """Queue an event; a reader that is too far behind is closed."""
-        if len(self._pending) >= PENDING_LIMIT:
+        if len(self._pending) >= self._limit:
             self._pending.clear()
             self.close()
             return
@@ -54,7 +56,7 @@ class StoreWatch:
                 await self._wake
             finally:
                 self._wake = None
-        batch, self._pending = self._pending, []
+        batch, self._pending, self._limit = self._pending, [], PENDING_LIMIT
         return batch
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from gateway.apimachinery.codec import encode_json
-from gateway.apimachinery.errors import ApiError, PathNotFound, method_not_supported
+from gateway.apimachinery.errors import ApiError, PathNotFound, method_not_allowed, method_not_supported
 from gateway.apimachinery.meta import JsonObject, ObjectKey
 from gateway.apimachinery.options import ListOptions
 from gateway.apimachinery.schema import GroupResource, GroupVersionResource
@@ -68,8 +68,8 @@ class EmbeddedWriteTarget:
 
     async def _write(self, request: WriteRequest, context: WriteContext) -> tuple[int, JsonObject]:
         definition = self._definition(request.scope)
+        self._check_path(definition, request)
         subresource = request.scope.info.subresource
-        self._check_verb(definition, subresource, request.verb)
         match request.verb:
             case "create" if subresource:
                 return await self._act(definition, request, context)
@@ -91,16 +91,16 @@ class EmbeddedWriteTarget:
                 return 200, deleted.obj
 
     @staticmethod
-    def _check_verb(definition: ResourceDefinition, subresource: str, verb: str) -> None:
-        if not subresource:
-            if verb not in definition.verbs:
-                raise method_not_supported(definition.group_resource, verb)
-            return
+    def _check_path(definition: ResourceDefinition, request: WriteRequest) -> None:
+        """Refuse paths under which nothing is served, and verbs that are not served there."""
+        subresource, namespace = request.scope.info.subresource, request.scope.info.namespace
+        if bool(namespace) != definition.namespaced and definition.storage_key != "namespaces":
+            raise PathNotFound if namespace else method_not_allowed()
         served = definition.subresources.get(subresource)
-        if served is None:
+        if subresource and served is None:
             raise PathNotFound
-        if verb not in served.verbs:
-            raise method_not_supported(definition.group_resource, verb)
+        if request.verb not in (served.verbs if served is not None else definition.verbs):
+            raise method_not_supported(definition.group_resource, request.verb)
 
     async def _act(
         self, definition: ResourceDefinition, request: WriteRequest, context: WriteContext

@@ -9,7 +9,10 @@ _NAME_LABELS = ("batch.kubernetes.io/job-name", "job-name")
 
 
 def prepare_new_job(job: JsonObject) -> None:
-    """Label the Pod template and select by the Job's uid, unless the selector is the user's own (manualSelector)."""
+    """Label the Pod template and select by the Job's uid, unless the selector is the user's own (manualSelector).
+
+    A Job without labels has those of its template.
+    """
     spec = job["spec"]
     if spec.get("manualSelector"):
         return
@@ -21,3 +24,5 @@ def prepare_new_job(job: JsonObject) -> None:
         labels.setdefault(label, metadata["name"])
     selector = spec.setdefault("selector", {}).setdefault("matchLabels", {})
     selector.setdefault(_UID_LABELS[0], metadata["uid"])
+    if not metadata.get("labels"):
+        metadata["labels"] = dict(labels)

@@ -11,12 +11,18 @@ from typing import Any
 from gateway.apimachinery.meta import JsonObject
 from gateway.storage.definitions import ResourceDefinition
 from gateway.storage.object_meta import carry_system_fields
+from gateway.storage.strategies.daemon_sets import prepare_changed_daemon_set, prepare_new_daemon_set
 from gateway.storage.strategies.jobs import prepare_new_job
 from gateway.storage.strategies.namespaces import finalize, prepare_changed_namespace, prepare_new_namespace
 from gateway.storage.strategies.pods import add_ephemeral_containers, prepare_new_pod
 
-_NEW = {"namespaces": prepare_new_namespace, "pods": prepare_new_pod, "jobs.batch": prepare_new_job}
-_CHANGED = {"namespaces": prepare_changed_namespace}
+_NEW = {
+    "namespaces": prepare_new_namespace,
+    "pods": prepare_new_pod,
+    "jobs.batch": prepare_new_job,
+    "daemonsets.apps": prepare_new_daemon_set,
+}
+_CHANGED = {"namespaces": prepare_changed_namespace, "daemonsets.apps": prepare_changed_daemon_set}
 _TYPE_FIELDS = ("kind", "apiVersion")
 
 

@@ -1,0 +1,33 @@
+from gateway.apimachinery.meta import ObjectKey
+from gateway.storage.field_readers import as_text, own_labels, path_reader, value_at
+from gateway.storage.interface import StoredObject, encode_value
+
+
+def stored(**content: object) -> StoredObject:
+    value = encode_value({"metadata": {"name": "x"}, **content})
+    return StoredObject.from_value(ObjectKey("ns", "x"), 1, value, 0)
+
+
+def test_scalars_read_as_go_prints_them() -> None:
+    assert [as_text(value) for value in (None, True, False, 3, "a")] == ["", "true", "false", "3", "a"]
+
+
+def test_a_path_ends_where_there_is_no_object() -> None:
+    assert value_at({"a": {"b": 1}}, ("a", "b")) == 1
+    assert value_at({"a": [1]}, ("a", "b")) is None
+    assert value_at({}, ("a", "b")) is None
+
+
+def test_fields_at_paths_with_what_an_absent_one_reads_as() -> None:
+    read = path_reader({"type": ("type",), "spec.off": ("spec", "off")}, {"spec.off": "false"})
+    names = {"metadata.name": "x", "metadata.namespace": "ns"}
+    assert read(stored(type="Opaque")) == {**names, "type": "Opaque", "spec.off": "false"}
+    assert read(stored(spec={"off": True})) == {**names, "type": "", "spec.off": "true"}
+
+
+def test_labels_of_a_resource_include_name_and_namespace() -> None:
+    assert own_labels("type") == {
+        "metadata.name": "metadata.name",
+        "metadata.namespace": "metadata.namespace",
+        "type": "type",
+    }

@@ -1,0 +1,46 @@
+import pytest
+
+from gateway.apimachinery.errors import ApiError
+from gateway.storage.resources import CUSTOM_RESOURCE_DEFINITIONS
+from gateway.storage.validating import validate, warn
+from tests.gateway.storage.builders import config_map, context, widget, widget_crd
+from tests.gateway.storage.test_definitions import find
+from tests.gateway.storage.test_scale import widgets
+
+
+@pytest.mark.parametrize(("replicas", "problem"), [(-1, "non-negative"), (2**31, "less than or equal to 2147483647")])
+def test_scale_paths_hold_possible_counts(replicas: int, problem: str) -> None:
+    with pytest.raises(ApiError, match=problem):
+        validate(widgets(), {**widget(replicas=replicas), "metadata": {"name": "w", "namespace": "ns"}}, None)
+
+
+def test_definitions_are_judged() -> None:
+    crd = widget_crd()
+    crd["metadata"]["name"] = "zz"
+    crd["spec"]["names"] |= {"singular": "widget", "listKind": "WidgetList"}
+    with pytest.raises(ApiError) as error:
+        validate(CUSTOM_RESOURCE_DEFINITIONS, crd, None)
+    assert 'metadata.name: Invalid value: "zz": must be spec.names.plural+"."+spec.group' in error.value.message
+
+
+def test_a_client_is_told_of_rules_that_nobody_evaluates() -> None:
+    definition = widgets()
+    object.__setattr__(definition, "unevaluated_rules", True)
+    warnings: list[str] = []
+    warn(definition, widget(), None, context(warnings=warnings))
+    assert warnings == ["x-kubernetes-validations: the CEL rules of widgets.x.io are not evaluated by this store"]
+
+
+def test_a_client_is_told_of_finalizers_that_may_clash() -> None:
+    warnings: list[str] = []
+    obj = {**widget(), "metadata": {"name": "w", "finalizers": ["bad", "x.io", "x.io/fine", "orphan", "known"]}}
+    old = {**widget(), "metadata": {"name": "w", "finalizers": ["known"]}}
+    warn(widgets(), obj, old, context(warnings=warnings))
+    prefer = "prefer a domain-qualified finalizer name"
+    clash = "to avoid accidental conflicts with other finalizer writers"
+    assert warnings == [
+        f'metadata.finalizers: "bad": {prefer} {clash}',
+        f'metadata.finalizers: "x.io": {prefer} including a path (/) {clash}',
+    ]
+    warn(find("v1", "configmaps"), config_map(finalizers=["bad"]), None, context(warnings=warnings))
+    assert len(warnings) == 2, "of custom resources only"
