@@ -43,6 +43,18 @@ class Surface(Protocol):
         """Whether the resource, subresource included, exists and is allowed."""
         ...
 
+    def has_version(self, group: str, version: str) -> bool:
+        """Whether the group and version is served, whatever its resources."""
+        ...
+
+    def takes_verb(self, info: RequestInfo) -> bool:
+        """Whether the resource or subresource, which is served, can be asked so."""
+        ...
+
+    def kind_of(self, info: RequestInfo) -> str:
+        """The kind of the bodies of the resource or subresource, which is served."""
+        ...
+
     def is_merged(self, info: RequestInfo) -> bool:
         """Whether the resource lives in the members and is read from the cross-cluster cache."""
         ...

@@ -30,7 +30,13 @@ from gateway.clusters.lister_watcher import HttpListerWatcher
 from gateway.clusters.source import ClusterSource, RemoteClusterSource
 from gateway.clusters.upstream import Upstream
 from gateway.config import FederationConfig
-from gateway.discovery.sources import DiscoverySource, EmbeddedDiscovery, RemoteDiscovery
+from gateway.discovery.catalog import Catalog
+from gateway.discovery.embedded import EmbeddedDiscovery
+from gateway.discovery.openapi import OpenApiSource
+from gateway.discovery.openapi_embedded import EmbeddedOpenApi
+from gateway.discovery.openapi_remote import RemoteOpenApi
+from gateway.discovery.remote import RemoteDiscovery
+from gateway.discovery.sources import DiscoverySource
 from gateway.handlers.body import read_body
 from gateway.handlers.embedded_source import EmbeddedSource
 from gateway.handlers.resource import FederationStore, read_from
@@ -128,9 +134,9 @@ class Federation:
     authorizer: Authorizer
     rules_of: RulesOf | None
     discovery: DiscoverySource
+    openapi: Callable[[Catalog], OpenApiSource]
     clusters: ClusterSource
     events: ListerWatcher
-    problem: Callable[[], str]
     loops: list[Callable[[], Coroutine[Any, Any, None]]]
 
 
@@ -143,14 +149,15 @@ async def open_embedded(data_dir: Path, root_ca: str) -> AsyncIterator[Federatio
         await registry.start()
         authorizer = RbacAuthorizer(registry)
         await authorizer.load()
+        discovery = EmbeddedDiscovery(registry)
         yield Federation(
             store=EmbeddedStore(registry, stored_printer, time.time),
             authorizer=authorizer,
             rules_of=lambda user, namespace: visible_rules(authorizer.policy, user, namespace),
-            discovery=EmbeddedDiscovery(registry),
+            discovery=discovery,
+            openapi=lambda catalog: EmbeddedOpenApi(catalog, schema_of=discovery.schema),
             clusters=EmbeddedClusterSource(registry),
             events=EmbeddedListerWatcher(registry, EVENTS),
-            problem=lambda: "",
             loops=[registry.run, authorizer.run],
         )
     finally:
@@ -172,10 +179,10 @@ async def open_remote(config: FederationConfig, kubeconfig: Path) -> AsyncIterat
             store=RemoteStore(upstream),
             authorizer=AccessReviewAuthorizer(upstream, now=time.monotonic),
             rules_of=None,
-            discovery=RemoteDiscovery(upstream),
+            discovery=RemoteDiscovery(upstream, now=time.monotonic, interval=config.discovery_interval),
+            openapi=lambda catalog: RemoteOpenApi(catalog, upstream),
             clusters=RemoteClusterSource(upstream),
             events=HttpListerWatcher(upstream, EVENTS),
-            problem=lambda: "",
             loops=[],
         )
     finally:

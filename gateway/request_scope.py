@@ -37,6 +37,8 @@ class RequestScope:
     source_ip: str = ""
     deadline: float | None = None
     warnings: list[str] = field(default_factory=list)
+    kind: str = ""
+    """The kind a written object must have; empty while nobody has looked it up."""
 
     def warn(self, text: str) -> None:
         """Add a Warning header to the answer: once each, printable, at most WARNINGS_LIMIT characters in all."""

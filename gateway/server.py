@@ -32,7 +32,9 @@ from gateway.chain import ChainParts, chain, handler_chain
 from gateway.clusters.kubeconfig import KubeconfigError
 from gateway.config import GatewayConfig, parse_listen
 from gateway.config_decoding import ConfigError
+from gateway.discovery.allow_list import AllowList
 from gateway.discovery.catalog import Catalog
+from gateway.discovery.merged_kinds import MERGED_RESOURCES
 from gateway.federation import Federation, open_embedded, open_remote
 from gateway.handlers.discovery import DiscoveryHandler
 from gateway.handlers.health import HealthCheck, HealthEndpoint
@@ -109,14 +111,16 @@ class _Gateway:
         stack.push_async_callback(audit.close)
         federation = await self._open_federation(stack)
         catalog = Catalog(
-            federation.discovery, config.resources.allow, config.resources.deny, config.federation.discovery_interval
+            federation.discovery,
+            allow_list=AllowList(config.resources.allow, config.resources.deny),
+            merged=MERGED_RESOURCES,
         )
         members = await open_members(config.members, federation.clusters, federation.events)
         writes = WriteHandler(AdmissionChain(build_plugins(config.admission)), audit)
         handler = self._handler(identity, audit, federation, catalog, members, writes)
         listener = Listener(handler, identity.context.context)
         loops = [
-            self._metrics.run, self._supervisor.run, audit.run, catalog.run, *federation.loops, *members.loops,
+            self._metrics.run, self._supervisor.run, audit.run, federation.discovery.run, *federation.loops, *members.loops,
             _freeze_garbage,
         ]  # fmt: skip
         async with asyncio.TaskGroup() as tasks:
@@ -155,7 +159,7 @@ class _Gateway:
             HealthCheck("lifecycle", lambda: "" if self._lifecycle.stage is Stage.READY else "not serving"),
             HealthCheck("audit", audit.unhealthy),
             HealthCheck("certificates", identity.problem),
-            HealthCheck("federation-store", federation.problem),
+            HealthCheck("federation-store", lambda: "" if catalog.synced else "not read yet"),
         ]
         health = {
             "livez": HealthEndpoint("livez", checks[:1]),
@@ -163,7 +167,7 @@ class _Gateway:
             "readyz": HealthEndpoint("readyz", checks, members.notes),
         }
         self._metrics.publish(members.samples)
-        paths = PathHandler(health, self._metrics, DiscoveryHandler(catalog), members.status)
+        paths = PathHandler(health, self._metrics, DiscoveryHandler(catalog, federation.openapi(catalog), now=time.time), members.status)
         resource = ResourceHandler(
             ResourceParts(
                 surfaces=catalog,
@@ -188,7 +192,7 @@ class _Gateway:
 
     async def _begin(self, federation: Federation, catalog: Catalog, members: Members, audit: AuditLog) -> None:
         """Wait for what must be known before the first request, then open."""
-        await catalog.refresh()
+        await catalog.fresh_documents()
         await audit.recover(partial(_live_object, federation, members))
         await members.wait_synced(self._settings.config.cache.first_sync_wait)
         self._lifecycle.ready()

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from cache.watcher import Visible
 from cache.multi_cluster_cache import MultiClusterCache
-from gateway.apimachinery.errors import PathNotFound, method_not_allowed
+from gateway.apimachinery.errors import ApiError, PathNotFound, method_not_allowed, method_not_supported
 from gateway.apimachinery.meta import ObjectKey
 from gateway.apimachinery.options import parse_list_options
 from gateway.clusters.registry import ClusterRegistry
@@ -129,6 +129,13 @@ async def write_through(
     return await write_response(request, result)
 
 
+def not_served(info: RequestInfo, surface: Surface) -> Exception:
+    """Return the 404 of a resource that is not served: a Status inside a known version, else the router's text."""
+    if surface.has_version(info.api_group, info.api_version):
+        return ApiError(404, "NotFound", "the server could not find the requested resource")
+    return PathNotFound()
+
+
 class ResourceHandler:
     """Answers whatever comes through the chain."""
 
@@ -145,9 +152,14 @@ class ResourceHandler:
             raise method_not_allowed()
         scope = request[SCOPE]
         surface = await self._parts.surfaces.surface_for(info)
-        match dispatch(info, surface):
-            case Destination.NOT_SERVED:
-                raise PathNotFound
+        destination = dispatch(info, surface)
+        if destination is Destination.NOT_SERVED:
+            raise not_served(info, surface)
+        if destination is not Destination.EXPLICIT_CLUSTER and not surface.takes_verb(info):
+            raise method_not_supported(info.group_resource, info.verb)
+        if info.is_write and destination is not Destination.EXPLICIT_CLUSTER:
+            scope = replace(scope, kind=surface.kind_of(info))
+        match destination:
             case Destination.REVIEW:
                 return await self._review(request, scope)
             case Destination.STORE_READ:
@@ -156,7 +168,7 @@ class ResourceHandler:
                 return await self._write(request, scope, self._parts.store.write_target())
             case Destination.STORE_CONNECT:
                 return await self._parts.store.connect(request, scope)
-            case destination:
+            case _:
                 return await self._member(request, scope, destination)
 
     async def _review(self, request: web.BaseRequest, scope: RequestScope) -> web.StreamResponse:

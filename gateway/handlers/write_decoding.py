@@ -62,7 +62,7 @@ def with_name(request: WriteRequest, name: str) -> WriteRequest:
 
 def _decode_object(scope: RequestScope, body: bytes) -> WriteRequest:
     options = parse_write_options(scope.query, scope.info.verb, patch_type="", user_agent=scope.user_agent)
-    decoded = codec.decode_body(body, scope.content_type)
+    decoded = codec.decode_body(body, scope.content_type, expected_kind=scope.kind)
     obj = decoded.obj
     if scope.info.verb == "update":
         _check_update_name(scope.info, obj)

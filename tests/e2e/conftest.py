@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.environment.build import built_programs
 from tests.e2e.environment.fleet import Fleet
 from tests.e2e.environment.kubectl import Kubectl, kubectl_versions
-from tests.e2e.environment.seed import create_pods, wait_for_pods
+from tests.e2e.environment.seed import NAMESPACES, create_pods, wait_for_pods
 from tests.e2e.gateway import Gateway
 
 KubectlFor = Callable[[Path], Kubectl]
@@ -75,6 +75,8 @@ def seeded_fleet(fleet: Fleet) -> Fleet:
             "roleRef": {"kind": "ClusterRole", "name": "cluster-admin", "apiGroup": "rbac.authorization.k8s.io"},
         }
         plane.client.request("POST", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", binding)
+    for namespace in NAMESPACES:
+        fleet.federation.client.request("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
     for member in fleet.members.values():
         create_pods(member, PODS_PER_MEMBER, nodes=3)
     for member in fleet.members.values():

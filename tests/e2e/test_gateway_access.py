@@ -89,7 +89,6 @@ def test_an_unprivileged_user_sees_what_rbac_says(gateway: Gateway, admin: Kubec
     assert nobody.run("get", "--raw", "/metrics").returncode == 1
     assert nobody.output("auth", "whoami", "-o", "jsonpath={.status.userInfo.username}") == "nobody"
     assert nobody.run("auth", "can-i", "list", "pods").stdout.strip() == "no"
-    admin.output("create", "namespace", "shop")
     admin.output("create", "-f", "-", stdin=VIEWER.replace("USER", "nobody"))
     try:
         deadline_table = nobody.run("get", "pods", "-n", "shop")
@@ -109,7 +108,7 @@ def test_an_unprivileged_user_sees_what_rbac_says(gateway: Gateway, admin: Kubec
         listed = nobody.run("get", "pods", "-A", "--field-selector", "metadata.namespace=shop")
         assert listed.returncode == 1, "a selector never widens a right"
     finally:
-        admin.output("delete", "namespace", "shop")
+        admin.output("delete", "rolebinding", "-n", "shop", "viewers")
 
 
 @pytest.mark.parametrize(
@@ -188,7 +187,7 @@ def test_bad_input_gets_the_status_of_a_kube_apiserver(
         assert said["message"] == expected[1]["message"]
 
 
-@pytest.mark.parametrize("path", ["/api/v1/nonsense", "/apis/nonsense/v1/x", "/nonsense", "/api/v2/pods"])
+@pytest.mark.parametrize("path", ["/apis/nonsense/v1/x", "/nonsense", "/api/v2/pods"])
 def test_unknown_paths(connection: http.client.HTTPSConnection, path: str) -> None:
     status, said, answered = ask(connection, "GET", path)
     assert (status, said.strip(), answered["Content-Type"]) == (404, "404 page not found", "text/plain; charset=utf-8")

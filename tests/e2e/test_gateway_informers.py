@@ -19,7 +19,7 @@ def union(fleet: Fleet, path: str) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize(("watch_list", "content_type"), itertools.product([True, False], ["json", "protobuf"]))
+@pytest.mark.parametrize(("watch_list", "content_type"), list(itertools.product([True, False], ["json", "protobuf"])))
 def test_an_informer_holds_the_union_through_changes(
     gateway: Gateway, binaries: dict[str, Path], *, watch_list: bool, content_type: str
 ) -> None:

@@ -149,7 +149,8 @@ def test_members_pods_are_labelled_and_deleted_by_name(gateway: Gateway, admin: 
         shown = json.loads(admin.output("get", "pod", "-n", "shop", name, "-o", "json"))
         assert shown["metadata"]["labels"]["team"] == "a", "a read after our own write shows it"
         live = member.client.request("GET", f"/api/v1/namespaces/shop/pods/{name}")
-        assert live["metadata"]["labels"] == {"team": "a"}
+        assert live["metadata"]["labels"]["team"] == "a"
+        assert "fleetgate.io/cluster" not in live["metadata"]["labels"]
         assert "resource.karmada.io/cached-from-cluster" not in live["metadata"].get("annotations", {})
         admin.output("delete", "pod", "-n", "shop", name, "--grace-period=0", "--force")
         assert admin.run("get", "pod", "-n", "shop", name).returncode == 1

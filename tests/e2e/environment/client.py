@@ -31,7 +31,15 @@ class Client:
             self._context.load_cert_chain(identity.certificate_file, identity.key_file)
         self._local = threading.local()
 
-    def request(self, method: str, path: str, body: Any = None, *, content_type: str = "application/json") -> Any:
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        content_type: str = "application/json",
+        accept: str = "application/json",
+    ) -> Any:
         """Send `body` as JSON and return the answer: decoded when it is JSON, else as text.
 
         Raises:
@@ -39,7 +47,7 @@ class Client:
             OSError: No answer within ten seconds, or no connection.
         """
         encoded = None if body is None else json.dumps(body).encode()
-        headers = {"Accept": "application/json", "Content-Type": content_type}
+        headers = {"Accept": accept, "Content-Type": content_type}
         connection = self._connection()
         try:
             connection.request(method, path, body=encoded, headers=headers)
