@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from gateway.apimachinery.errors import field_error, invalid
 from gateway.apimachinery.meta import JsonObject, finalizers, name
+from gateway.storage.custom_resources.definition import has_rules
 from gateway.storage.custom_resources.validation import definition_faults
 from gateway.storage.definitions import ResourceDefinition
 from gateway.storage.field_readers import value_at
@@ -51,6 +52,8 @@ def _scale_faults(definition: ResourceDefinition, obj: JsonObject) -> Iterator[C
 
 def warn(definition: ResourceDefinition, obj: JsonObject, old: JsonObject | None, context: WriteContext) -> None:
     """Say what a client should know about a write that is about to be done."""
+    if definition.storage_key == CUSTOM_RESOURCE_DEFINITIONS.storage_key and has_rules(obj["spec"]["versions"]):
+        context.warn(f"x-kubernetes-validations: the CEL rules of {name(obj)} will not be evaluated by this store")
     if definition.builtin:
         return
     if definition.unevaluated_rules:

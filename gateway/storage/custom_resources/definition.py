@@ -76,7 +76,7 @@ def _definition(
         schema=schema,
         columns=_columns(version),
         deprecation_warning=_deprecation_warning(version, gvk),
-        unevaluated_rules=_has_rules(schema),
+        unevaluated_rules=has_rules(schema),
         terminating=bool(deletion_timestamp(crd)),
         **more,
     )
@@ -129,8 +129,8 @@ def _deprecation_warning(version: JsonObject, gvk: GroupVersionKind) -> str:
     return version.get("deprecationWarning") or f"{gvk.api_version} {gvk.kind} is deprecated"
 
 
-def _has_rules(node: Any) -> bool:
-    """Whether a schema holds CEL rules anywhere."""
+def has_rules(node: Any) -> bool:
+    """Whether a schema, or a list of versions with schemas, holds CEL rules anywhere."""
     if isinstance(node, dict):
-        return bool(node.get(_CEL)) or any(_has_rules(child) for child in node.values())
-    return isinstance(node, list) and any(_has_rules(child) for child in node)
+        return bool(node.get(_CEL)) or any(has_rules(child) for child in node.values())
+    return isinstance(node, list) and any(has_rules(child) for child in node)

@@ -31,6 +31,16 @@ def test_a_client_is_told_of_rules_that_nobody_evaluates() -> None:
     assert warnings == ["x-kubernetes-validations: the CEL rules of widgets.x.io are not evaluated by this store"]
 
 
+def test_the_author_of_a_definition_is_told_of_them_too() -> None:
+    warnings: list[str] = []
+    crd = widget_crd()
+    warn(CUSTOM_RESOURCE_DEFINITIONS, crd, None, context(warnings=warnings))
+    assert warnings == []
+    crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["x-kubernetes-validations"] = [{"rule": "true"}]
+    warn(CUSTOM_RESOURCE_DEFINITIONS, crd, None, context(warnings=warnings))
+    assert warnings == ["x-kubernetes-validations: the CEL rules of widgets.x.io will not be evaluated by this store"]
+
+
 def test_a_client_is_told_of_finalizers_that_may_clash() -> None:
     warnings: list[str] = []
     obj = {**widget(), "metadata": {"name": "w", "finalizers": ["bad", "x.io", "x.io/fine", "orphan", "known"]}}
