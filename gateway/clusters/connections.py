@@ -7,6 +7,7 @@ watches that were opened with them. Upstream decides what is sent; here is only 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import socket
 from collections.abc import Callable
@@ -24,6 +25,7 @@ _KEEPALIVE = 60.0  # kube-apiserver closes idle connections after 90 s; we let g
 _REFRESH_INTERVAL = 10.0  # least seconds between two reads of credentials that were refused
 _EXPIRY_MARGIN = 30.0  # seconds before their expiry at which credentials are replaced
 _RETIRED_SESSIONS = 2  # older ones were made with credentials that two rotations have replaced
+_CLOSE_TIMEOUT = 1.0
 _HEADER_LIMIT = 1 << 16
 _READ_BUFFER = 1 << 18
 _DEAD_PEER_MILLISECONDS = 45_000
@@ -148,5 +150,8 @@ class Connections:
 
 
 async def _close(connection: Connection) -> None:
-    await connection.requests.close()
-    await connection.upgrades.close()
+    for session in (connection.requests, connection.upgrades):
+        # A peer that takes no bytes any more must not hold up whoever closes; its sockets end by themselves.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_TIMEOUT):
+                await session.close()

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import suppress
 from typing import Any
 
 import aiohttp
 from aiohttp import http, web
+from aiohttp.base_protocol import BaseProtocol
 from multidict import CIMultiDict
 
 from gateway.apimachinery.errors import bad_request
@@ -23,7 +25,7 @@ from gateway.request import RequestInfo, upstream_path
 from gateway.request_scope import RequestScope
 
 BUFFER = 1 << 16
-"""Bytes held for a side that reads slower than the other writes; beyond twice that, reading stops."""
+"""Bytes held for a side that reads slower than the other writes; beyond them, reading stops."""
 
 _SWITCHING_PROTOCOLS = 101
 
@@ -37,24 +39,50 @@ def requested_protocol(headers: Mapping[str, str]) -> str:
 
 
 class _Inlet:
-    """Takes the raw bytes that a connection receives from now on, in place of aiohttp's parser.
+    """Takes the raw bytes that a connection receives from now on, in the place of aiohttp's parser.
 
-    Reading from the connection pauses while `stream` holds more than the reader has taken.
+    While it holds more than BUFFER, the connection is not read. (aiohttp's own flow control would go through the HTTP
+    parser, which has no part in this any more.)
     """
 
-    def __init__(self, protocol: Any) -> None:
-        self.stream = aiohttp.StreamReader(protocol, BUFFER, loop=asyncio.get_running_loop())
+    def __init__(self, protocol: BaseProtocol) -> None:
+        self.ended = False
+        self._protocol = protocol
+        self._chunks: list[bytes] = []
+        self._held = 0
+        self._news = asyncio.Event()
 
     def feed_data(self, data: bytes) -> tuple[bool, bytes]:
         """Receive bytes; never asks for the end of the connection."""
-        if not self.stream.is_eof():
-            self.stream.feed_data(data)
+        self._chunks.append(data)
+        self._held += len(data)
+        self._news.set()
+        if self._held > BUFFER and self._protocol.transport is not None:
+            with suppress(RuntimeError):  # it is paused already, or closing
+                self._protocol.transport.pause_reading()
         return False, b""
 
     def feed_eof(self) -> None:
         """The connection has ended."""
-        if not self.stream.is_eof():
-            self.stream.feed_eof()
+        self.ended = True
+        self._news.set()
+
+    async def receive(self) -> bytes:
+        """Wait for bytes and return all there are; empty once the connection has ended and everything was taken."""
+        while not self._chunks and not self.ended:
+            self._news.clear()
+            await self._news.wait()
+        return self.take()
+
+    def take(self) -> bytes:
+        """Return all bytes held, and let the connection be read again."""
+        data = b"".join(self._chunks)
+        self._chunks.clear()
+        paused, self._held = self._held > BUFFER, 0
+        if paused and self._protocol.transport is not None:
+            with suppress(RuntimeError):
+                self._protocol.transport.resume_reading()
+        return data
 
 
 Started = Callable[[], Awaitable[None]]
@@ -122,7 +150,7 @@ async def _relay_refusal(
 async def _splice(
     request: web.BaseRequest,
     answer: aiohttp.ClientResponse,
-    upstream_protocol: Any,
+    upstream_protocol: Any,  # aiohttp's ResponseHandler, which it does not export
     headers: Mapping[str, str] | None,
 ) -> web.StreamResponse:
     """Tell the client of the agreement, then copy in both directions until one side ends."""
@@ -130,7 +158,7 @@ async def _splice(
     from_upstream = _Inlet(upstream_protocol)
     # Taken over before the 101 is sent: no byte that follows it may meet an HTTP parser.
     request.protocol.set_parser(from_client)  # type: ignore[arg-type]  # annotated for aiohttp's own reader only
-    upstream_protocol.set_parser(from_upstream, from_upstream.stream)
+    upstream_protocol.set_parser(from_upstream, None)
     if request.transport is None:
         from_client.feed_eof()
     if not upstream_protocol.is_connected():
@@ -140,9 +168,9 @@ async def _splice(
     await response.write(b"")
     writer = http.StreamWriter(upstream_protocol, asyncio.get_running_loop())
     try:
-        await _until_one_ends(_copy(from_client.stream, writer.write), _copy(from_upstream.stream, response.write))
+        await _until_one_ends(_copy(from_client, writer.write), _copy(from_upstream, response.write))
     finally:
-        _flush(from_client.stream, upstream_protocol.transport)
+        _flush(from_client, upstream_protocol.transport)
     return response
 
 
@@ -155,13 +183,13 @@ def _switching_response(answer: aiohttp.ClientResponse, headers: Mapping[str, st
     return response
 
 
-async def _copy(source: aiohttp.StreamReader, write: Callable[[bytes], Awaitable[None]]) -> bool:
+async def _copy(source: _Inlet, write: Callable[[bytes], Awaitable[None]]) -> bool:
     """Pass bytes on, waiting while the sink is full. True once the source has ended and all of it was passed on.
 
     False when the sink is gone. Then what that same peer had sent before is still under way in the other direction.
     """
     try:
-        async for chunk in source.iter_any():
+        while chunk := await source.receive():
             await write(chunk)
     except (aiohttp.ClientError, OSError):
         return False
@@ -180,10 +208,10 @@ async def _until_one_ends(*directions: Coroutine[Any, Any, bool]) -> None:
                 return
 
 
-def _flush(stream: aiohttp.StreamReader, transport: asyncio.Transport | None) -> None:
+def _flush(inlet: _Inlet, transport: asyncio.Transport | None) -> None:
     """Hand over what a client sent right before it went; the transport still sends it while it closes.
 
     Needed because the server cancels the handler of a client that is gone. A tunnel cut for any other reason is cut.
     """
-    if stream.is_eof() and transport is not None and not transport.is_closing() and (rest := stream.read_nowait()):
+    if inlet.ended and transport is not None and not transport.is_closing() and (rest := inlet.take()):
         transport.write(rest)

@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import hashlib
 import random
 import ssl
@@ -246,6 +247,72 @@ async def test_a_side_that_does_not_read_stops_the_other(authority: Authority) -
     assert received == 1000 * 65536
 
 
+async def test_a_member_that_does_not_read_stops_the_client(
+    authority: Authority, server_context: ssl.SSLContext | None
+) -> None:
+    async def member(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_head(reader)
+        writer.write(AGREED)
+        await asyncio.Event().wait()
+
+    async with client_of(member, authority, server_context) as client:
+        await client.send(SPDY)
+        await client.head()
+        sent, seen = 0, -1
+        while sent != seen:  # until nothing more is taken from us
+            seen = sent
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.3):
+                    while sent < 100_000_000:
+                        await client.send(b"w" * 100_000)
+                        sent += 100_000
+        assert sent < 100_000_000
+        client.writer.transport.abort()
+
+
+async def test_everything_a_slow_member_takes_arrives(
+    authority: Authority, server_context: ssl.SSLContext | None
+) -> None:
+    total, digest = 3_000_000, hashlib.sha256()
+
+    async def member(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_head(reader)
+        writer.write(AGREED)
+        left = total
+        while left:
+            data = await reader.read(50_000)
+            left -= len(data)
+            digest.update(data)
+            await asyncio.sleep(0.002)
+        writer.write(b"done")
+
+    async with client_of(member, authority, server_context) as client:
+        await client.send(SPDY)
+        await client.head()
+        sent = random.Random(3).randbytes(total)
+        await client.send(sent)
+        assert await client.rest() == b"done"
+    assert digest.digest() == hashlib.sha256(sent).digest()
+
+
+async def test_what_a_member_sends_while_the_start_is_recorded_arrives(authority: Authority) -> None:
+    async def slowly() -> None:
+        await asyncio.sleep(0.3)
+
+    async def pass_on(request: web.BaseRequest, scope: RequestScope, upstream: Upstream) -> web.StreamResponse:
+        return await tunnel(request, scope, upstream, started=slowly)
+
+    async def member(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_head(reader)
+        writer.write(AGREED + b"v" * 2_000_000)
+        await writer.drain()
+
+    async with client_of(member, authority, pass_on=pass_on) as client:
+        await client.send(SPDY)
+        await client.head()
+        assert await client.rest() == b"v" * 2_000_000
+
+
 async def test_a_websocket_passes_with_its_handshake(authority: Authority) -> None:
     async def member(request: web.BaseRequest) -> web.StreamResponse:
         socket = web.WebSocketResponse(protocols=("v5.channel.k8s.io",), autoping=True)
@@ -277,7 +344,6 @@ async def test_a_refusal_passes_with_its_body_and_ends_the_connection(authority:
         await client.send(SPDY)
         head = await client.head()
         assert head.startswith(b"HTTP/1.1 %d " % code)
-        await client.send(b"bytes for a tunnel that is none")
         assert await client.rest() == body
 
 
