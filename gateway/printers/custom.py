@@ -1,4 +1,4 @@
-"""Tables of custom resources: Name, their additionalPrinterColumns, or Age alone. Pure.
+"""Tables of custom resources: Name, then their additionalPrinterColumns, or Age alone. Pure.
 
 Follows k8s.io/apiextensions-apiserver `pkg/registry/customresource/tableconvertor`.
 """
@@ -10,13 +10,11 @@ from typing import Any, Protocol
 
 import msgspec
 
+from gateway.printers.cells import AGE_COLUMN, NAME_COLUMN
 from gateway.printers.columns import Column
 from gateway.printers.json_path import compile_path
-from gateway.printers.row import Cell, PreparedRow, Slot, age_cell, prepare_row
+from gateway.printers.row import UNKNOWN_AGE, Cell, PreparedRow, Slot, age_cell, prepare_row
 from gateway.printers.timestamps import epoch
-
-NAME_COLUMN = Column("Name", format="name", description="Name must be unique within a namespace.")
-AGE = "Age"
 
 
 class CustomColumn(Protocol):
@@ -47,12 +45,10 @@ class CustomPrinter:
     def __init__(self, columns: Sequence[CustomColumn]) -> None:
         """Compile the paths once."""
         self._cells = [(column.type, compile_path(column.json_path)) for column in columns]
-        shown = [
-            Column(column.name, column.type, column.format, column.description, column.priority) for column in columns
-        ]
+        shown = [_shown(column) for column in columns]
         if not columns:
             self._cells = [("date", compile_path(".metadata.creationTimestamp"))]
-            shown = [Column(AGE, "date", description="When this object was created, as the time passed since then.")]
+            shown = [Column(AGE_COLUMN.name, "date", description=AGE_COLUMN.description)]
         self.columns = (NAME_COLUMN, *shown)
 
     def prepare(self, sections: Mapping[str, msgspec.Raw]) -> PreparedRow:
@@ -61,24 +57,41 @@ class CustomPrinter:
         return prepare_row([Slot.NAME, *(_cell(kind, find(obj)) for kind, find in self._cells)])
 
 
+def _shown(column: CustomColumn) -> Column:
+    description = column.description or f"Custom resource definition column (in JSONPath format): {column.json_path}"
+    return Column(column.name, column.type, column.format, description, column.priority)
+
+
 def _cell(kind: str, values: list[Any]) -> Cell:
+    """Show the first value found; one of another type than the column's is left out."""
     if not values:
         return None
-    first = values[0]
-    if kind == "date":
-        return age_cell(epoch(first))
-    if kind == "integer":
-        return int(first) if isinstance(first, (int, float)) and not isinstance(first, bool) else None
-    if kind == "number":
-        return first if isinstance(first, (int, float)) and not isinstance(first, bool) else None  # type: ignore[return-value]  # JSON knows one number
-    if kind == "boolean":
-        return first if isinstance(first, bool) else None
-    if isinstance(first, (dict, list)) or len(values) > 1:
-        return ",".join(_text(value) for value in values)
-    return _text(first)
+    value = values[0]
+    match kind:
+        case "string":
+            return _text(value)
+        case "integer" if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return int(value)
+        case "number" if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return value
+        case "boolean" if isinstance(value, bool):
+            return value
+        case "date" if isinstance(value, str):
+            return _date(value)
+        case _:
+            return None
+
+
+def _date(value: str) -> Cell:
+    if not value:
+        return UNKNOWN_AGE
+    since = epoch(value)
+    return "<invalid>" if since is None else age_cell(since)
 
 
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
-    return msgspec.json.encode(value).decode()
+    if value is None:
+        return "<no value>"
+    return msgspec.json.encode(value, order="deterministic").decode()

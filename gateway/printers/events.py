@@ -6,12 +6,14 @@ Follows k8s.io/kubernetes `pkg/printers/internalversion/printers.go` printEvent 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import msgspec
 
+from gateway.printers.cells import NAME_COLUMN
 from gateway.printers.columns import Column
 from gateway.printers.row import Cell, PreparedRow, Slot, age_cell, prepare_row
-from gateway.printers.timestamps import epoch
+from gateway.printers.timestamps import epoch, first_epoch
 
 COLUMNS = (
     Column("Last Seen", description="When this was last seen, as the time that has passed since then."),
@@ -23,7 +25,7 @@ COLUMNS = (
     Column("Message", description="What happened."),
     Column("First Seen", description="When this was first seen, as the time that has passed since then.", priority=1),
     Column("Count", description="How often it was seen.", priority=1),
-    Column("Name", format="name", description="Name must be unique within a namespace.", priority=1),
+    replace(NAME_COLUMN, priority=1),
 )
 
 
@@ -70,13 +72,12 @@ class _Event(msgspec.Struct, gc=False, rename="camel"):
         """When it was last seen: the series, the last or first timestamp, the event's own time."""
         if self.series is not None:
             return epoch(self.series.last_observed_time)
-        last = epoch(self.last_timestamp) or epoch(self.deprecated_last_timestamp)
-        return last or self.first_seen()
+        last = first_epoch(self.last_timestamp, self.deprecated_last_timestamp)
+        return self.first_seen() if last is None else last
 
     def first_seen(self) -> float | None:
         """When it was first seen."""
-        first = epoch(self.first_timestamp) or epoch(self.deprecated_first_timestamp)
-        return first or epoch(self.event_time)
+        return first_epoch(self.first_timestamp, self.deprecated_first_timestamp, self.event_time)
 
     def times(self) -> int:
         """How often it was seen, at least once."""

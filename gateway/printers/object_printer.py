@@ -1,30 +1,37 @@
-"""A printer of one built-in kind: its columns, and a function from an object to its cells. Pure."""
+"""A printer of one built-in kind: columns, each with the function that makes its cell of an object. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 
 import msgspec
 
 from gateway.apimachinery.meta import JsonObject
 from gateway.printers.columns import Column
-from gateway.printers.row import Cell, PreparedRow, Slot, prepare_row
+from gateway.printers.row import Cell, PreparedRow, prepare_row
 
 UNREADABLE = "<unknown>"
 
+CellOf = Callable[[JsonObject], Cell]
+"""Makes one cell of an object."""
 
-@dataclass(frozen=True, slots=True)
+
 class ObjectPrinter:
-    """Columns and cells of a kind. The cell of the Name column is Slot.NAME."""
+    """Prints the objects of a kind."""
 
-    columns: Sequence[Column]
-    cells: Callable[[JsonObject], Sequence[Cell]]
+    def __init__(self, *columns: tuple[Column, CellOf]) -> None:
+        """Take each column with the function of its cells; that of the Name column gives Slot.NAME."""
+        self.columns = tuple(column for column, _ in columns)
+        self._cells = tuple(cell_of for _, cell_of in columns)
 
     def prepare(self, sections: Mapping[str, msgspec.Raw]) -> PreparedRow:
         """Render an object given as the sections of its JSON. Never raises: what cannot be read is `<unknown>`."""
-        try:
-            cells = self.cells(msgspec.json.decode(msgspec.json.encode(sections)))
-        except (TypeError, ValueError, AttributeError, KeyError):
-            cells = [Slot.NAME if column.format == "name" else UNREADABLE for column in self.columns]
-        return prepare_row(cells)
+        obj = msgspec.json.decode(msgspec.json.encode(sections))
+        return prepare_row([_cell(cell_of, obj) for cell_of in self._cells])
+
+
+def _cell(cell_of: CellOf, obj: JsonObject) -> Cell:
+    try:
+        return cell_of(obj)
+    except (TypeError, ValueError, AttributeError, KeyError):
+        return UNREADABLE

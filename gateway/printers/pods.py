@@ -11,14 +11,13 @@ from typing import Any
 
 import msgspec
 
+from gateway.printers.cells import AGE_COLUMN, NAME_COLUMN, NONE
 from gateway.printers.columns import Column
 from gateway.printers.row import Cell, PreparedRow, Slot, age_cell, prepare_row
 from gateway.printers.timestamps import epoch
 
-NONE = "<none>"
-
 COLUMNS = (
-    Column("Name", format="name", description="Name must be unique within a namespace."),
+    NAME_COLUMN,
     Column("Ready", description="The aggregate readiness state of this pod for accepting traffic."),
     Column("Status", description="The aggregate status of the containers in this pod."),
     Column(
@@ -26,7 +25,7 @@ COLUMNS = (
         description="The number of times the containers in this pod have been restarted and when the last container "
         "in this pod has restarted.",
     ),
-    Column("Age", description="When this object was created, as the time that has passed since then."),
+    AGE_COLUMN,
     Column("IP", description="The IP address of the pod, once it has one.", priority=1),
     Column("Node", description="The node the pod was scheduled to.", priority=1),
     Column("Nominated Node", description="The node where preemption is making room for the pod.", priority=1),
@@ -208,8 +207,10 @@ def _terminated_text(terminated: _Terminated) -> str:
 def _gates(spec: _Spec, status: _Status) -> str:
     if not spec.readiness_gates:
         return NONE
-    true = {condition.type for condition in status.conditions if condition.status == "True"}
-    met = sum(gate.condition_type in true for gate in spec.readiness_gates)
+    found = {
+        condition.type: condition.status for condition in reversed(status.conditions)
+    }  # the first of a type counts
+    met = sum(found.get(gate.condition_type) == "True" for gate in spec.readiness_gates)
     return f"{met}/{len(spec.readiness_gates)}"
 
 

@@ -1,6 +1,6 @@
 """Which printer a kind has, and how stored and cached objects are given to it. Pure.
 
-A kind without a printer of its own is shown by name and age, as kube-apiserver shows custom resources.
+A kind without a printer of its own is a custom one: shown by the columns it declares, or by name and age.
 """
 
 from __future__ import annotations

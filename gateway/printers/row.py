@@ -1,11 +1,10 @@
 """Table rows, rendered once when an object changes and finished when they are sent. Pure.
 
-Only ages, and the names of the merged view, are filled in late.
+Only ages, and the names of the merged view, are filled in late: `finish` runs for every row of every list.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from enum import Enum
 from typing import Any, NamedTuple
@@ -15,6 +14,8 @@ import msgspec
 from gateway.apimachinery.duration import human_duration
 
 UNKNOWN_AGE = "<unknown>"
+
+_json = msgspec.json.Encoder()
 
 
 class Slot(Enum):
@@ -32,63 +33,62 @@ class Ago(NamedTuple):
     after: str = ""
 
 
-Cell = str | int | bool | list[Any] | None | Ago | Slot
+Cell = str | int | float | None | Ago | Slot
 """What a printer gives for one column."""
 
-_Piece = bytes | tuple[bytes, float, bytes] | Slot
+_NAME, _CLUSTER = Slot.NAME, Slot.CLUSTER
 
 
 class PreparedRow(msgspec.Struct, frozen=True, gc=False):
-    """A row that waits for its ages; `conditions` is the JSON of its row conditions, or empty."""
+    """A row that waits for its ages and names.
+
+    `pieces` are bytes to be sent as they are, slots, and times (seconds since the epoch) whose age is to be written.
+    """
 
     pieces: tuple[Any, ...]
-    conditions: bytes = b""
 
     def finish(self, now: float, name: bytes, cluster: bytes) -> bytes:
         """Return the inside of the row: `"cells":[…]` and the conditions. Name and cluster are JSON texts."""
-        parts: list[bytes] = [b'"cells":[']
-        for piece in self.pieces:
-            if type(piece) is bytes:
-                parts.append(piece)
-            elif piece is Slot.NAME:
-                parts.append(name)
-            elif piece is Slot.CLUSTER:
-                parts.append(cluster)
-            else:
-                before, since, after = piece
-                parts += (before, human_duration(now - since).encode(), after)
-        parts.append(b"]")
-        if self.conditions:
-            parts += (b',"conditions":', self.conditions)
-        return b"".join(parts)
+        return b"".join(
+            [
+                piece
+                if type(piece) is bytes
+                else name
+                if piece is _NAME
+                else cluster
+                if piece is _CLUSTER
+                else human_duration(now - piece).encode()
+                for piece in self.pieces
+            ]
+        )
 
 
-def encode_text(text: str) -> bytes:
-    """Return the JSON of a text."""
-    return json.dumps(text, ensure_ascii=False).encode()
+encode_text = _json.encode
+"""Returns the JSON of a text."""
 
 
 def prepare_row(cells: Sequence[Cell], conditions: Sequence[dict[str, Any]] = ()) -> PreparedRow:
     """Render everything that will not change any more."""
-    pieces: list[_Piece] = []
-    pending = b""
-    for index, cell in enumerate(cells):
-        pending += b"," if index else b""
+    pieces: list[Any] = []
+    pending = b'"cells":['
+    separator = b""
+    for cell in cells:
+        pending += separator
+        separator = b","
         if isinstance(cell, Slot):
             pieces += (pending, cell)
             pending = b""
         elif isinstance(cell, Ago):
-            before = pending + b'"' + encode_text(cell.before)[1:-1]
-            pieces.append((before, cell.since, encode_text(cell.after)[1:-1] + b'"'))
-            pending = b""
+            pieces += (pending + b'"' + _json.encode(cell.before)[1:-1], cell.since)
+            pending = _json.encode(cell.after)[1:-1] + b'"'
         else:
-            pending += json.dumps(cell, separators=(",", ":"), ensure_ascii=False).encode()
-    if pending:
-        pieces.append(pending)
-    rendered = json.dumps(list(conditions), separators=(",", ":")).encode() if conditions else b""
-    return PreparedRow(tuple(piece for piece in pieces if piece != b""), rendered)
+            pending += _json.encode(cell)
+    pending += b"]"
+    if conditions:
+        pending += b',"conditions":' + _json.encode(conditions)
+    return PreparedRow((*pieces, pending))
 
 
 def age_cell(since: float | None, before: str = "", after: str = "") -> Cell:
     """Return an age, or `<unknown>` when there is no time to count from."""
-    return Ago(since, before, after) if since else UNKNOWN_AGE
+    return UNKNOWN_AGE if since is None else Ago(since, before, after)

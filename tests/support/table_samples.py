@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -42,12 +41,11 @@ _OTHER_EVENTS = GroupVersionResource("events.k8s.io", "v1", "events")
 
 @dataclass(frozen=True)
 class RealTable:
-    """What a kube-apiserver says of one resource: its objects, and the Table made of them between two moments."""
+    """What a kube-apiserver says of one resource: a Table with its objects, made between two moments."""
 
     resource: GroupResource
     columns: list[JsonObject]
     rows: list[JsonObject]
-    objects: list[JsonObject]
     custom_columns: list[JsonObject] | None
     """The additionalPrinterColumns of a custom resource."""
     before: float
@@ -103,7 +101,10 @@ def _create(client: Client, obj: JsonObject) -> None:
 
 def _until_served(client: Client, path: str) -> None:
     """Wait until a custom resource that was defined just now is served."""
+    deadline = time.monotonic() + 30
     while not client.succeeds(path):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{path} is not served")
         time.sleep(0.1)
 
 
@@ -123,18 +124,15 @@ def delete_samples(client: Client) -> None:
 
 
 def real_tables(client: Client) -> Iterator[RealTable]:
-    """Read every resource that has samples, as objects and as a Table."""
+    """Read every resource that has samples as a Table with its objects."""
     columns = _custom_columns(client)
     namespaced = {_resource(obj): obj["kind"] not in _CLUSTER_SCOPED for obj in samples()}
     for gvr, inside in {**namespaced, _OTHER_EVENTS: True}.items():
         path = _collection(gvr, namespaced=inside)
-        objects = client.request("GET", path)["items"]
         before = time.time()
-        table: dict[str, Any] = client.request("GET", f"{path}?includeObject=None", accept=TABLE)
+        table: JsonObject = client.request("GET", f"{path}?includeObject=Object", accept=TABLE)
         resource = gvr.group_resource
-        yield RealTable(
-            resource, table["columnDefinitions"], table["rows"], objects, columns.get(resource), before, time.time()
-        )
+        yield RealTable(resource, table["columnDefinitions"], table["rows"], columns.get(resource), before, time.time())
 
 
 def _custom_columns(client: Client) -> dict[GroupResource, list[JsonObject]]:

@@ -1,0 +1,68 @@
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import pytest
+
+from gateway.apimachinery.meta import ObjectKey
+from gateway.apimachinery.schema import GroupVersionResource
+from gateway.printers.events import COLUMNS as EVENT_COLUMNS
+from gateway.printers.pods import COLUMNS as POD_COLUMNS
+from gateway.printers.printer import MERGED_EVENT_PRINTER, MERGED_POD_PRINTER, MERGED_PRINTERS, stored_printer
+from gateway.storage.definitions import PrinterColumn
+from gateway.storage.interface import StoredObject
+from tests.gateway.printers.goldens import Resource, finished, sections
+
+
+@dataclass
+class Cached:
+    name: str
+    cluster: str
+    cells: Any
+
+
+def decoded(inside: bytes) -> Any:
+    return msgspec.json.decode(b"{" + inside + b"}")
+
+
+def test_the_cluster_of_a_pod_stands_behind_its_age() -> None:
+    names = [column.name for column in MERGED_POD_PRINTER.columns]
+    assert names[3:7] == ["Restarts", "Age", "Cluster", "IP"]
+    assert MERGED_POD_PRINTER.columns[5].priority == 0
+    row = MERGED_POD_PRINTER.row(Cached("web", "m1", MERGED_POD_PRINTER.prepare(sections({}))), 0)
+    assert decoded(row)["cells"][:7] == ["web", "0/0", "", "0", "<unknown>", "m1", "<none>"]
+
+
+def test_the_cluster_of_an_event_stands_before_its_message() -> None:
+    names = [column.name for column in MERGED_EVENT_PRINTER.columns]
+    assert names[5:8] == ["Source", "Cluster", "Message"]
+    row = MERGED_EVENT_PRINTER.row(Cached("e", "m1", MERGED_EVENT_PRINTER.prepare(sections({"message": "m"}))), 0)
+    assert decoded(row)["cells"][5:8] == ["", "m1", "m"]
+
+
+@pytest.mark.parametrize("printer", MERGED_PRINTERS.values())
+def test_merged_rows_have_a_cell_a_column(printer: Any) -> None:
+    for obj in ({}, {"status": 5, "count": "x"}):
+        assert len(finished(printer.prepare(sections(obj)), 0)["cells"]) == len(printer.columns)
+
+
+def printer_for(group: str, resource: str, *columns: PrinterColumn) -> Any:
+    return stored_printer(Resource(GroupVersionResource(group, "v1", resource), columns))
+
+
+def test_each_kind_has_its_printer() -> None:
+    assert printer_for("", "pods").columns is POD_COLUMNS
+    assert printer_for("", "events").columns is printer_for("events.k8s.io", "events").columns is EVENT_COLUMNS
+    assert [column.name for column in printer_for("apps", "statefulsets").columns][:3] == ["Name", "Ready", "Age"]
+    custom = printer_for("example.io", "widgets", PrinterColumn("Size", "integer", ".size"))
+    assert [column.name for column in custom.columns] == ["Name", "Size"]
+
+
+def test_a_stored_object_is_rendered_once() -> None:
+    printer = printer_for("", "configmaps")
+    raw = b'{"metadata":{"name":"c","creationTimestamp":"1970-01-01T00:00:00Z"},"data":{"a":"b"}}'
+    stored = StoredObject(ObjectKey("default", "c"), 1, raw, 0.0)
+    assert decoded(printer.row(stored, 5)) == {"cells": ["c", 1, "5s"]}
+    kept = stored.cells
+    assert decoded(printer.row(stored, 65)) == {"cells": ["c", 1, "65s"]}
+    assert stored.cells is kept

@@ -1,0 +1,49 @@
+import msgspec
+import pytest
+
+from gateway.printers.row import Ago, Cell, Slot, age_cell, encode_text, prepare_row
+from tests.gateway.printers.goldens import finished
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [],
+        ["a"],
+        ["a", 1, 2.5, True, None, ""],
+        ['a "quoted" text\n', "ünïcödé", "</script>"],
+    ],
+)
+def test_cells_are_sent_as_json(cells: list[Cell]) -> None:
+    assert finished(prepare_row(cells), 0) == {"cells": cells}
+
+
+def test_names_are_filled_in_when_the_row_is_sent() -> None:
+    row = prepare_row([Slot.NAME, "x", Slot.CLUSTER, Slot.NAME])
+    assert finished(row, 0, 'n"1', "member") == {"cells": ['n"1', "x", "member", 'n"1']}
+    assert finished(row, 0, "n2") == {"cells": ["n2", "x", "", "n2"]}
+
+
+def test_ages_are_counted_when_the_row_is_sent() -> None:
+    row = prepare_row([age_cell(100.0), age_cell(40.0, '3 "(', ' ago)"')])
+    assert finished(row, 130.0) == {"cells": ["30s", '3 "(90s ago)"']}
+    assert finished(row, 700.0) == {"cells": ["10m", '3 "(11m ago)"']}
+
+
+def test_an_age_at_either_end_keeps_its_separators() -> None:
+    assert finished(prepare_row(["a", Ago(0.0)]), 5)["cells"] == ["a", "5s"]
+    assert finished(prepare_row([Ago(0.0), "a"]), 5)["cells"] == ["5s", "a"]
+
+
+def test_no_time_is_an_unknown_age_and_the_epoch_is_a_time() -> None:
+    assert age_cell(None) == "<unknown>"
+    assert finished(prepare_row([age_cell(0.0)]), 60)["cells"] == ["60s"]
+
+
+def test_conditions_follow_the_cells() -> None:
+    row = prepare_row(["a"], [{"type": "Completed", "status": "True"}])
+    assert finished(row, 0) == {"cells": ["a"], "conditions": [{"type": "Completed", "status": "True"}]}
+
+
+def test_text_is_encoded_as_json() -> None:
+    assert msgspec.json.decode(encode_text('a"\\é')) == 'a"\\é'
