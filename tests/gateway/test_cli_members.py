@@ -177,7 +177,7 @@ async def test_the_state_of_the_fleet_as_a_table_and_as_json(
 
 
 def test_every_row_says_all_that_is_known() -> None:
-    items = [
+    items: list[dict[str, Any]] = [
         {"name": "m1", "ready": True, "synced": True, "staleSeconds": None, "objects": {"pods": 2000, "events": 31}},
         {
             "name": "member2",
