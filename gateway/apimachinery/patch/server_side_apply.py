@@ -118,9 +118,8 @@ def _apply(
     if not force and (conflicts := _conflicts(managers, comparison, applier)):
         raise _ApplyConflicts(conflicts)
     managers = take_away(managers, comparison, applier)
-    if applier in managers:
-        time = last.time if same(before, merged) else options.now
-        managers[applier] = Ownership(ownable(owned, schema, options.subresource), schema.gvk.api_version, time)
+    time = last.time if same(before, merged) else options.now
+    managers[applier] = Ownership(ownable(owned, schema, options.subresource), schema.gvk.api_version, time)
     return merged, {manager: entry for manager, entry in managers.items() if entry.fields}
 
 

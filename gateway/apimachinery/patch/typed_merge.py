@@ -14,7 +14,7 @@ from gateway.apimachinery.patch.typed_value import items_by_element, member_type
 
 
 def merge(live: Any, applied: Any, ref: TypeRef) -> Any:
-    """Return the live value with the applied one merged in. Either may be ABSENT, and so may the result.
+    """Return the live value with the applied one merged in; one of them may be ABSENT.
 
     Neither argument changes; the result may share parts with both. Raises TypeMismatch when items of a list that
     merges have no key.
@@ -36,12 +36,10 @@ def _container(value: Any, kind: type) -> Any:
 
 
 def _merge_members(lives: dict[str, Any], applies: dict[str, Any], map_type: MapType) -> Any:
-    merged = {}
-    for name in {**lives, **applies}:
-        child = merge(lives.get(name, ABSENT), applies.get(name, ABSENT), member_type(map_type, name))
-        if child is not ABSENT:
-            merged[name] = child
-    return merged or ABSENT
+    return {
+        name: merge(lives.get(name, ABSENT), applies.get(name, ABSENT), member_type(map_type, name))
+        for name in {**lives, **applies}
+    }
 
 
 def _merge_items(lives: list[Any], applies: list[Any], list_type: ListType) -> Any:
@@ -82,7 +80,7 @@ def _merge_items(lives: list[Any], applies: list[Any], list_type: ListType) -> A
                 live.popleft()
             if pending:
                 take_applied()
-    return [item for item in merged if item is not ABSENT] or ABSENT
+    return merged
 
 
 def remove_fields(value: Any, fields: FieldSet, ref: TypeRef) -> Any:

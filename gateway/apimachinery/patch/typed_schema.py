@@ -168,13 +168,7 @@ class _Reader:
         list_type = node.get("x-kubernetes-list-type")
         if list_type == "map":
             return ListType(item, atomic=False, keys=tuple(node.get("x-kubernetes-list-map-keys") or ()))
-        if list_type:
-            return ListType(item, atomic=list_type != "set")
-        # Built-in types that say nothing about apply merge as their strategic merge patch does.
-        if "merge" in str(node.get("x-kubernetes-patch-strategy", "")).split(","):
-            merge_key = node.get("x-kubernetes-patch-merge-key")
-            return ListType(item, atomic=False, keys=(merge_key,) if merge_key else ())
-        return ListType(item)
+        return ListType(item, atomic=list_type != "set")
 
 
 _OBJECT_PROPERTIES: Mapping[str, Schema] = {

@@ -81,13 +81,10 @@ def _set_paths(value: Any, ref: TypeRef, path: Path) -> Iterator[Path]:
                 yield from _set_paths(child, member_type(atom.map_type, name), below)
                 if child is None or child == {} or name not in atom.map_type.fields:
                     yield below
-    elif atom.scalar:
+    elif atom.scalar or atom.list_type is None or atom.list_type.atomic:
         yield path
-    elif atom.list_type:
-        if atom.list_type.atomic:
-            yield path
-        elif isinstance(value, list):
-            yield from _set_item_paths(value, atom.list_type, path)
+    elif isinstance(value, list):
+        yield from _set_item_paths(value, atom.list_type, path)
 
 
 def _set_item_paths(items: list[Any], list_type: ListType, path: Path) -> Iterator[Path]:
@@ -239,10 +236,9 @@ def _misfits(value: Any, ref: TypeRef, path: Path, allow_duplicates: bool) -> It
     elif atom.scalar:
         if not _fits(atom.scalar, value):
             yield path, _scalar_complaint(atom.scalar, value)
-    elif atom.list_type:
-        if not isinstance(value, list):
-            yield path, f"expected list, got &{{{go_value(value)}}}"
-            return
+    elif not isinstance(value, list) or atom.list_type is None:
+        yield path, f"expected list, got &{{{go_value(value)}}}"
+    else:
         yield from _item_misfits(value, atom.list_type, path, allow_duplicates)
 
 

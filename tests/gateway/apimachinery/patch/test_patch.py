@@ -11,7 +11,14 @@ from gateway.apimachinery.errors import ApiError
 from gateway.apimachinery.meta import JsonObject
 from gateway.apimachinery.patch.json_value import deep_copy
 from gateway.apimachinery.patch.managed_fields import track_update
-from gateway.apimachinery.patch.patch import APPLY_PATCH, apply_patch
+from gateway.apimachinery.patch.options import PatchOptions
+from gateway.apimachinery.patch.patch import (
+    APPLY_PATCH,
+    BUILTIN_PATCHES,
+    CUSTOM_RESOURCE_PATCHES,
+    apply_patch,
+    undecodable,
+)
 from gateway.storage.defaulting.cluster_ip import default_service_ip
 from gateway.storage.defaulting.defaulting import default_custom_resource, default_object
 from tests.gateway.apimachinery.patch.goldens import MEDIA_TYPES, Golden, goldens, managed_fields, scenarios
@@ -87,3 +94,51 @@ def test_neither_the_old_object_nor_the_patch_changes(golden: Golden) -> None:
     with contextlib.suppress(ApiError):
         write(golden)
     assert before == [golden.old, golden.body]
+
+
+def test_what_strict_decoding_refuses_is_a_422_about_the_patch() -> None:
+    error = undecodable(MEDIA_TYPES["json"], [], {"a": 'b"'}, "wrong")
+    assert error.code == 422
+    assert error.message == r' "" is invalid: patch: Invalid value: "{\"a\":\"b\\\"\"}": wrong'
+    assert [cause["field"] for cause in error.details["causes"]] == ["patch"]
+    strategic = undecodable(MEDIA_TYPES["strategic"], {"spec": {"a": [1]}}, {}, "wrong")
+    assert strategic.message == ' "" is invalid: patch: Invalid value: "map[spec:map[a:[1]]]": wrong'
+
+
+def options_of(name: str) -> PatchOptions:
+    return next(golden.options for golden in goldens() if golden.name.startswith(name))
+
+
+@pytest.mark.parametrize(
+    ("media_type", "options", "accepted"),
+    [
+        ("application/json", options_of("json patch"), BUILTIN_PATCHES),
+        (MEDIA_TYPES["strategic"], options_of("custom resources"), CUSTOM_RESOURCE_PATCHES),
+    ],
+)
+def test_other_media_types_are_refused(media_type: str, options: PatchOptions, accepted: tuple[str, ...]) -> None:
+    with pytest.raises(ApiError) as refusal:
+        apply_patch(media_type, {}, {}, options)
+    assert refusal.value.code == 415
+    assert refusal.value.message.endswith(f"accepted media types include: {', '.join(accepted)}")
+
+
+def test_a_patch_that_makes_a_list_of_the_object_is_refused() -> None:
+    with pytest.raises(ApiError) as refusal:
+        apply_patch(MEDIA_TYPES["json"], {}, [{"op": "replace", "path": "", "value": [1]}], options_of("json patch"))
+    assert refusal.value.code == 422
+    assert "cannot unmarshal array" in refusal.value.message
+
+
+def test_patches_that_are_nested_too_deeply_are_refused() -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(5000):
+        deep = {"a": deep}
+    for verb, patch in (
+        ("merge", deep),
+        ("strategic", deep),
+        ("apply", {**deep, "apiVersion": "apps/v1", "kind": "Deployment"}),
+    ):
+        with pytest.raises(ApiError) as refusal:
+            apply_patch(MEDIA_TYPES[verb], {}, patch, options_of("json patch"))
+        assert refusal.value.code in {422, 500}
