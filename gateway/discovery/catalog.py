@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gateway.apimachinery.errors import service_unavailable
 from gateway.apimachinery.meta import JsonObject
 from gateway.discovery.allow_list import AllowList
 from gateway.discovery.documents import DiscoveryDocuments
@@ -76,11 +77,14 @@ class Catalog:
 
         When it does not know the resource, the store is asked again first: a definition that was created a moment ago
         is usable at once, and nothing is refused on old knowledge.
-        """
-        if self.surface.find(info.group_version_resource) is None:
-            await self._source.refresh()
-        return self.surface
 
-    async def run(self) -> None:
-        """Follow the store until cancelled; returns at once when there is nothing to follow."""
-        await self._source.run()
+        Raises ApiError 503 for an unknown resource of a version that cannot be read now: nobody may take it for gone.
+        """
+        if info.cluster or self.surface.find(info.group_version_resource) is not None:
+            return self.surface
+        await self._source.refresh()
+        surface = self.surface
+        version = surface.version(info.group_version)
+        if version is not None and version.stale and surface.find(info.group_version_resource) is None:
+            raise service_unavailable(f"what serves {info.group_version.api_version} cannot be reached")
+        return surface

@@ -5,6 +5,7 @@ Nothing is kept here and nobody needs to be asked: the registry's generation tel
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 from collections.abc import Sequence
@@ -79,7 +80,8 @@ class EmbeddedDiscovery:
         """There is nobody to ask."""
 
     async def run(self) -> None:
-        """There is nothing to follow: the registry's generation says when it changed."""
+        """Wait until cancelled: there is nothing to follow, the registry's generation says when it changed."""
+        await asyncio.Event().wait()
 
 
 def _resource(definition: ResourceDefinition) -> ApiResource:

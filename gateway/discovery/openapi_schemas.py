@@ -18,10 +18,10 @@ from gateway.apimachinery.schemas import REF, SchemaStore
 SchemaOf = Callable[[GroupVersionKind], JsonObject | None]
 """Returns the schema of a kind that is not built in, None where there is none."""
 
-OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
-LIST_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"
 _GVK = "x-kubernetes-group-version-kind"
-_TYPE_META = (GroupVersionKind("", "v1", "ConfigMap"), ("apiVersion", "kind"))
+_ANY_OBJECT = "io.k8s.api.core.v1.ConfigMap"
+_ANY_LIST = "io.k8s.api.core.v1.ConfigMapList"
+_COMMON_FIELDS = ("apiVersion", "kind", "metadata")
 
 
 class PublishedSchemas:
@@ -63,37 +63,37 @@ class PublishedSchemas:
     def custom_closure(self, kinds: Iterable[GroupVersionKind], schema_of: SchemaOf) -> dict[str, Any]:
         """Return the components of custom kinds and their lists, with the built-in metadata they refer to."""
         components: dict[str, Any] = {}
+        refers_to: set[str] = set()
         for gvk in kinds:
-            components |= self._custom_components(gvk, schema_of(gvk))
-        return components | self.closure((OBJECT_META, LIST_META)) if components else components
+            components |= self._custom_components(gvk, schema_of(gvk), refers_to)
+        return components | self.closure(refers_to)
 
-    def _custom_components(self, gvk: GroupVersionKind, schema: JsonObject | None) -> dict[str, JsonObject]:
+    def _custom_components(
+        self, gvk: GroupVersionKind, schema: JsonObject | None, refers_to: set[str]
+    ) -> dict[str, JsonObject]:
         """Publish a custom kind as an API server does: the common fields added. Without a schema any field is fine."""
-        name = custom_name(gvk)
+        name, list_kind = custom_name(gvk), f"{gvk.kind}List"
         known: JsonObject = {"x-kubernetes-preserve-unknown-fields": True} if schema is None else schema
         own = {
             **known,
             "type": "object",
-            "properties": {
-                **known.get("properties", {}),
-                **self._type_meta(),
-                "metadata": self._described("Standard object's metadata.", OBJECT_META),
-            },
+            "properties": {**known.get("properties", {}), **self._common_fields(_ANY_OBJECT, refers_to)},
             _GVK: [_gvk_entry(gvk)],
         }
         items = {"description": f"The {gvk.kind} objects.", "type": "array", "items": self.reference(name)}
         listed = {
-            "description": f"{gvk.kind}List is a list of {gvk.kind}",
+            "description": f"{list_kind} is a list of {gvk.kind}",
             "type": "object",
             "required": ["items"],
-            "properties": {
-                **self._type_meta(),
-                "items": items,
-                "metadata": self._described("Standard list metadata.", LIST_META),
-            },
-            _GVK: [_gvk_entry(GroupVersionKind(gvk.group, gvk.version, f"{gvk.kind}List"))],
+            "properties": {**self._common_fields(_ANY_LIST, refers_to), "items": items},
+            _GVK: [_gvk_entry(GroupVersionKind(gvk.group, gvk.version, list_kind))],
         }
         return {name: own, f"{name}List": listed}
+
+    def _common_fields(self, name: str, refers_to: set[str]) -> JsonObject:
+        """Return the nodes of the fields that every object has, as a built-in kind describes them."""
+        properties = self._store.definition(name)["properties"]
+        return {field: self._publish(properties[field], refers_to) for field in _COMMON_FIELDS}
 
     def _component(self, name: str) -> tuple[msgspec.Raw, frozenset[str]]:
         encoded = self._encoded.get(name)
@@ -121,14 +121,6 @@ class PublishedSchemas:
         refers_to.add(name)
         beside = {key: value for key, value in node.items() if key != "$ref"}
         return {**beside, "allOf": [self.reference(name)]} if beside else self.reference(name)
-
-    def _described(self, description: str, name: str) -> JsonObject:
-        return {"description": description, "allOf": [self.reference(name)]}
-
-    def _type_meta(self) -> JsonObject:
-        gvk, fields = _TYPE_META
-        schema = self._store.schema_for(gvk) or {}
-        return {name: schema["properties"][name] for name in fields}
 
 
 def custom_name(gvk: GroupVersionKind) -> str:

@@ -39,5 +39,5 @@ class DiscoverySource(Protocol):
         ...
 
     async def run(self) -> None:
-        """Follow the store until cancelled; returns when there is nothing to follow."""
+        """Follow the store until cancelled."""
         ...

@@ -75,10 +75,6 @@ class ApiGroup:
     name: str
     versions: tuple[ApiVersion, ...]
 
-    def find(self, version: str) -> ApiVersion | None:
-        """Return a version of the group, None when it is not served."""
-        return next((entry for entry in self.versions if entry.version == version), None)
-
 
 class ApiSurface:
     """All that is served."""
@@ -114,6 +110,24 @@ class ApiSurface:
     def find_kind(self, gvk: GroupVersionKind) -> ApiResource | None:
         """Return the resource whose objects have this kind, None when none is served."""
         return self._by_gvk.get(gvk)
+
+    def has_version(self, group: str, version: str) -> bool:
+        """Whether the group and version is served, whatever its resources."""
+        return self.version(GroupVersion(group, version)) is not None
+
+    def kind_of(self, info: RequestInfo) -> str:
+        """The kind of the bodies of the resource or subresource, which must be served."""
+        resource = self._by_gvr[info.group_version_resource]
+        subresource = resource.subresource(info.subresource) if info.subresource else None
+        return resource.kind if subresource is None else subresource.gvk.kind
+
+    def takes_verb(self, info: RequestInfo) -> bool:
+        """Whether the resource or subresource, which must be served, has the verb of the request."""
+        resource = self._by_gvr[info.group_version_resource]
+        if not info.subresource:
+            return info.verb in resource.verbs
+        subresource = resource.subresource(info.subresource)
+        return subresource is not None and info.verb in subresource.verbs
 
     def is_merged(self, info: RequestInfo) -> bool:
         """Whether the resource lives in the members and is read from the cross-cluster cache."""

@@ -12,13 +12,19 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway.apimachinery.codec import encode_json
+from gateway.apimachinery.codec import encode_json, encode_pretty
 from gateway.apimachinery.errors import ApiError, PathNotFound, method_not_allowed, service_unavailable
 from gateway.apimachinery.meta import JsonObject
 from gateway.apimachinery.schema import GroupVersion
 from gateway.discovery import openapi_v3
 from gateway.discovery.catalog import Catalog
-from gateway.discovery.documents import AGGREGATED_VERSIONS, AggregatedVersion, Document, content_hash
+from gateway.discovery.documents import (
+    AGGREGATED_VERSIONS,
+    AggregatedVersion,
+    DiscoveryDocuments,
+    Document,
+    content_hash,
+)
 from gateway.discovery.openapi import V2_TYPES, OpenApiDocument, OpenApiSource
 from gateway.handlers.negotiation import (
     BUILT_IN_TYPES,
@@ -54,7 +60,7 @@ class DiscoveryHandler:
         """Answer with a document. Raises PathNotFound where there is none; ApiError 404, 405, 406, or the store's."""
         match info.parts:
             case ():
-                return self._object(request, self._catalog.documents.paths(), (JSON,), any_accept=True)
+                return _indented(request, (await self._catalog.fresh_documents()).paths())
             case ("version",):
                 _only_get(request)
                 return self._version(request)
@@ -73,7 +79,8 @@ class DiscoveryHandler:
         version = self._catalog.version
         if version is None:
             raise service_unavailable("the version of the federation store is not known yet", retry_after_seconds=1)
-        return self._object(request, version, (JSON,))
+        request_representation(request, offered=(JSON,), tables=False)  # refuses what accepts no JSON
+        return _indented(request, version)
 
     async def _discovery(self, request: web.BaseRequest, parts: tuple[str, ...]) -> web.Response:
         documents = await self._catalog.fresh_documents()
@@ -82,7 +89,9 @@ class DiscoveryHandler:
                 _only_get(request)
                 if aggregated := _aggregated_form(request):
                     return _aggregated(request, documents.aggregated(aggregated[1], core=True), *aggregated)
-                return self._object(request, documents.api_versions(request.host), BUILT_IN_TYPES)
+                representation = request_representation(request, tables=False)
+                body = _encode(documents.api_versions(request.host), representation)
+                return body_response(request, body, representation.content_type)
             case ("apis",):
                 if aggregated := _aggregated_form(request):
                     return _aggregated(request, documents.aggregated(aggregated[1], core=False), *aggregated)
@@ -90,11 +99,9 @@ class DiscoveryHandler:
             case ("apis", group):
                 return _legacy(request, documents.group(group))
             case ("api", version):
-                return _legacy(request, _known_version(documents.resource_list(GroupVersion("", version)), request))
+                return _resource_list(request, documents, GroupVersion("", version))
             case ("apis", group, version):
-                if documents.surface.group(group) is None:
-                    raise PathNotFound
-                return _legacy(request, _known_version(documents.resource_list(GroupVersion(group, version)), request))
+                return _resource_list(request, documents, GroupVersion(group, version))
             case _:
                 raise PathNotFound
 
@@ -120,16 +127,6 @@ class DiscoveryHandler:
         expires = formatdate(self._now() + _YEAR, usegmt=True)
         return _openapi(request, document, {"Cache-Control": "public, immutable", "Expires": expires})
 
-    @staticmethod
-    def _object(
-        request: web.BaseRequest, obj: JsonObject, offered: tuple[str, ...], *, any_accept: bool = False
-    ) -> web.Response:
-        """Answer with an object that is made for this request."""
-        representation = (
-            _json(request) if any_accept else request_representation(request, offered=offered, tables=False)
-        )
-        return body_response(request, _encode(obj, representation), representation.content_type)
-
 
 def _only_get(request: web.BaseRequest) -> None:
     """Refuse every other method, HEAD too. Raises ApiError 405."""
@@ -137,12 +134,19 @@ def _only_get(request: web.BaseRequest) -> None:
         raise method_not_allowed()
 
 
-def _known_version(document: Document | None, request: web.BaseRequest) -> Document:
-    """Return the resource list, or refuse with the Status that tells an unknown version from an unknown group."""
-    if document is None:
+def _resource_list(
+    request: web.BaseRequest, documents: DiscoveryDocuments, group_version: GroupVersion
+) -> web.Response:
+    """Answer with the resources of a version, told apart from a version of a known group that is not served."""
+    version = documents.surface.version(group_version)
+    if version is None:
+        if group_version.group and documents.surface.group(group_version.group) is None:
+            raise PathNotFound
         raise ApiError(404, "NotFound", "the server could not find the requested resource")
     _only_get(request)
-    return document
+    if version.stale:
+        raise service_unavailable(f"what serves {group_version.api_version} cannot be reached")
+    return _legacy(request, documents.resource_list(group_version))
 
 
 def _legacy(request: web.BaseRequest, document: Document | None) -> web.Response:
@@ -158,7 +162,7 @@ def _aggregated(
     headers = {"Cache-Control": "public", "ETag": document.etag, "Vary": "Accept"}
     if request.headers.get("If-None-Match") == document.etag:
         return _empty(request, 304, headers)
-    body = _document_body(document, Representation(media_type, pretty=_json(request).pretty))
+    body = _document_body(document, Representation(media_type, pretty=_wants_pretty(request)))
     content_type = f"{media_type};g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList"
     return _with_vary(body_response(request, body, content_type, headers=headers))
 
@@ -194,8 +198,9 @@ def _openapi_headers(document: OpenApiDocument) -> dict[str, str]:
 
 
 def _known_hash(request: web.BaseRequest) -> str:
-    """Return the hash of the client's own copy, empty when it names none."""
-    return request.headers.get("If-None-Match", "").strip('"')
+    """Return the hash of the client's own copy, empty when it names none in the form that we give."""
+    known = request.headers.get("If-None-Match", "").strip('"')
+    return known if known.isalnum() else ""
 
 
 def _media_type(request: web.BaseRequest, offered: tuple[str, ...]) -> str:
@@ -215,10 +220,14 @@ def _with_vary(response: web.Response) -> web.Response:
     return response
 
 
-def _json(request: web.BaseRequest) -> Representation:
-    """Return JSON, indented for people, whatever the client accepts."""
+def _indented(request: web.BaseRequest, obj: JsonObject) -> web.Response:
+    """Answer with indented JSON whoever asks, as these documents are read by people."""
+    return body_response(request, encode_pretty(obj))
+
+
+def _wants_pretty(request: web.BaseRequest) -> bool:
     agent = request.headers.get("User-Agent", "")
-    return negotiate("", offered=(JSON,), user_agent=agent, pretty=request[QUERY].get("pretty"))
+    return negotiate("", offered=(JSON,), user_agent=agent, pretty=request[QUERY].get("pretty")).pretty
 
 
 def _document_body(document: Document, representation: Representation) -> bytes:
