@@ -12,7 +12,7 @@ from typing import Any
 from gateway.apimachinery.meta import JsonObject, metadata
 from gateway.apimachinery.protobuf_schema import INLINE, Field, message, message_for
 from gateway.apimachinery.schema import GroupVersionKind
-from gateway.storage.defaulting.quantity import canonical_quantity
+from gateway.storage.defaulting.quantity import MILLI, NANO, canonical_quantity
 
 _QUANTITY = "Q"
 _ZEROS: dict[str, Any] = {"s": "", "b": False, "i": 0, "l": 0, "d": 0, "I": 0, _QUANTITY: "0"}
@@ -65,7 +65,10 @@ def _normalised(value: Any, field: Field) -> Any:
 def _normalised_one(value: Any, field: Field) -> Any:
     if field.message and isinstance(value, dict):
         return _normalise_message(value, field.message)
-    return canonical_quantity(value) if field.type == _QUANTITY else value
+    if field.type != _QUANTITY:
+        return value
+    # Lists of resources count in thousandths at the finest.
+    return canonical_quantity(value, finest=MILLI if field.container else NANO)
 
 
 def _is_empty(value: Any, field: Field) -> bool:

@@ -12,7 +12,6 @@ from typing import Any
 _QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(|[numkMGTPE]|[KMGTPE]i|[eE][+-]?\d+)", re.ASCII)
 _DECIMAL_SUFFIXES = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _BINARY_SUFFIXES = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
-_SMALLEST = -9
 _LARGEST = Decimal(2**63 - 1)
 _EXACT = Context(prec=200)
 
@@ -38,11 +37,16 @@ def quantity_value(value: Any) -> Decimal | None:
     return parts[0] if parts else None
 
 
-def canonical_quantity(value: Any) -> Any:
+NANO = -9
+MILLI = -3
+
+
+def canonical_quantity(value: Any, *, finest: int = NANO) -> Any:
     """Return the quantity in the form Kubernetes stores: no fraction, the largest suffix that allows that.
 
-    The family of the suffix stays, except that binary amounts below 1024 or with a fraction become decimal. What is no
-    quantity is returned as it is; validation refuses it.
+    The family of the suffix stays, except that binary amounts below 1024 or with a fraction become decimal. Amounts
+    finer than `finest` (a power of ten) are rounded up. What is no quantity is returned as it is; validation refuses it.
+    Spellings such as `+5` or `1E3`, which kube-apiserver happens to keep, are brought into form too.
     """
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return value
@@ -50,8 +54,7 @@ def canonical_quantity(value: Any) -> Any:
     if parts is None:
         return value
     amount, suffix = parts
-    # No quantity is more precise than nano or larger than an int64; the excess is rounded away from zero.
-    amount = amount.quantize(Decimal(1).scaleb(_SMALLEST), rounding="ROUND_UP", context=_EXACT)
+    amount = amount.quantize(Decimal(1).scaleb(finest), rounding="ROUND_UP", context=_EXACT)
     amount = max(-_LARGEST, min(_LARGEST, amount))
     if amount == 0:
         return "0"
@@ -68,8 +71,13 @@ def _binary(amount: int) -> str:
 
 
 def _decimal(amount: Decimal, *, exponential: bool) -> str:
-    for suffix, exponent in reversed(_DECIMAL_SUFFIXES.items()):
-        scaled = _EXACT.scaleb(amount, -exponent)
-        if scaled == int(scaled):
-            return f"{int(scaled)}{f'e{exponent}' if exponential and exponent else '' if exponential else suffix}"
-    raise AssertionError(f"{amount} is finer than nano")  # ruled out by rounding
+    # Rounding made sure that one of the suffixes leaves no fraction.
+    suffix, exponent = next(
+        (suffix, exponent)
+        for suffix, exponent in reversed(_DECIMAL_SUFFIXES.items())
+        if _EXACT.scaleb(amount, -exponent) % 1 == 0
+    )
+    number = int(_EXACT.scaleb(amount, -exponent))
+    if exponential:
+        return f"{number}e{exponent}" if exponent else str(number)
+    return f"{number}{suffix}"

@@ -12,7 +12,7 @@ from gateway.apimachinery.meta import JsonObject
 from gateway.apimachinery.patch.json_value import deep_copy
 from gateway.apimachinery.schema import GroupVersion, GroupVersionKind
 from gateway.storage.defaulting.cluster_ip import default_service_ip
-from gateway.storage.defaulting.defaulting import default_object
+from gateway.storage.defaulting.defaulting import default_custom_resource, default_object
 
 TESTDATA = Path(__file__).parent / "testdata"
 GOLDENS = [
@@ -53,3 +53,55 @@ def test_objects_get_the_defaults_kube_apiserver_gives_them(golden: JsonObject) 
     if obj["kind"] == "Service":
         default_service_ip(obj, None, lambda: "")
     assert comparable(obj) == comparable(golden["answer"])
+
+
+def test_defaults_do_not_change_what_they_made() -> None:
+    for golden in GOLDENS:
+        obj = default_object(kind_of(golden["new"]), deep_copy(golden["new"]))
+        assert default_object(kind_of(obj), deep_copy(obj)) == obj
+
+
+def test_kinds_that_are_not_built_in_are_left_alone() -> None:
+    obj = {"apiVersion": "example.com/v1", "kind": "Widget", "spec": {"a": []}}
+    assert default_object(kind_of(obj), dict(obj)) == obj
+
+
+SCHEMA: JsonObject = {
+    "type": "object",
+    "properties": {
+        "size": {"type": "integer", "default": 3},
+        "maybe": {"type": "string", "nullable": True, "default": "x"},
+        "object": {"type": "object", "default": {}, "properties": {"inner": {"default": [1]}}},
+        "absent": {"type": "object", "properties": {"inner": {"default": 1}}},
+        "list": {"type": "array", "items": {"type": "object", "properties": {"a": {"default": 1}}}},
+        "map": {"type": "object", "additionalProperties": {"properties": {"a": {"default": 1}}}},
+        "free": {"type": "object", "additionalProperties": True},
+        "bare": {"type": "array"},
+    },
+}
+
+
+def test_custom_resources_get_the_defaults_of_their_schema() -> None:
+    obj: JsonObject = {
+        "size": None,
+        "maybe": None,
+        "list": [{}, {"a": 2}],
+        "map": {"k": {}},
+        "free": {"x": {}},
+        "bare": [{}],
+    }
+    assert default_custom_resource(obj, SCHEMA) == {
+        "size": 3,
+        "maybe": None,
+        "object": {"inner": [1]},
+        "list": [{"a": 1}, {"a": 2}],
+        "map": {"k": {"a": 1}},
+        "free": {"x": {}},
+        "bare": [{}],
+    }
+
+
+def test_defaults_of_a_schema_are_never_shared_between_objects() -> None:
+    first = default_custom_resource({}, SCHEMA)
+    first["object"]["inner"].append(2)
+    assert default_custom_resource({}, SCHEMA)["object"] == {"inner": [1]}

@@ -1,0 +1,70 @@
+"""The JSON form of built-in objects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gateway.apimachinery.meta import JsonObject
+from gateway.apimachinery.schema import GroupVersionKind
+from gateway.storage.defaulting.json_form import normalise
+
+POD = GroupVersionKind("", "v1", "Pod")
+ROLE = GroupVersionKind("rbac.authorization.k8s.io", "v1", "Role")
+
+
+def normalised(gvk: GroupVersionKind, **obj: Any) -> JsonObject:
+    normalise(gvk, obj)
+    return obj
+
+
+def test_structs_are_always_there() -> None:
+    assert normalised(POD) == {"metadata": {}, "spec": {"containers": None}, "status": {}}
+    assert normalised(POD, spec={"containers": [{"name": "a"}]})["spec"] == {
+        "containers": [{"name": "a", "resources": {}}]
+    }
+
+
+def test_empty_optional_fields_are_not() -> None:
+    spec = {"hostNetwork": False, "nodeName": "", "volumes": [], "nodeSelector": {}, "securityContext": None}
+    assert normalised(POD, spec={"containers": [], **spec})["spec"] == {"containers": []}
+
+
+def test_pointers_to_zero_say_something() -> None:
+    spec = {"terminationGracePeriodSeconds": 0, "automountServiceAccountToken": False, "securityContext": {}}
+    assert normalised(POD, spec=dict(spec))["spec"] == {**spec, "containers": None}
+
+
+def test_required_values_are_zero_and_required_lists_null() -> None:
+    container = normalised(POD, spec={"containers": [{}]})["spec"]["containers"][0]
+    assert container == {"name": "", "resources": {}}
+    assert normalised(ROLE)["rules"] is None
+
+
+def test_quantities_have_one_spelling() -> None:
+    resources = {"limits": {"cpu": 0.5, "memory": "1024Mi"}, "requests": {"cpu": 0, "memory": "0.1n"}}
+    found = normalised(POD, spec={"containers": [{"resources": resources}]})["spec"]["containers"][0]
+    assert found["resources"] == {"limits": {"cpu": "500m", "memory": "1Gi"}, "requests": {"cpu": "0", "memory": "1m"}}
+    divided = {"valueFrom": {"resourceFieldRef": {"resource": "limits.cpu"}}}
+    container = normalised(POD, spec={"containers": [{"env": [divided]}]})["spec"]["containers"][0]
+    assert container["env"][0]["valueFrom"]["resourceFieldRef"] == {"resource": "limits.cpu", "divisor": "0"}
+
+
+def test_embedded_structs_are_part_of_their_parent() -> None:
+    spec = {"volumes": [{"name": "a", "secret": {"secretName": "", "items": []}}]}
+    assert normalised(POD, spec=spec)["spec"]["volumes"] == [{"name": "a", "secret": {}}]
+
+
+def test_wrong_shapes_are_left_for_validation() -> None:
+    spec = {"containers": {"a": 1}, "nodeSelector": [1], "securityContext": 7}
+    assert normalised(POD, spec=dict(spec))["spec"] == spec
+
+
+@pytest.mark.parametrize("sent", [[], [{}], [{"manager": "m", "apiVersion": ""}]])
+def test_managed_fields_stay_as_they_were_sent(sent: Any) -> None:
+    assert normalised(POD, metadata={"managedFields": sent})["metadata"] == {"managedFields": sent}
+
+
+def test_other_kinds_are_left_alone() -> None:
+    assert normalised(GroupVersionKind("example.com", "v1", "Widget"), a=[]) == {"a": []}
