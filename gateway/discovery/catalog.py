@@ -78,11 +78,14 @@ class Catalog:
         When it does not know the resource, the store is asked again first: a definition that was created a moment ago
         is usable at once, and nothing is refused on old knowledge.
 
-        Raises ApiError 503 for an unknown resource of a version that cannot be read now: nobody may take it for gone.
+        Raises ApiError 503 for an unknown resource while the store was never read, or its version cannot be read now:
+        nobody may take it for gone.
         """
         if info.cluster or self.surface.find(info.group_version_resource) is not None:
             return self.surface
         await self._source.refresh()
+        if not self._source.synced:
+            raise service_unavailable("what the federation store serves is not known yet", retry_after_seconds=1)
         surface = self.surface
         version = surface.version(info.group_version)
         if version is not None and version.stale and surface.find(info.group_version_resource) is None:

@@ -18,20 +18,21 @@ class Source:
     def __init__(self, *groups: ApiGroup) -> None:
         self.there = list(groups)
         self.asked: list[float] = []
+        self.reachable = True
         self.generation = 0
         self.version: JsonObject | None = None
         self._known: list[ApiGroup] = []
 
     @property
     def synced(self) -> bool:
-        return bool(self.asked)
+        return bool(self.asked) and self.reachable
 
     def groups(self) -> Sequence[ApiGroup]:
         return self._known
 
     async def refresh(self, *, max_age: float = 0.0) -> None:
         self.asked.append(max_age)
-        if self._known != self.there:
+        if self.reachable and self._known != self.there:
             self._known = list(self.there)
             self.generation += 1
 
@@ -81,6 +82,17 @@ async def test_what_is_denied_stays_so_however_often_the_store_is_asked() -> Non
     served = catalog(Source(CORE))
     info = asked("/api/v1/nodes")
     assert not (await served.surface_for(info)).serves(info)
+
+
+async def test_nothing_is_called_unknown_before_the_store_was_read() -> None:
+    source = Source(CORE)
+    source.reachable = False
+    served = catalog(source)
+    with pytest.raises(ApiError) as refused:
+        await served.surface_for(asked("/api/v1/configmaps"))
+    assert (refused.value.code, refused.value.headers["Retry-After"]) == (503, "1")
+    pods = asked("/api/v1/pods")
+    assert (await served.surface_for(pods)).serves(pods)
 
 
 async def test_an_unknown_resource_of_a_stale_version_is_unavailable_not_gone() -> None:
