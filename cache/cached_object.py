@@ -41,6 +41,10 @@ _NOTHING = msgspec.Raw(b"null")
 _NO_LABELS: Mapping[str, str] = {}
 
 
+DECODE_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding bytes of a member may raise: they can be anything."""
+
+
 class MalformedObject(ValueError):
     """Bytes of a member that are not a Kubernetes object."""
 
@@ -157,7 +161,7 @@ class ObservedObject:
     def __init__(self, encoded: bytes | msgspec.Raw) -> None:
         """Read an encoded object. Raises MalformedObject when it is no JSON object with a name."""
         try:
-            sections = _sections_decoder.decode(encoded)
+            sections = _sections_decoder.decode(_as_utf8(encoded))
             metadata = _sections_decoder.decode(sections.get("metadata", b"{}"))
             self.name = _text(metadata, "name")
             self.namespace = sys.intern(_text(metadata, "namespace"))
@@ -166,7 +170,7 @@ class ObservedObject:
             self.created = _epoch(_text(metadata, "creationTimestamp"))
             self.kind = _text(sections, "kind")
             self.api_version = _text(sections, "apiVersion")
-        except (msgspec.MsgspecError, RecursionError) as fault:
+        except DECODE_ERRORS as fault:
             raise MalformedObject(f"not a Kubernetes object: {fault}") from None
         if not self.name:
             raise MalformedObject("an object without a name")
@@ -190,15 +194,19 @@ class ObservedObject:
     def compose(self, name: str, cluster: str, rv: int) -> tuple[bytes, int]:
         """The bytes to serve it as, and where the metadata ends in them."""
         rest = {key: value for key, value in self._sections.items() if key not in _COMPOSED_APART}
-        raw, metadata_end = _compose(self._metadata, rest, _Stamp(name, self.name, cluster, rv))
-        if not raw.isascii():
-            try:
-                str(raw, "utf-8")
-            except UnicodeDecodeError:
-                # Skipped parts are not checked when decoding; one such byte would spoil every list it is part of.
-                repaired = raw[:metadata_end].decode("utf-8", "replace").encode()
-                return repaired + raw[metadata_end:].decode("utf-8", "replace").encode(), len(repaired)
-        return raw, metadata_end
+        return _compose(self._metadata, rest, _Stamp(name, self.name, cluster, rv))
+
+
+def _as_utf8(encoded: bytes | msgspec.Raw) -> bytes | msgspec.Raw:
+    """Repair bytes that are no UTF-8: decoding skips over them, and one would spoil every list it is part of."""
+    body = bytes(encoded)
+    if body.isascii():
+        return encoded
+    try:
+        str(body, "utf-8")
+    except UnicodeDecodeError:
+        return body.decode("utf-8", "replace").encode()
+    return encoded
 
 
 def _text(fields: Mapping[str, msgspec.Raw], name: str) -> str:

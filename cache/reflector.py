@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from cache.cached_object import DECODE_ERRORS
 from cache.line_splitter import LineSplitter, LineTooLong
 from cache.lister_watcher import Expired, ListerWatcher, ListWatchError, NotServed, Unavailable
 from cache.member_feed import MemberFeed, Regressed
@@ -199,7 +200,7 @@ class Reflector:
         self._feed.heard()
         try:
             page = _page_decoder.decode(body)
-        except (msgspec.MsgspecError, RecursionError) as fault:
+        except DECODE_ERRORS as fault:
             raise _Malformed(f"not a list: {fault}") from None
         if not page.metadata.resource_version:
             raise _Malformed("a list without a resourceVersion")
@@ -256,7 +257,7 @@ class Reflector:
                     await asyncio.sleep(0)
         except (LineTooLong, Regressed) as fault:
             raise _Malformed(str(fault)) from None
-        except (msgspec.MsgspecError, RecursionError) as fault:
+        except DECODE_ERRORS as fault:
             raise _Malformed(f"not a watch event: {fault}") from None
         self._changed()
 

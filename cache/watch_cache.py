@@ -64,9 +64,12 @@ class WatchCache:
         known = self.of_member(cluster, observed.key)
         if known is None:
             return self._add(cluster, observed)
-        if known.uid == observed.uid and known.member_rv == observed.member_rv:
-            if not authoritative or observed.compose(known.name, cluster, known.rv)[0] == known.raw:
-                return known
+        if (
+            known.uid == observed.uid
+            and known.member_rv == observed.member_rv
+            and (not authoritative or observed.compose(known.name, cluster, known.rv)[0] == known.raw)
+        ):
+            return known
         if not authoritative and is_older(observed.member_rv, known.member_rv):
             return None
         if known.uid != observed.uid or known.created != observed.created:
