@@ -158,7 +158,7 @@ async def open_embedded(data_dir: Path, root_ca: str) -> AsyncIterator[Federatio
             openapi=lambda catalog: EmbeddedOpenApi(catalog, schema_of=discovery.schema),
             clusters=EmbeddedClusterSource(registry),
             events=EmbeddedListerWatcher(registry, EVENTS),
-            loops=[registry.run, authorizer.run],
+            loops=[storage.run, registry.run, authorizer.run],
         )
     finally:
         await storage.close()

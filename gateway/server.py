@@ -30,7 +30,7 @@ from gateway.authentication.authenticator import RefuseBearerTokens, UnionAuthen
 from gateway.authentication.x509 import CertificateAuthenticator
 from gateway.chain import ChainParts, chain, handler_chain
 from gateway.clusters.kubeconfig import KubeconfigError
-from gateway.config import GatewayConfig, parse_listen
+from gateway.config import GatewayConfig, ResourcesConfig, parse_listen
 from gateway.config_decoding import ConfigError
 from gateway.discovery.allow_list import AllowList
 from gateway.discovery.catalog import Catalog
@@ -112,7 +112,7 @@ class _Gateway:
         federation = await self._open_federation(stack)
         catalog = Catalog(
             federation.discovery,
-            allow_list=AllowList(config.resources.allow, config.resources.deny),
+            allow_list=_allow_list(config.resources),
             merged=MERGED_RESOURCES,
         )
         members = await open_members(config.members, federation.clusters, federation.events)
@@ -208,6 +208,13 @@ class _Gateway:
             logger.warning("requests were still in flight at the end of the grace period: %r", self._lifecycle)
         await listener.close(1.0)
         await writes.drain()
+
+
+def _allow_list(config: ResourcesConfig) -> AllowList:
+    try:
+        return AllowList(config.allow, config.deny)
+    except ValueError as error:
+        raise ConfigError(f"resources: {error}") from None
 
 
 async def _live_object(federation: Federation, members: Members, intent: Intent) -> JsonObject | None:

@@ -29,12 +29,16 @@ class ApiError(Exception):
         headers: Mapping[str, str] | None = None,
         list_metadata: Mapping[str, Any] | None = None,
     ) -> None:
-        """Build from an HTTP code, a machine-readable reason and a message; 410 lists also carry `list_metadata`."""
+        """Build from an HTTP code, a machine-readable reason and a message; 410 lists also carry `list_metadata`.
+
+        Details that are given are shown even when they are empty, as kube-apiserver does in a few answers.
+        """
         super().__init__(message)
         self.code = code
         self.reason = reason
         self.message = message
         self.details: dict[str, Any] = dict(details or {})
+        self._shows_details = details is not None
         self.list_metadata: dict[str, Any] = dict(list_metadata or {})
         self.headers: dict[str, str] = dict(headers or {})
         if retry_after := self.details.get("retryAfterSeconds"):
@@ -64,7 +68,7 @@ class ApiError(Exception):
         }
         if self.reason:
             status["reason"] = self.reason
-        if self.details:
+        if self._shows_details:
             status["details"] = self.details
         status["code"] = self.code
         return status
@@ -220,7 +224,7 @@ def internal_error(message: str) -> ApiError:
 
 def service_unavailable(message: str, *, retry_after_seconds: int = 0) -> ApiError:
     """503 ServiceUnavailable, with a Retry-After when one is given (clients retry only then)."""
-    details = {"retryAfterSeconds": retry_after_seconds} if retry_after_seconds else {}
+    details = {"retryAfterSeconds": retry_after_seconds} if retry_after_seconds else None
     return ApiError(503, "ServiceUnavailable", message, details=details)
 
 

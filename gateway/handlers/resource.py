@@ -11,15 +11,17 @@ from typing import Protocol
 
 from aiohttp import web
 
-from cache.watcher import Visible
 from cache.multi_cluster_cache import MultiClusterCache
+from cache.watcher import Visible
 from gateway.apimachinery.errors import ApiError, PathNotFound, method_not_allowed, method_not_supported
 from gateway.apimachinery.meta import ObjectKey
 from gateway.apimachinery.options import parse_list_options
+from gateway.apimachinery.schema import GroupVersionResource
 from gateway.clusters.registry import ClusterRegistry
 from gateway.dispatch import Destination, Surface, dispatch
 from gateway.handlers.body import read_body
 from gateway.handlers.connect import ClusterProxyHandler, ConnectHandler
+from gateway.handlers.federation_target import FederationWriteTarget
 from gateway.handlers.member_target import MergedWriteTarget, the_owner, unnamed_cluster
 from gateway.handlers.merged_source import MergedSource
 from gateway.handlers.read import get_object, list_objects
@@ -37,6 +39,8 @@ from gateway.request import RequestInfo
 from gateway.request_keys import AUDIT, QUERY, REQUEST_INFO, SCOPE
 from gateway.request_scope import RequestScope
 from gateway.write_request import WriteResult, WriteTarget
+
+PODS = GroupVersionResource("", "v1", "pods")
 
 
 class FederationStore(Protocol):
@@ -132,7 +136,7 @@ async def write_through(
 def not_served(info: RequestInfo, surface: Surface) -> Exception:
     """Return the 404 of a resource that is not served: a Status inside a known version, else the router's text."""
     if surface.has_version(info.api_group, info.api_version):
-        return ApiError(404, "NotFound", "the server could not find the requested resource")
+        return ApiError(404, "NotFound", "the server could not find the requested resource", details={})
     return PathNotFound()
 
 
@@ -165,11 +169,16 @@ class ResourceHandler:
             case Destination.STORE_READ:
                 return await self._parts.store.read(request, scope)
             case Destination.STORE_WRITE:
-                return await self._write(request, scope, self._parts.store.write_target())
+                return await self._write(request, scope, self._store_target())
             case Destination.STORE_CONNECT:
                 return await self._parts.store.connect(request, scope)
             case _:
                 return await self._member(request, scope, destination)
+
+    def _store_target(self) -> WriteTarget:
+        target = self._parts.store.write_target()
+        pods = self._parts.members.cache.resource(PODS) if self._parts.members else None
+        return target if pods is None else FederationWriteTarget(target, pods)
 
     async def _review(self, request: web.BaseRequest, scope: RequestScope) -> web.StreamResponse:
         if self._parts.reviews.answers(scope):

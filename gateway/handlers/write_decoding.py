@@ -13,6 +13,7 @@ from typing import Any
 from gateway.apimachinery import codec, meta
 from gateway.apimachinery.errors import (
     BODY_LIMIT,
+    ApiError,
     bad_request,
     field_error,
     invalid,
@@ -96,7 +97,7 @@ def _decode_object(scope: RequestScope, body: bytes) -> WriteRequest:
 def _decode_patch(scope: RequestScope, body: bytes) -> WriteRequest:
     media_type = codec.media_type(scope.content_type)
     if media_type not in BUILTIN_PATCHES:
-        raise unsupported_media_type(BUILTIN_PATCHES)
+        raise ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type")  # kube-apiserver's router says so
     options = parse_write_options(scope.query, "patch", patch_type=media_type, user_agent=scope.user_agent)
     patch, strict_errors = _patch_document(body, media_type)
     if strict_errors and options.field_validation == "Strict":

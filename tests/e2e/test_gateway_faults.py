@@ -21,7 +21,6 @@ def member(gateway: Gateway) -> Iterator[ControlPlane]:
     yield plane
     if not plane.apiserver.running:
         plane.restart()
-    plane.wait_until_ready()
     gateway.wait_synced("member1", "member2")
 
 

@@ -1,0 +1,61 @@
+"""Writes of federated objects, with what the members hold in a namespace in view.
+
+A namespace that is deleted in the federation takes the members' Pods along; the rules must see those as well. Everything
+else is the federation store's own target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from cache.merged_resource import MergedResource
+from gateway.apimachinery.meta import JsonObject, ObjectKey
+from gateway.apimachinery.options import ListOptions
+from gateway.apimachinery.schema import GroupResource, GroupVersionResource
+from gateway.request_scope import RequestScope
+from gateway.write_request import Precondition, WriteRequest, WriteResult, WriteTarget
+
+
+class FederationWriteTarget:
+    """The federation store's write port, whose namespaces hold the members' Pods too."""
+
+    def __init__(self, store: WriteTarget, pods: MergedResource) -> None:
+        """Put the cached Pods beside a store."""
+        self._store = store
+        self._pods = pods
+
+    async def read(self, scope: RequestScope, key: ObjectKey) -> JsonObject | None:
+        """Read at the store."""
+        return await self._store.read(scope, key)
+
+    async def list(
+        self, scope: RequestScope, namespace: str, label_selector: str, field_selector: str
+    ) -> Sequence[JsonObject]:
+        """List at the store."""
+        return await self._store.list(scope, namespace, label_selector, field_selector)
+
+    async def preview(self, request: WriteRequest) -> JsonObject:
+        """Ask the store."""
+        return await self._store.preview(request)
+
+    async def apply(self, request: WriteRequest, precondition: Precondition | None) -> WriteResult:
+        """Write at the store."""
+        return await self._store.apply(request, precondition)
+
+    async def namespace_contents(self, namespace: str) -> Sequence[tuple[GroupResource, JsonObject]]:
+        """Return what the store holds in a namespace, and the Pods that members run in it."""
+        contents = list(await self._store.namespace_contents(namespace))
+        pods = await self._pods.list(namespace, ListOptions())
+        resource = self._pods.served.gvr.group_resource
+        contents += [(resource, msgspec.json.decode(self._pods.object(pod))) for pod in pods.items]
+        return contents
+
+    async def instances(self, group: str, resource: str) -> Sequence[JsonObject]:
+        """List a custom resource at the store."""
+        return await self._store.instances(group, resource)
+
+    async def scale_path(self, resource: GroupVersionResource) -> str | None:
+        """Ask the store."""
+        return await self._store.scale_path(resource)
