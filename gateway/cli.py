@@ -13,11 +13,16 @@ import sys
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gateway.cli_certs import add_certs_parser, run_certs
 from gateway.cli_clusters import add_clusters_parsers, run_clusters
+from gateway.cli_demo import add_demo_parser, run_demo
 from gateway.config import DEFAULT_DATA_DIR, DEFAULT_LISTEN, GatewayConfig, load_config, parse_listen
 from gateway.config_decoding import ConfigError
+
+if TYPE_CHECKING:
+    from gateway.server import Settings
 
 _SERVE_EXAMPLES = """examples:
   fleetgate serve                                        the embedded store, on 127.0.0.1:6443, data in ./.fleetgate
@@ -42,12 +47,18 @@ def build_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     serve.add_argument("--config", type=Path, metavar="FILE", help="a GatewayConfiguration; flags override it")
-    serve.add_argument("--data-dir", type=Path, metavar="DIR", help=f"what the gateway keeps (default {DEFAULT_DATA_DIR})")
+    serve.add_argument(
+        "--data-dir", type=Path, metavar="DIR", help=f"what the gateway keeps (default {DEFAULT_DATA_DIR})"
+    )
     serve.add_argument("--listen", metavar="HOST:PORT", help=f"where to serve (default {DEFAULT_LISTEN})")
     serve.add_argument(
-        "--federation-kubeconfig", type=Path, metavar="FILE", help="the remote store; without it the embedded one is used"
+        "--federation-kubeconfig",
+        type=Path,
+        metavar="FILE",
+        help="the remote store; without it the embedded one is used",
     )
     serve.add_argument("--log-level", default="warning", choices=("debug", "info", "warning", "error"))
+    add_demo_parser(subparsers)
     add_clusters_parsers(subparsers)
     add_certs_parser(subparsers)
     return parser
@@ -58,6 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     if args.command == "serve":
         return run_serve(args)
+    if args.command == "demo":
+        return run_demo(args)
     if args.command == "certs":
         return run_certs(args)
     return run_clusters(args)
@@ -86,10 +99,10 @@ def _run(settings: object) -> int:
     import uvloop
 
     from gateway import server
-    from gateway.server import Ready, Settings
 
-    def announce(ready: Ready) -> None:
-        print(f"fleetgate is ready at {ready.url}; try: kubectl --kubeconfig {ready.kubeconfig} get pods -A", flush=True)
+    def announce(ready: server.Ready) -> None:
+        hint = f"kubectl --kubeconfig {ready.kubeconfig} get pods -A"
+        print(f"fleetgate is ready at {ready.url}; try: {hint}", flush=True)
 
     async def until_signalled(settings: Settings) -> None:
         stop = asyncio.Event()
@@ -98,7 +111,6 @@ def _run(settings: object) -> int:
             loop.add_signal_handler(number, stop.set)
         await server.serve(settings, stop, announce)
 
-    assert isinstance(settings, Settings)  # noqa: S101
     try:
         uvloop.run(until_signalled(settings))
     except server.START_FAILURES as error:
