@@ -17,7 +17,6 @@ from aiohttp import web
 
 from cache.lister_watcher import ListerWatcher
 from gateway.apimachinery.errors import PathNotFound, method_not_supported
-from gateway.apimachinery.meta import ObjectKey
 from gateway.apimachinery.schema import GroupVersionResource
 from gateway.authorization.access_review import AccessReviewAuthorizer
 from gateway.authorization.authorizer import Authorizer
@@ -107,7 +106,7 @@ class EmbeddedStore:
         if definition is None:
             raise PathNotFound
         if info.subresource == "scale":
-            return object_response(request, await self.registry.get_scale(definition, ObjectKey(info.namespace, info.name)))
+            return object_response(request, await self.registry.get_scale(definition, info.key))
         if info.subresource not in {"", "status"}:
             raise method_not_supported(info.group_resource, info.verb)
         source = EmbeddedSource(self.registry, definition, self._printer_for(definition))

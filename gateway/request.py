@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 
 from gateway.apimachinery.errors import bad_request
+from gateway.apimachinery.meta import ObjectKey
 from gateway.apimachinery.schema import GroupResource, GroupVersion, GroupVersionResource
 
 ANONYMOUS = "system:anonymous"
@@ -75,6 +76,16 @@ class RequestInfo:
     """The member named by a `/clusters/{name}/…` prefix; empty for the merged and federated view."""
     field_selector: str = ""
     label_selector: str = ""
+
+    @property
+    def object_namespace(self) -> str:
+        """The namespace of the objects asked for; that of a Namespace is none, although its requests name itself."""
+        return "" if self.resource == "namespaces" and not self.api_group else self.namespace
+
+    @property
+    def key(self) -> ObjectKey:
+        """The object asked for; its name is empty for a whole collection."""
+        return ObjectKey(self.object_namespace, self.name)
 
     @property
     def group_resource(self) -> GroupResource:

@@ -22,7 +22,7 @@ from admission.plugins.order import build_plugins
 from certs import commands as certificates
 from certs.errors import CertsError
 from gateway.apimachinery.errors import ApiError
-from gateway.apimachinery.meta import JsonObject, ObjectKey
+from gateway.apimachinery.meta import JsonObject
 from gateway.audit.file import AuditInUse, AuditUnusable
 from gateway.audit.log import AuditLog
 from gateway.audit.recovery import Intent
@@ -227,7 +227,7 @@ async def _live_object(federation: Federation, members: Members, intent: Intent)
     target = federation.store.write_target()
     if intent.cluster:
         target = UpstreamWriteTarget(members.registry.upstream(intent.cluster))
-    return await target.read(scope, ObjectKey(intent.namespace, intent.name))
+    return await target.read(scope, info.key)
 
 
 def _url(host: str, port: int) -> str:

@@ -71,9 +71,7 @@ class WriteRequest:
     @property
     def key(self) -> ObjectKey:
         """The object written to; its name is empty for a deletecollection, its namespace for a Namespace."""
-        info = self.scope.info
-        is_namespace = info.resource == "namespaces" and not info.api_group
-        return ObjectKey("" if is_namespace else info.namespace, self.name)
+        return ObjectKey(self.scope.info.object_namespace, self.name)
 
     @property
     def patch_type(self) -> str:

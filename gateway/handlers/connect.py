@@ -12,9 +12,9 @@ from typing import Protocol
 from urllib.parse import quote
 
 from aiohttp import web
-from cache.watcher import Visible
 
 from cache.cached_object import CachedObject
+from cache.watcher import Visible
 from gateway.apimachinery.errors import bad_request, method_not_allowed, not_found
 from gateway.audit.record import AuditRecord
 from gateway.clusters.registry import ClusterRegistry

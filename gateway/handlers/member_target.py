@@ -14,8 +14,8 @@ from typing import Any
 import msgspec
 
 from cache.cached_object import CachedObject
-from cache.watcher import Visible
 from cache.merged_resource import MergedResource
+from cache.watcher import Visible
 from gateway.apimachinery import meta
 from gateway.apimachinery.errors import ApiError, conflict, not_found
 from gateway.apimachinery.meta import JsonObject, ObjectKey

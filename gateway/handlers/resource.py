@@ -14,7 +14,6 @@ from aiohttp import web
 from cache.multi_cluster_cache import MultiClusterCache
 from cache.watcher import Visible
 from gateway.apimachinery.errors import ApiError, PathNotFound, method_not_allowed, method_not_supported
-from gateway.apimachinery.meta import ObjectKey
 from gateway.apimachinery.options import parse_list_options
 from gateway.apimachinery.schema import GroupVersionResource
 from gateway.clusters.registry import ClusterRegistry
@@ -107,13 +106,13 @@ async def read_from(
     """Answer get, list or watch from a source."""
     info = scope.info
     if info.verb == "get":
-        return await get_object(request, source, ObjectKey(info.namespace, info.name), now=now)
+        return await get_object(request, source, info.key, now=now)
     options = parse_list_options(request[QUERY], watch=info.verb == "watch")
     if info.name and len(info.parts) > 1:  # a deprecated /watch/…/name
         options = options.for_name(info.name)
     if info.verb == "watch":
-        return await watch_objects(request, source, info.namespace, options, now=now)
-    return await list_objects(request, source, info.namespace, options, now=now)
+        return await watch_objects(request, source, info.object_namespace, options, now=now)
+    return await list_objects(request, source, info.object_namespace, options, now=now)
 
 
 async def write_response(request: web.BaseRequest, result: WriteResult) -> web.StreamResponse:

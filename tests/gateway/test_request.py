@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.apimachinery.errors import ApiError
+from gateway.apimachinery.meta import ObjectKey
 from gateway.apimachinery.schema import GroupResource, GroupVersion, GroupVersionResource
 from gateway.request import RequestInfo, UserInfo, parse_request_info, truthy, upstream_path
 
@@ -26,7 +27,12 @@ RESOURCES = [
     ("PUT", "/api/v1/namespaces/a/finalize", {}, ("update", "", "v1", "a", "namespaces", "finalize", "a")),
     ("PATCH", "/api/v1/namespaces/a/status", {}, ("patch", "", "v1", "a", "namespaces", "status", "a")),
     ("DELETE", "/apis/apps/v1/namespaces/a/deployments/x", {}, ("delete", "apps", "v1", "a", "deployments", "", "x")),
-    ("DELETE", "/apis/apps/v1/namespaces/a/deployments", {}, ("deletecollection", "apps", "v1", "a", "deployments", "", "")),
+    (
+        "DELETE",
+        "/apis/apps/v1/namespaces/a/deployments",
+        {},
+        ("deletecollection", "apps", "v1", "a", "deployments", "", ""),
+    ),
     ("OPTIONS", "/apis/apps/v1/deployments", {}, ("", "apps", "v1", "", "deployments", "", "")),
     ("GET", "/api/v1//pods", {}, ("get", "", "v1", "", "", "", "pods")),
 ]
@@ -40,7 +46,9 @@ def test_resource_requests(method, path, query, want):
     assert got == want
 
 
-@pytest.mark.parametrize("path", ["/", "/api", "/api/v1", "/apis", "/apis/apps", "/apis/apps/v1", "/healthz/ping", "/apis/"])
+@pytest.mark.parametrize(
+    "path", ["/", "/api", "/api/v1", "/apis", "/apis/apps", "/apis/apps/v1", "/healthz/ping", "/apis/"]
+)
 def test_non_resource_requests(path):
     info = parse_request_info("POST", path, {})
     assert not info.is_resource_request
@@ -120,3 +128,16 @@ def test_booleans_of_queries():
 def test_anonymous():
     assert UserInfo("system:anonymous").anonymous
     assert not UserInfo("alice").anonymous
+
+
+@pytest.mark.parametrize(
+    ("path", "key"),
+    [
+        ("/api/v1/namespaces/a", ObjectKey("", "a")),
+        ("/api/v1/namespaces/a/status", ObjectKey("", "a")),
+        ("/api/v1/namespaces/a/pods/x", ObjectKey("a", "x")),
+        ("/apis/example.com/v1/namespaces/a/namespaces/x", ObjectKey("a", "x")),
+    ],
+)
+def test_a_namespace_lies_in_no_namespace(path, key):
+    assert parse_request_info("GET", path, {}).key == key
