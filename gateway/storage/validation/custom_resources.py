@@ -76,8 +76,8 @@ def schema_causes(path: str, value: Any, schema: JsonObject) -> Causes:
     wrong = _type_cause(path, value, schema)
     if wrong is not None:
         yield wrong
-        return
-    yield from _combination_causes(path, value, schema)
+    if value is not None:
+        yield from _combination_causes(path, value, schema)
     if isinstance(value, dict):
         yield from _object_causes(path, value, schema)
     elif isinstance(value, list):
@@ -131,8 +131,8 @@ def _object_causes(path: str, value: JsonObject, schema: JsonObject) -> Causes:
             yield required(_below(path, name))
     if schema.get("x-kubernetes-embedded-resource"):
         for name in ("apiVersion", "kind"):
-            if not value.get(name):
-                yield required(_below(path, name), "must not be empty")
+            if name not in value:
+                yield required(_below(path, name))
     properties: JsonObject = schema.get("properties") or {}
     others = schema.get("additionalProperties")
     for name, child in value.items():

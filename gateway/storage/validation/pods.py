@@ -35,6 +35,7 @@ _UPDATABLE = (
     "additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was "
     "previously negative)"
 )
+_UPDATABLE_FIELDS = ("activeDeadlineSeconds", "tolerations", "schedulingGates", "ephemeralContainers")
 _NAMED: dict[str, NameRule] = {
     "serviceAccountName": dns_subdomain,
     "nodeName": dns_subdomain,
@@ -63,7 +64,10 @@ def validate_changed_pod(new: JsonObject, old: JsonObject) -> Causes:
             return
     yield from _validate_deadline_change(spec.get("activeDeadlineSeconds"), old_spec.get("activeDeadlineSeconds"))
     yield from _validate_added_tolerations(spec, old_spec)
-    if _without_updatable(spec, old_spec) != _without_updatable(old_spec, old_spec):
+    updatable = set(_UPDATABLE_FIELDS)
+    if (old_spec.get("terminationGracePeriodSeconds") or 0) < 0 and spec.get("terminationGracePeriodSeconds") == 1:
+        updatable.add("terminationGracePeriodSeconds")
+    if _without(updatable, spec) != _without(updatable, old_spec):
         yield forbidden("spec", f"pod updates may not change fields other than {_UPDATABLE}")
 
 
@@ -84,11 +88,8 @@ def _validate_added_tolerations(spec: JsonObject, old_spec: JsonObject) -> Cause
         yield forbidden("spec.tolerations", "existing toleration can not be modified except its tolerationSeconds")
 
 
-def _without_updatable(spec: JsonObject, old_spec: JsonObject) -> JsonObject:
+def _without(updatable: set[str], spec: JsonObject) -> JsonObject:
     """Return a spec as far as it must not change."""
-    updatable = {"activeDeadlineSeconds", "tolerations", "schedulingGates", "ephemeralContainers"}
-    if (old_spec.get("terminationGracePeriodSeconds") or 0) < 0 and spec.get("terminationGracePeriodSeconds") == 1:
-        updatable.add("terminationGracePeriodSeconds")
     fixed = {name: value for name, value in spec.items() if name not in updatable}
     for containers in ("containers", "initContainers"):
         fixed[containers] = [

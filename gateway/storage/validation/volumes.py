@@ -142,7 +142,8 @@ def _validate_projected(path: str, source: JsonObject) -> Causes:
                 yield from _validate_files(f"{at}.{field}", part)
         token = projection.get("serviceAccountToken")
         if isinstance(token, dict):
-            yield from _validate_file_path(f"{at}.serviceAccountToken.path", token.get("path"))
+            # Kubernetes names the volume's path here, though it has none.
+            yield from _validate_file_path(f"{path}.path", token.get("path"))
 
 
 def _validate_claim(path: str, source: JsonObject) -> Causes:
