@@ -10,7 +10,7 @@ def test_only_sound_volumes_can_be_mounted() -> None:
         "volumes": [
             {"name": "a", "emptyDir": {}},
             {"name": "b", "secret": {}},
-            {"name": "c"},
+            {"name": "c", "configMap": {"name": "x"}},
             {"name": "d", "hostPath": {"path": "/x", "type": ""}},
         ]
     }
