@@ -51,6 +51,7 @@ class _Inlet:
         self._chunks: list[bytes] = []
         self._held = 0
         self._news = asyncio.Event()
+        _keep_unread_bytes(protocol.transport)
 
     def feed_data(self, data: bytes) -> tuple[bool, bytes]:
         """Receive bytes; never asks for the end of the connection."""
@@ -83,6 +84,17 @@ class _Inlet:
             with suppress(RuntimeError):
                 self._protocol.transport.resume_reading()
         return data
+
+
+def _keep_unread_bytes(transport: asyncio.Transport | None) -> None:
+    """Make a paused TLS connection leave what comes next, the end of the stream above all, in the kernel.
+
+    By default up to 256 KiB are decrypted ahead, and when the end arrives meanwhile uvloop throws them away: the last
+    bytes of a large copy to a slow client.
+    """
+    set_limits = getattr(transport, "set_read_buffer_limits", None)  # TLS transports have it, plain ones need none
+    if set_limits is not None:
+        set_limits(high=1, low=0)
 
 
 Started = Callable[[], Awaitable[None]]

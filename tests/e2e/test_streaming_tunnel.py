@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import uvloop
 from aiohttp import web
 
 from gateway.apimachinery.errors import ApiError
@@ -41,7 +42,7 @@ VERSIONS = ["kubectl", "kubectl.1.27", "kubectl.1.29", "kubectl.1.30", "kubectl.
 def passing_gateway(member: ControlPlane, authority: Authority) -> Iterator[str]:
     """A server in a thread of its own that passes everything on to a member; yields its URL."""
     started: list[str] = []
-    ready, loop = threading.Event(), asyncio.new_event_loop()
+    ready, loop = threading.Event(), uvloop.new_event_loop()
     stop = asyncio.Event()
 
     async def main() -> None:

@@ -1,7 +1,9 @@
 import asyncio
 import contextlib
 import hashlib
+import os
 import random
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,6 +11,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.base_protocol import BaseProtocol
 from multidict import CIMultiDict
 
 from gateway.apimachinery.errors import service_unavailable
@@ -57,6 +60,12 @@ class Client:
     async def head(self) -> bytes:
         async with asyncio.timeout(LIMIT):
             return await read_head(self.reader)
+
+    async def open(self) -> None:
+        """Ask for a tunnel and get it."""
+        await self.send(SPDY)
+        head = await self.head()
+        assert head.startswith(b"HTTP/1.1 101 "), head
 
     async def rest(self) -> bytes:
         async with asyncio.timeout(LIMIT):
@@ -136,8 +145,7 @@ async def test_bytes_pass_both_ways_unchanged(authority: Authority, server_conte
             await writer.drain()
 
     async with client_of(member, authority, server_context) as client:
-        await client.send(SPDY)
-        await client.head()
+        await client.open()
         for message in (b"GET / HTTP/1.1\r\n\r\n", b"\x00\xff" * 100, b"\x16\x03\x01"):
             await client.send(message)
             async with asyncio.timeout(LIMIT):
@@ -148,8 +156,7 @@ async def test_bytes_sent_right_behind_the_agreement_arrive(
     authority: Authority, server_context: ssl.SSLContext | None
 ) -> None:
     async with client_of(answering(AGREED + b"early bytes"), authority, server_context) as client:
-        await client.send(SPDY)
-        await client.head()
+        await client.open()
         async with asyncio.timeout(LIMIT):
             assert await client.reader.readexactly(11) == b"early bytes"
 
@@ -165,10 +172,52 @@ async def test_all_bytes_of_a_member_that_ends_at_once_arrive(
         await writer.drain()
 
     async with client_of(member, authority, server_context) as client:
-        await client.send(SPDY)
-        await client.head()
+        await client.open()
         received = await client.rest()
     assert hashlib.sha256(received).digest() == hashlib.sha256(last).digest()
+
+
+class Connection(BaseProtocol):
+    """A connection whose bytes nobody takes for now."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.inlet = upgrade._Inlet(self)
+
+    def data_received(self, data: bytes) -> None:
+        self.inlet.feed_data(data)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        self.inlet.feed_eof()
+
+
+async def test_bytes_not_taken_yet_survive_the_end_of_their_connection(
+    authority: Authority, server_context: ssl.SSLContext | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upgrade, "BUFFER", 1000)
+    last = random.Random(2).randbytes(150_000)
+
+    async def member(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for start in range(0, len(last), 20_000):
+            writer.write(last[start : start + 20_000])
+            await asyncio.sleep(0.002)
+        # As Go ends a TLS connection: the end of TCP follows at once, nobody's answer is waited for.
+        with socket.socket(fileno=os.dup(writer.get_extra_info("socket").fileno())) as raw:
+            raw.shutdown(socket.SHUT_WR)
+        await asyncio.sleep(LIMIT)
+
+    async with serve_raw(member, server_context) as url:
+        loop = asyncio.get_running_loop()
+        trust = ssl.create_default_context(cadata=authority.bundle.decode()) if server_context else None
+        port = int(url.rpartition(":")[2])
+        _, connection = await loop.create_connection(lambda: Connection(loop), "127.0.0.1", port, ssl=trust)
+        await asyncio.sleep(0.3)  # by now it has said all and has gone
+        received = b""
+        async with asyncio.timeout(LIMIT):
+            while data := await connection.inlet.receive():
+                received += data
+    assert received == last
 
 
 async def test_a_direction_whose_sink_is_gone_leaves_the_other_its_last_bytes() -> None:
@@ -212,8 +261,7 @@ async def test_all_bytes_of_a_client_that_goes_arrive_and_the_member_learns_of_i
         ended.set()
 
     async with client_of(member, authority, server_context) as client:
-        await client.send(SPDY)
-        await client.head()
+        await client.open()
         await client.send(b"y" * 100_000 + b"end")
         client.writer.close()
         async with asyncio.timeout(LIMIT):
@@ -234,8 +282,7 @@ async def test_a_side_that_does_not_read_stops_the_other(authority: Authority) -
             sent += 65536
 
     async with client_of(member, authority) as client:
-        await client.send(SPDY)
-        await client.head()
+        await client.open()
         seen = -1
         while sent != seen:
             seen = sent
@@ -256,8 +303,7 @@ async def test_a_member_that_does_not_read_stops_the_client(
         await asyncio.Event().wait()
 
     async with client_of(member, authority, server_context) as client:
-        await client.send(SPDY)
-        await client.head()
+        await client.open()
         sent, seen = 0, -1
         while sent != seen:  # until nothing more is taken from us
             seen = sent
@@ -287,8 +333,7 @@ async def test_everything_a_slow_member_takes_arrives(
         writer.write(b"done")
 
     async with client_of(member, authority, server_context) as client:
-        await client.send(SPDY)
-        await client.head()
+        await client.open()
         sent = random.Random(3).randbytes(total)
         await client.send(sent)
         assert await client.rest() == b"done"
@@ -308,8 +353,7 @@ async def test_what_a_member_sends_while_the_start_is_recorded_arrives(authority
         await writer.drain()
 
     async with client_of(member, authority, pass_on=pass_on) as client:
-        await client.send(SPDY)
-        await client.head()
+        await client.open()
         assert await client.rest() == b"v" * 2_000_000
 
 
@@ -420,8 +464,7 @@ async def test_cancelling_the_handler_cuts_the_tunnel(authority: Authority) -> N
         return await tunnel(request, scope, upstream)
 
     async with client_of(member, authority, pass_on=pass_on) as client:
-        await client.send(SPDY)
-        await client.head()
+        await client.open()
         tasks[0].cancel()
         assert await client.rest() == b""
         async with asyncio.timeout(LIMIT):
