@@ -95,7 +95,7 @@ def run_serve(args: argparse.Namespace) -> int:
     return _run(settings)
 
 
-def _run(settings: object) -> int:
+def _run(settings: Settings) -> int:
     import uvloop
 
     from gateway import server

@@ -1,7 +1,7 @@
 """The federation store as the rest of the gateway sees it: a remote kube-apiserver, or the embedded one.
 
-Each class gathers what differs: where reads go, what authorises, what is discovered, where Cluster objects are kept. The
-server builds one of them and knows no further difference.
+Each class gathers what differs: where reads go, what authorises, what is discovered, where Cluster objects are kept.
+The server builds one of them and knows no further difference.
 """
 
 from __future__ import annotations

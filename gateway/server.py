@@ -1,7 +1,7 @@
 """The composition root: builds every part, owns the TaskGroup and the listener, and ends them in order. No behaviour.
 
-Start: certificates -> audit log (and what a crash left in doubt) -> federation store -> members and cache -> listener ->
-READY. Stop: see lifecycle.py.
+Start: certificates -> audit log (and what a crash left in doubt) -> federation store -> members and cache -> listener
+-> READY. Stop: see lifecycle.py.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ from gateway.members import Members, open_members
 from gateway.metrics import Metrics
 from gateway.proxy.write_target import UpstreamWriteTarget
 from gateway.request import ANONYMOUS_USER, RequestInfo
+from gateway.request_keys import Handler
 from gateway.request_scope import RequestScope
 from gateway.storage.interface import StorageInUse
 from gateway.supervision import Supervisor
@@ -93,8 +94,25 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Ready]
         await _Gateway(settings).run(stack, stop, ready)
 
 
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What is built once, in this order, each from those before it."""
+
+    identity: Identity
+    audit: AuditLog
+    federation: Federation
+    catalog: Catalog
+    members: Members
+    writes: WriteHandler
+
+    @property
+    def loops(self) -> list[Loop]:
+        """What runs for ever beside the listener."""
+        return [self.audit.run, self.federation.discovery.run, *self.federation.loops, *self.members.loops]
+
+
 class _Gateway:
-    """One run. Each `_open` step builds on those before it."""
+    """One run, from the first part built to the last connection closed."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -104,38 +122,38 @@ class _Gateway:
         self._supervisor = Supervisor()
 
     async def run(self, stack: AsyncExitStack, stop: asyncio.Event, ready: Callable[[Ready], None]) -> None:
+        data_dir = self._settings.data_dir
+        parts = await self._build(stack)
+        listener = Listener(self._handler(parts), parts.identity.context.context)
+        async with asyncio.TaskGroup() as tasks:
+            loops = [self._metrics.run, self._supervisor.run, _freeze_garbage, *parts.loops]
+            running = [tasks.create_task(loop(), name=loop.__qualname__) for loop in loops]
+            url = _url(self._host, await listener.start(self._host, self._port))
+            certificates.write_server_url(data_dir, url)
+            await asyncio.to_thread(write_admin_kubeconfig, data_dir, url)
+            running.append(tasks.create_task(parts.identity.run(url), name="identity"))
+            await self._begin(parts)
+            ready(Ready(url, data_dir / ADMIN_KUBECONFIG))
+            await stop.wait()
+            await self._drain(listener, parts.writes)
+            for task in running:
+                task.cancel()
+
+    async def _build(self, stack: AsyncExitStack) -> _Parts:
         config, data_dir = self._settings.config, self._settings.data_dir
         authorities = config.authentication.client_certificate_authorities
         identity = await asyncio.to_thread(open_identity, data_dir, self._host, config.serving.names, authorities)
         audit = await AuditLog.open(data_dir / "audit", config.audit, now=time.time)
         stack.push_async_callback(audit.close)
         federation = await self._open_federation(stack)
-        catalog = Catalog(
-            federation.discovery,
-            allow_list=_allow_list(config.resources),
-            merged=MERGED_RESOURCES,
+        return _Parts(
+            identity=identity,
+            audit=audit,
+            federation=federation,
+            catalog=Catalog(federation.discovery, allow_list=_allow_list(config.resources), merged=MERGED_RESOURCES),
+            members=await open_members(config.members, federation.clusters, federation.events),
+            writes=WriteHandler(AdmissionChain(build_plugins(config.admission)), audit),
         )
-        members = await open_members(config.members, federation.clusters, federation.events)
-        writes = WriteHandler(AdmissionChain(build_plugins(config.admission)), audit)
-        handler = self._handler(identity, audit, federation, catalog, members, writes)
-        listener = Listener(handler, identity.context.context)
-        loops = [
-            self._metrics.run, self._supervisor.run, audit.run, federation.discovery.run, *federation.loops, *members.loops,
-            _freeze_garbage,
-        ]  # fmt: skip
-        async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(loop(), name=loop.__qualname__) for loop in loops]
-            port = await listener.start(self._host, self._port)
-            url = _url(self._host, port)
-            certificates.write_server_url(data_dir, url)
-            await asyncio.to_thread(write_admin_kubeconfig, data_dir, url)
-            running.append(tasks.create_task(identity.run(url), name="identity"))
-            await self._begin(federation, catalog, members, audit)
-            ready(Ready(url, data_dir / ADMIN_KUBECONFIG))
-            await stop.wait()
-            await self._drain(listener, writes)
-            for task in running:
-                task.cancel()
 
     async def _open_federation(self, stack: AsyncExitStack) -> Federation:
         config, kubeconfig = self._settings.config, self._settings.federation_kubeconfig
@@ -144,57 +162,55 @@ class _Gateway:
         root_ca = (self._settings.data_dir / "pki" / "ca.crt").read_text()
         return await stack.enter_async_context(open_embedded(self._settings.data_dir, root_ca))
 
-    def _handler(
-        self,
-        identity: Identity,
-        audit: AuditLog,
-        federation: Federation,
-        catalog: Catalog,
-        members: Members,
-        writes: WriteHandler,
-    ) -> Any:
-        authenticator = UnionAuthenticator((RefuseBearerTokens(), CertificateAuthenticator(identity.verifier)))
+    def _handler(self, parts: _Parts) -> Handler:
+        authenticator = UnionAuthenticator((RefuseBearerTokens(), CertificateAuthenticator(parts.identity.verifier)))
+        authorizer = parts.federation.authorizer
+        resource = ResourceHandler(
+            ResourceParts(
+                surfaces=parts.catalog,
+                store=parts.federation.store,
+                reviews=ReviewHandler(authorizer, parts.federation.rules_of),
+                writes=parts.writes,
+                paths=self._paths(parts).handle,
+                now=time.time,
+                members=parts.members.parts(partial(write_through, parts.writes), parts.audit),
+            )
+        )
+        filters = handler_chain(
+            ChainParts(
+                now=time.time,
+                metrics=self._metrics,
+                lifecycle=self._lifecycle,
+                audit=parts.audit,
+                authenticator=authenticator,
+                authorizer=authorizer,
+                supervisor=self._supervisor,
+            )
+        )
+        return chain(filters, resource.handle)
+
+    def _paths(self, parts: _Parts) -> PathHandler:
         checks = [
             HealthCheck("ping", lambda: ""),
             HealthCheck("lifecycle", lambda: "" if self._lifecycle.stage is Stage.READY else "not serving"),
-            HealthCheck("audit", audit.unhealthy),
-            HealthCheck("certificates", identity.problem),
-            HealthCheck("federation-store", lambda: "" if catalog.synced else "not read yet"),
+            HealthCheck("audit", parts.audit.unhealthy),
+            HealthCheck("certificates", parts.identity.problem),
+            HealthCheck("federation-store", lambda: "" if parts.catalog.synced else "not read yet"),
         ]
         health = {
             "livez": HealthEndpoint("livez", checks[:1]),
             "healthz": HealthEndpoint("healthz", checks),
-            "readyz": HealthEndpoint("readyz", checks, members.notes),
+            "readyz": HealthEndpoint("readyz", checks, parts.members.notes),
         }
-        self._metrics.publish(members.samples)
-        paths = PathHandler(health, self._metrics, DiscoveryHandler(catalog, federation.openapi(catalog), now=time.time), members.status)
-        resource = ResourceHandler(
-            ResourceParts(
-                surfaces=catalog,
-                store=federation.store,
-                reviews=ReviewHandler(federation.authorizer, federation.rules_of),
-                writes=writes,
-                paths=paths.handle,
-                now=time.time,
-                members=members.parts(partial(write_through, writes), audit),
-            )
-        )
-        parts = ChainParts(
-            now=time.time,
-            metrics=self._metrics,
-            lifecycle=self._lifecycle,
-            audit=audit,
-            authenticator=authenticator,
-            authorizer=federation.authorizer,
-            supervisor=self._supervisor,
-        )
-        return chain(handler_chain(parts), resource.handle)
+        self._metrics.publish(parts.members.samples)
+        documents = DiscoveryHandler(parts.catalog, parts.federation.openapi(parts.catalog), now=time.time)
+        return PathHandler(health, self._metrics, documents, parts.members.status)
 
-    async def _begin(self, federation: Federation, catalog: Catalog, members: Members, audit: AuditLog) -> None:
+    async def _begin(self, parts: _Parts) -> None:
         """Wait for what must be known before the first request, then open."""
-        await catalog.fresh_documents()
-        await audit.recover(partial(_live_object, federation, members))
-        await members.wait_synced(self._settings.config.cache.first_sync_wait)
+        await parts.catalog.fresh_documents()
+        await parts.audit.recover(partial(_live_object, parts.federation, parts.members))
+        await parts.members.wait_synced(self._settings.config.cache.first_sync_wait)
         self._lifecycle.ready()
 
     async def _drain(self, listener: Listener, writes: WriteHandler) -> None:

@@ -1,7 +1,7 @@
 """Writes of federated objects, with what the members hold in a namespace in view.
 
-A namespace that is deleted in the federation takes the members' Pods along; the rules must see those as well. Everything
-else is the federation store's own target.
+A namespace that is deleted in the federation takes the members' Pods along; the rules must see those as well.
+Everything else is the federation store's own target.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The end of the chain: each resource request to the handler of its destination.
 
-Holds no policy: where a request goes is decided by dispatch, whether it may by the filters, what it does by the handlers.
+Holds no policy: where a request goes is decided by dispatch, whether it may by the filters, what it does by the
+handlers.
 """
 
 from __future__ import annotations
