@@ -45,7 +45,7 @@ def canonical_quantity(value: Any, *, finest: int = NANO) -> Any:
     """Return the quantity in the form Kubernetes stores: no fraction, the largest suffix that allows that.
 
     The family of the suffix stays, except that binary amounts below 1024 or with a fraction become decimal. Amounts
-    finer than `finest` (a power of ten) are rounded up. What is no quantity is returned as it is; validation refuses it.
+    finer than `finest` (a power of ten) are rounded up. What is no quantity is returned as it is, for validation.
     Spellings such as `+5` or `1E3`, which kube-apiserver happens to keep, are brought into form too.
     """
     if isinstance(value, bool) or not isinstance(value, str | int | float):
