@@ -45,6 +45,7 @@ def test_what_is_served():
 
 def test_an_object_of_the_store_is_not_annotated():
     assert "annotations" not in json.loads(built(pod(), cluster="").metadata)
+    assert "annotations" not in json.loads(built(pod(annotations={}), cluster="").metadata)
     assert json.loads(built(pod(annotations={"a": "b"}), cluster="").metadata)["annotations"] == {"a": "b"}
 
 

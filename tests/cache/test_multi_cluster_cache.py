@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
-from contextlib import asynccontextmanager
 
 import pytest
 
@@ -40,27 +38,13 @@ class Fleet:
         return pods
 
 
-@asynccontextmanager
-async def running_fleet():
+@pytest.fixture
+async def fleet():
     fleet = Fleet()
     task = asyncio.get_running_loop().create_task(fleet.cache.run())
-    try:
-        yield fleet
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-def in_fleet(test: Callable[[Fleet], Awaitable[None]]) -> Callable[[], None]:
-    async def main() -> None:
-        async with running_fleet() as fleet:
-            await test(fleet)
-
-    def run() -> None:
-        virtual_time.run(main())
-
-    run.__name__ = test.__name__
-    return run
+    yield fleet
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def listed(resource: MergedResource, **query: str) -> list[str]:
@@ -82,7 +66,6 @@ async def follow(informer: Informer, watcher: Watcher, seconds: float) -> None:
         pass
 
 
-@in_fleet
 async def test_members_are_merged(fleet):
     first, second = await fleet.join("m1"), await fleet.join("m2")
     first.put(pod("a", uid="1"))
@@ -96,7 +79,6 @@ async def test_members_are_merged(fleet):
     assert served["metadata"]["resourceVersion"] == str(obj.rv)
 
 
-@in_fleet
 async def test_long_lists_are_read_in_pages(fleet):
     member = FakeMember()
     for number in range(1_201):
@@ -108,7 +90,6 @@ async def test_long_lists_are_read_in_pages(fleet):
     assert member.lists == 3
 
 
-@in_fleet
 async def test_changes_of_members_become_watch_events(fleet):
     member = await fleet.join("m1")
     await fleet.cache.wait_synced(10)
@@ -124,7 +105,6 @@ async def test_changes_of_members_become_watch_events(fleet):
     assert informer.synced
 
 
-@in_fleet
 async def test_a_dead_member_neither_fails_nor_delays_a_list(fleet):
     first, second = await fleet.join("m1"), await fleet.join("m2")
     first.put(pod("a", uid="1"))
@@ -145,7 +125,6 @@ async def test_a_dead_member_neither_fails_nor_delays_a_list(fleet):
     assert (await fleet.pods.list("", ListOptions())).stale == []
 
 
-@in_fleet
 async def test_a_member_that_never_answered_is_waited_for_only_at_first(fleet):
     await fleet.join("m1")
     await fleet.cache.wait_synced(10)
@@ -162,7 +141,6 @@ async def test_a_member_that_never_answered_is_waited_for_only_at_first(fleet):
     assert clock() == began
 
 
-@in_fleet
 async def test_the_end_of_initial_events_waits_for_a_joining_member_but_not_for_a_dead_one(fleet):
     await fleet.join("m1")
     await fleet.cache.wait_synced(10)
@@ -187,7 +165,6 @@ async def test_the_end_of_initial_events_waits_for_a_joining_member_but_not_for_
     assert informer.synced
 
 
-@in_fleet
 async def test_a_frozen_member_is_noticed_by_its_silence(fleet):
     member = await fleet.join("m1")
     await fleet.cache.wait_synced(10)
@@ -202,7 +179,6 @@ async def test_a_frozen_member_is_noticed_by_its_silence(fleet):
     assert fleet.pods.stale() == []
 
 
-@in_fleet
 async def test_a_health_probe_marks_a_member_stale_at_once(fleet):
     await fleet.join("m1")
     await fleet.cache.wait_synced(10)
@@ -214,7 +190,6 @@ async def test_a_health_probe_marks_a_member_stale_at_once(fleet):
     assert fleet.pods.stale() == []
 
 
-@in_fleet
 async def test_a_member_that_comes_back_heals_by_difference(fleet):
     member = await fleet.join("m1")
     for name in ("kept", "changed", "deleted"):
@@ -235,7 +210,6 @@ async def test_a_member_that_comes_back_heals_by_difference(fleet):
     assert informer.store["default/kept"] is kept
 
 
-@in_fleet
 async def test_a_broken_stream_is_resumed_without_a_list(fleet):
     member = await fleet.join("m1")
     await fleet.cache.wait_synced(10)
@@ -251,7 +225,6 @@ async def test_a_broken_stream_is_resumed_without_a_list(fleet):
     assert fleet.pods.stale() == []
 
 
-@in_fleet
 async def test_compaction_is_healed_by_a_list(fleet):
     member = await fleet.join("m1")
     member.put(pod("a", uid="1"))
@@ -267,34 +240,29 @@ async def test_compaction_is_healed_by_a_list(fleet):
 
 
 @pytest.mark.parametrize("fresh", [False, True])
-def test_a_restored_or_replaced_member_leaves_no_ghosts(fresh):
-    @in_fleet
-    async def test(fleet):
-        member = await fleet.join("m1")
-        member.put(pod("old", uid="1"))
-        backup = (50, {}) if fresh else member.backup()
-        member.put(pod("old", uid="1", phase="Failed"))
-        member.put(pod("ghost", uid="2"))
-        await fleet.cache.wait_synced(10)
-        await asyncio.sleep(5)
-        informer, watcher = Informer(fleet.pods), await watching(fleet.pods, allowWatchBookmarks="true")
-        await follow(informer, watcher, 1)
-        assert sorted(informer.store) == ["default/ghost", "default/old"]
-        member.stop()
-        await asyncio.sleep(10)
-        member.restore(backup)
-        if fresh:
-            member.put(pod("old", uid="9"))
-        member.start()
-        await follow(informer, watcher, 60)
-        assert list(informer.store) == ["default/old"]
-        assert informer.store["default/old"]["metadata"]["uid"] == ("9" if fresh else "1")
-        assert informer.store["default/old"]["status"]["phase"] == "Running"
-
-    test()
+async def test_a_restored_or_replaced_member_leaves_no_ghosts(fleet, fresh):
+    member = await fleet.join("m1")
+    member.put(pod("old", uid="1"))
+    backup = (50, {}) if fresh else member.backup()
+    member.put(pod("old", uid="1", phase="Failed"))
+    member.put(pod("ghost", uid="2"))
+    await fleet.cache.wait_synced(10)
+    await asyncio.sleep(5)
+    informer, watcher = Informer(fleet.pods), await watching(fleet.pods, allowWatchBookmarks="true")
+    await follow(informer, watcher, 1)
+    assert sorted(informer.store) == ["default/ghost", "default/old"]
+    member.stop()
+    await asyncio.sleep(10)
+    member.restore(backup)
+    if fresh:
+        member.put(pod("old", uid="9"))
+    member.start()
+    await follow(informer, watcher, 60)
+    assert list(informer.store) == ["default/old"]
+    assert informer.store["default/old"]["metadata"]["uid"] == ("9" if fresh else "1")
+    assert informer.store["default/old"]["status"]["phase"] == "Running"
 
 
-@in_fleet
 async def test_a_member_restored_behind_our_back_is_noticed_by_its_bookmarks(fleet):
     member = await fleet.join("m1")
     backup = member.backup()
@@ -319,28 +287,23 @@ async def test_a_member_restored_behind_our_back_is_noticed_by_its_bookmarks(fle
     ],
     ids=["json", "no object", "type", "error", "backward", "deep", "long"],
 )
-def test_a_mad_member_costs_only_a_list(line):
-    @in_fleet
-    async def test(fleet):
-        member, other = await fleet.join("m1"), await fleet.join("m2")
-        member.put(pod("a", uid="1"))
-        await fleet.cache.wait_synced(10)
-        await asyncio.sleep(5)
-        informer, watcher = Informer(fleet.pods), await watching(fleet.pods, allowWatchBookmarks="true")
-        member.send_raw(line)
-        other.put(pod("b", uid="2"))
-        await follow(informer, watcher, 0.1)
-        assert sorted(informer.store) == ["default/a", "default/b"]
-        member.put(pod("c", uid="3"))
-        await follow(informer, watcher, 60)
-        assert sorted(informer.store) == ["default/a", "default/b", "default/c"]
-        assert member.lists == 2
-        assert fleet.pods.stale() == []
-
-    test()
+async def test_a_mad_member_costs_only_a_list(fleet, line):
+    member, other = await fleet.join("m1"), await fleet.join("m2")
+    member.put(pod("a", uid="1"))
+    await fleet.cache.wait_synced(10)
+    await asyncio.sleep(5)
+    informer, watcher = Informer(fleet.pods), await watching(fleet.pods, allowWatchBookmarks="true")
+    member.send_raw(line)
+    other.put(pod("b", uid="2"))
+    await follow(informer, watcher, 0.1)
+    assert sorted(informer.store) == ["default/a", "default/b"]
+    member.put(pod("c", uid="3"))
+    await follow(informer, watcher, 60)
+    assert sorted(informer.store) == ["default/a", "default/b", "default/c"]
+    assert member.lists == 2
+    assert fleet.pods.stale() == []
 
 
-@in_fleet
 async def test_events_that_come_twice_are_told_once(fleet):
     member = await fleet.join("m1")
     await fleet.cache.wait_synced(10)
@@ -351,7 +314,6 @@ async def test_events_that_come_twice_are_told_once(fleet):
     assert list(informer.store) == ["default/a"]
 
 
-@in_fleet
 async def test_a_member_that_does_not_serve_the_resource_is_empty_and_current(fleet):
     class NotServing(FakeMember):
         async def list(self, *, limit, continue_token):
@@ -366,7 +328,6 @@ async def test_a_member_that_does_not_serve_the_resource_is_empty_and_current(fl
     assert await listed(fleet.pods) == []
 
 
-@in_fleet
 async def test_a_failing_member_is_asked_ever_more_rarely(fleet):
     member = fleet.pods_of["m1"] = FakeMember()
     member.stop()
@@ -375,7 +336,6 @@ async def test_a_failing_member_is_asked_ever_more_rarely(fleet):
     assert 15 <= member.lists <= 25
 
 
-@in_fleet
 async def test_a_member_whose_watches_fail_is_not_listed_in_a_loop(fleet):
     class WatchForbidden(FakeMember):
         async def watch(self, *, resource_version, timeout_seconds):
@@ -391,7 +351,6 @@ async def test_a_member_whose_watches_fail_is_not_listed_in_a_loop(fleet):
     assert fleet.pods.stale()
 
 
-@in_fleet
 async def test_watches_that_end_at_once_do_not_spin(fleet):
     class Hasty(FakeMember):
         async def watch(self, *, resource_version, timeout_seconds):
@@ -404,7 +363,6 @@ async def test_watches_that_end_at_once_do_not_spin(fleet):
     assert member.watches <= 30
 
 
-@in_fleet
 async def test_join_and_leave_under_open_watches(fleet):
     await fleet.join("m1")
     fleet.pods_of["m1"].put(pod("a", uid="1"))
@@ -422,7 +380,6 @@ async def test_join_and_leave_under_open_watches(fleet):
     assert [member.name for member in fleet.cache.clusters()] == ["m1"]
 
 
-@in_fleet
 async def test_new_credentials_keep_the_objects(fleet):
     member = await fleet.join("m1")
     member.put(pod("a", uid="1"))
@@ -438,7 +395,6 @@ async def test_new_credentials_keep_the_objects(fleet):
     assert informer.versions["default/a"] == before["default/a"]
 
 
-@in_fleet
 async def test_events_of_the_store_and_of_members_are_one_view_in_two_groups(fleet):
     await fleet.join("m1")
     fleet.events_of["m1"].put(event("web.1"))
@@ -461,20 +417,17 @@ async def test_events_of_the_store_and_of_members_are_one_view_in_two_groups(fle
     assert await listed(core, labelSelector="!fleetgate.io/cluster") == ["deploy.1"]
 
 
-@in_fleet
 async def test_cluster_names_are_dns_labels(fleet):
     for name in ("", "a.b", "A", "a" * 64):
         with pytest.raises(ValueError, match="DNS label"):
             await fleet.cache.add_cluster(name, lambda gvr: FakeMember())
 
 
-@in_fleet
 async def test_what_is_not_cached_is_not_served(fleet):
     assert fleet.cache.resource(GroupVersionResource("", "v1", "secrets")) is None
     assert {resource.served.gvr for resource in fleet.cache.resources()} == {PODS, EVENTS, NEW_EVENTS}
 
 
-@in_fleet
 async def test_a_fault_of_ours_over_one_member_is_retried_and_told(fleet):
     class Surprising(FakeMember):
         async def list(self, *, limit, continue_token):

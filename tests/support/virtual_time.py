@@ -37,11 +37,14 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
 
 def now() -> float:
-    """Seconds since the epoch by the running virtual loop."""
-    return EPOCH + asyncio.get_running_loop().time()
+    """Seconds since the epoch by the running virtual loop; time stands still outside of one."""
+    try:
+        return EPOCH + asyncio.get_running_loop().time()
+    except RuntimeError:
+        return EPOCH
 
 
 def run(main: Coroutine[Any, Any, _T]) -> _T:
-    """Run a test in virtual time, with everything it started cancelled at its end."""
+    """Run to the end in a virtual loop of its own, as every example of a property test needs one."""
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         return runner.run(main)

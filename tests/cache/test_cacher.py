@@ -1,0 +1,113 @@
+import asyncio
+
+import pytest
+
+from cache.cached_object import ObservedObject
+from cache.cacher import Cacher
+from cache.resource_kind import PODS
+from cache.watcher import everyone
+from tests.cache.test_cached_object import encoded
+from tests.support import virtual_time
+from tests.support.objects import pod
+
+
+def observed(*args, **facts):
+    return ObservedObject(encoded(pod(*args, **facts)))
+
+
+def elapsed():
+    return asyncio.get_running_loop().time()
+
+
+@pytest.fixture
+def cacher():
+    return Cacher(PODS, now=virtual_time.now)
+
+
+async def test_waiting_ends_with_a_change_or_the_time(cacher):
+    await cacher.wait(5)
+    assert elapsed() == 5
+    asyncio.get_running_loop().call_later(1, cacher.changed)
+    await cacher.wait(5)
+    assert elapsed() == 6
+    assert cacher._waiting == set()
+
+
+async def test_many_changes_wake_once(cacher):
+    woken = []
+
+    async def waiter():
+        await cacher.wait(5)
+        woken.append(elapsed())
+
+    tasks = [asyncio.get_running_loop().create_task(waiter()) for _ in range(3)]
+    await asyncio.sleep(0)
+    tasks[0].cancel()
+    for _ in range(10):
+        cacher.changed()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert woken == [0, 0]
+
+
+async def test_conditions(cacher):
+    assert await cacher.wait_until(lambda: True, 0)
+    assert not await cacher.wait_until(lambda: False, 2)
+    assert elapsed() == 2
+
+
+async def test_a_member_that_leaves_takes_its_objects_along(cacher):
+    feed = cacher.feed("m1")
+    assert cacher.feed("m1") is feed
+    for number in range(250):
+        cacher.cache.observe("m1", observed(f"p{number}", uid=str(number)))
+    cacher.cache.observe("m2", observed("other", uid="x"))
+    await cacher.drop_feed("m1")
+    assert len(cacher.cache) == 1
+    assert cacher.feeds == {}
+
+
+async def test_the_first_sync_is_waited_for_briefly(cacher):
+    await cacher.wait_first_sync(everyone)
+    feed = cacher.feed("m1")
+    assert not cacher.settled(everyone)
+    assert cacher.settled(lambda cluster: cluster != "m1")
+    await cacher.wait_first_sync(lambda cluster: cluster != "m1")
+    assert elapsed() == 0
+    await cacher.wait_first_sync(everyone)
+    assert elapsed() == pytest.approx(3)
+    await cacher.wait_first_sync(everyone)
+    assert elapsed() == pytest.approx(3)
+    await asyncio.sleep(60)
+    assert cacher.settled(everyone)
+    feed.end_list("1")
+    assert cacher.settled(everyone)
+
+
+async def test_the_version_of_an_answer(cacher):
+    feed = cacher.feed("m1")
+    feed.end_list("100")
+    first = cacher.written("m1", observed(uid="a", rv="101"))
+    second = cacher.written("m1", observed(uid="a", rv="102", phase="Failed"))
+    feed.progress("102")
+    assert cacher.cache.served("default/web") is second
+    assert cacher.written("m1", observed(uid="a", rv="101")).rv == first.rv
+    assert cacher.written("m1", observed(uid="a", rv="102", phase="Failed")).rv == second.rv
+    assert cacher.written("m1", observed(uid="a", rv="99")).rv == second.rv - 1
+    assert cacher.written("m1", observed("gone", uid="g", rv="99")).rv == cacher.cache.revision - 1
+
+
+async def test_answers_of_unknown_members_and_dry_runs_leave_no_trace(cacher):
+    obj = cacher.written("unknown", observed(uid="a", rv="101"))
+    assert obj.cluster == "unknown"
+    assert cacher.represent("m1", observed(uid="a", rv="")).rv == 0
+    assert len(cacher.cache) == 0
+
+
+async def test_a_dry_run_shows_the_served_name_and_version(cacher):
+    cacher.feed("a").end_list("1")
+    cacher.feed("b").end_list("1")
+    cacher.written("a", observed(uid="1", rv="5"))
+    known = cacher.written("b", observed(uid="2", rv="5"))
+    shown = cacher.represent("b", observed(uid="2", rv="5", phase="Failed"))
+    assert (shown.name, shown.rv) == (known.name, known.rv) == ("web.b", known.rv)
+    assert cacher.cache.served("default/web.b") is known

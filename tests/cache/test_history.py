@@ -1,0 +1,88 @@
+from cache.history import History, HistoryLimits
+from cache.watch_event import ADDED, CacheEvent
+from tests.cache.test_cached_object import built
+from tests.support.objects import pod
+
+TEMPLATE = built(pod())
+SIZE = len(TEMPLATE.at_revision(100).raw)
+
+
+def filled(count, *, every=1.0, **limits):
+    """A history that begins at version 100, with events 101, 102 … one each second."""
+    history = History(100, HistoryLimits(**{"age": 10**9, **limits}))
+    for number in range(1, count + 1):
+        history.append(CacheEvent(ADDED, TEMPLATE.at_revision(100 + number), None, number * every))
+    return history
+
+
+def versions(history, position, count=100):
+    events = history.read(position, count)
+    return None if events is None else [event.rv for event in events]
+
+
+def test_an_empty_history_knows_its_beginning():
+    history = filled(0)
+    assert history.floor == 100
+    assert history.knows(100)
+    assert not history.knows(99)
+    assert not history.knows(101)
+    assert versions(history, history.position_after(100)) == []
+
+
+def test_reading_from_a_version():
+    history = filled(5)
+    assert versions(history, history.position_after(102)) == [103, 104, 105]
+    assert versions(history, history.position_after(102), 2) == [103, 104]
+    assert versions(history, history.end) == []
+    assert all(history.knows(rv) for rv in range(100, 106))
+    assert len(history) == 5
+
+
+def test_versions_that_were_not_issued_here_are_unknown():
+    history = History(100, HistoryLimits())
+    for rv in (110, 120):
+        history.append(CacheEvent(ADDED, TEMPLATE.at_revision(rv), None, 0))
+    assert not history.knows(115)
+    assert not history.knows(121)
+    assert history.knows(110)
+
+
+def test_only_so_many_events_are_kept():
+    history = filled(1_000, events=10)
+    assert len(history) == 10
+    assert history.floor == 1090
+    assert history.knows(1090)
+    assert not history.knows(1089)
+    assert history.end == 1_000
+    assert versions(history, history.position_after(1098)) == [1099, 1100]
+    assert versions(history, 989) is None
+    assert versions(history, 990)[0] == 1091
+
+
+def test_only_so_many_bytes_are_kept():
+    assert len(filled(20, size=SIZE * 5)) == 5
+
+
+def test_one_event_is_kept_however_large():
+    assert len(filled(3, size=1)) == 1
+
+
+def test_old_events_go_but_not_the_last_ones_of_a_quiet_resource():
+    assert len(filled(20, age=5, quiet_events=0)) == 6
+    assert len(filled(20, age=5, quiet_events=8)) == 8
+
+
+def test_frames_are_kept_for_the_newest_events_only():
+    history = filled(3, encoded_events=2)
+    seen = [event.seen_as(ADDED) for event in history.read(0, 3)]
+    for event in seen:
+        event.encoded("json", lambda event: b"old")
+    history.append(CacheEvent(ADDED, TEMPLATE.at_revision(104), None, 4))
+    assert [event.encoded("json", lambda event: b"new") for event in seen] == [b"old", b"new", b"old"]
+
+
+def test_finding_the_version_of_a_state():
+    history = filled(3)
+    assert history.version_of(TEMPLATE.uid, TEMPLATE.member_rv) == 103
+    assert history.version_of(TEMPLATE.uid, "other") is None
+    assert history.version_of("other", TEMPLATE.member_rv) is None

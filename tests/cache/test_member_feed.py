@@ -1,0 +1,187 @@
+import json
+
+import msgspec
+import pytest
+
+from cache.cached_object import ObjectBuilder, ObservedObject
+from cache.history import HistoryLimits
+from cache.member_feed import MemberFeed, Regressed
+from cache.resource_kind import PODS
+from cache.resource_version import RevisionClock
+from cache.watch_cache import WatchCache
+from tests.cache.test_selection import selection
+from tests.support.clock import FakeClock
+from tests.support.objects import pod
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+@pytest.fixture
+def cache(clock):
+    return WatchCache(PODS, ObjectBuilder(PODS), RevisionClock(clock), clock, HistoryLimits())
+
+
+@pytest.fixture
+def feed(cache, clock):
+    return MemberFeed("m1", cache, clock)
+
+
+def raw(*args, **facts):
+    return msgspec.Raw(json.dumps(pod(*args, **facts)).encode())
+
+
+def listed(feed, *items, version="100"):
+    feed.begin_list()
+    feed.list_items(items)
+    feed.forget(feed.unlisted(version))
+    feed.end_list(version)
+
+
+def names(cache):
+    return [obj.name for obj in cache.candidates(selection())]
+
+
+def observed(*args, **facts):
+    return ObservedObject(raw(*args, **facts))
+
+
+class TestLists:
+    def test_a_list_replaces_what_was_known(self, feed, cache):
+        listed(feed, raw("a", uid="a"), raw("b", uid="b"))
+        listed(feed, raw("b", uid="b"), raw("c", uid="c"))
+        assert names(cache) == ["b", "c"]
+
+    def test_only_this_members_objects_are_replaced(self, feed, cache, clock):
+        listed(MemberFeed("m2", cache, clock), raw("x", uid="x"))
+        listed(feed)
+        assert names(cache) == ["x"]
+
+    def test_a_list_given_up_leaves_everything(self, feed, cache):
+        listed(feed, raw("a", uid="a"))
+        feed.begin_list()
+        listed(feed, raw("a", uid="a"))
+        assert names(cache) == ["a"]
+
+    def test_one_bad_object_does_not_cost_the_others(self, feed, cache, caplog):
+        listed(feed, msgspec.Raw(b'{"metadata":{}}'), raw("a", uid="a"))
+        assert names(cache) == ["a"]
+        assert "member m1 sent an object without a name" in caplog.text
+
+
+class TestWatches:
+    def test_events_are_applied(self, feed, cache):
+        listed(feed)
+        feed.event("ADDED", raw("a", uid="a", rv="101"))
+        feed.event("ADDED", raw("b", uid="b", rv="102"))
+        feed.event("DELETED", raw("a", uid="a", rv="103"))
+        assert names(cache) == ["b"]
+        assert feed.reached == "103"
+
+    def test_the_end_of_an_earlier_object_is_no_end_of_a_later_one(self, feed, cache):
+        listed(feed, raw("a", uid="new"))
+        feed.event("DELETED", raw("a", uid="old", rv="101"))
+        assert names(cache) == ["a"]
+
+    def test_bad_objects_are_skipped(self, feed, cache):
+        listed(feed)
+        feed.event("ADDED", msgspec.Raw(b"{}"))
+        assert names(cache) == []
+
+    def test_going_back_in_time_is_noticed(self, feed):
+        listed(feed, version="100")
+        with pytest.raises(Regressed, match="99 after 100"):
+            feed.progress("99")
+        with pytest.raises(Regressed):
+            feed.event("MODIFIED", raw("a", rv="50"))
+        feed.progress("100")
+        feed.progress("")
+        assert feed.reached == "100"
+
+    def test_how_far_it_came(self, feed):
+        assert not feed.has_reached("1")
+        listed(feed, version="100")
+        assert feed.has_reached("100")
+        assert not feed.has_reached("101")
+
+
+class TestOurWrites:
+    def test_an_answer_is_seen_at_once_and_its_event_is_no_news(self, feed, cache):
+        listed(feed)
+        obj = feed.written(observed("a", uid="a", rv="101"))
+        assert names(cache) == ["a"]
+        before = cache.revision
+        feed.event("ADDED", raw("a", uid="a", rv="101"))
+        assert cache.revision == before == obj.rv
+
+    def test_events_from_before_the_answer_do_not_undo_it(self, feed, cache):
+        listed(feed)
+        feed.written(observed("a", uid="a", rv="102", phase="Failed"))
+        feed.event("ADDED", raw("a", uid="a", rv="101"))
+        assert cache.served("default/a").member_rv == "102"
+
+    def test_an_answer_that_the_feed_is_past_changes_nothing(self, feed, cache):
+        listed(feed, raw("a", uid="a", rv="90"), version="100")
+        assert feed.written(observed("a", uid="a", rv="90")) is cache.served("default/a")
+        assert feed.written(observed("a", uid="a", rv="80")) is None
+        assert feed.written(observed("gone", uid="g", rv="95")) is None
+        assert names(cache) == ["a"]
+
+    def test_a_list_under_way_does_not_undo_a_write(self, feed, cache):
+        listed(feed, raw("a", uid="a", rv="90"), version="100")
+        feed.begin_list()
+        feed.written(observed("a", uid="a", rv="105", phase="Failed"))
+        feed.written(observed("new", uid="n", rv="106"))
+        feed.written(observed("soon-gone", uid="g", rv="102"))
+        feed.list_items([raw("a", uid="a", rv="90")])
+        assert feed.unlisted("103") == ["default/soon-gone"]
+        feed.forget(feed.unlisted("103"))
+        feed.end_list("103")
+        assert names(cache) == ["a", "new"]
+        assert cache.served("default/a").member_rv == "105"
+
+
+class TestFreshness:
+    def test_nothing_was_read_yet(self, feed):
+        fresh = feed.freshness()
+        assert (fresh.synced, fresh.last_contact, fresh.stale_since, fresh.error) == (False, 0.0, None, "")
+        assert fresh.stale
+        assert not feed.settled
+
+    def test_current(self, feed, clock):
+        listed(feed, raw("a", uid="a"))
+        fresh = feed.freshness()
+        assert (fresh.synced, fresh.last_contact, fresh.objects, fresh.stale) == (True, clock.time, 1, False)
+        assert feed.settled
+
+    def test_stale_since_the_last_contact(self, feed, clock):
+        listed(feed)
+        contact = clock.time
+        clock.advance(60)
+        feed.failed("connection refused")
+        clock.advance(60)
+        feed.failed("no route")
+        fresh = feed.freshness()
+        assert (fresh.stale_since, fresh.error) == (contact, "no route")
+        feed.heard()
+        assert feed.freshness().stale
+        feed.contact()
+        assert not feed.freshness().stale
+
+    def test_a_member_that_never_answered_is_stale_since_it_joined(self, feed, clock):
+        began = clock.time
+        clock.advance(5)
+        feed.failed("connection refused")
+        assert feed.freshness().stale_since == began
+        assert feed.settled
+
+    def test_what_probes_say_counts_too(self, feed, clock):
+        listed(feed)
+        contact = clock.time
+        clock.advance(30)
+        feed.unreachable("timeout")
+        assert (feed.freshness().stale_since, feed.freshness().error) == (contact, "timeout")
+        feed.unreachable("")
+        assert not feed.freshness().stale

@@ -1,0 +1,410 @@
+"""The read API over a cache that a test fills by hand."""
+
+import asyncio
+import json
+
+import pytest
+
+from cache.cached_object import ObservedObject
+from cache.cacher import Cacher, CacherSettings
+from cache.continue_token import ContinueTokenCodec
+from cache.history import HistoryLimits
+from cache.merged_resource import MergedResource
+from cache.resource_kind import EVENTS, PODS
+from cache.watch_event import BOOKMARK, WatchEvent, error_event
+from gateway.apimachinery.errors import ApiError, expired
+from gateway.apimachinery.options import ListOptions, parse_list_options
+from tests.cache.test_cached_object import encoded
+from tests.support import virtual_time
+from tests.support.objects import event, pod
+
+
+class Desk:
+    """A merged resource and the member feeds behind it."""
+
+    def __init__(self, kind=PODS, *, events=1_000) -> None:
+        settings = CacherSettings(history=HistoryLimits(events=events))
+        self.cacher = Cacher(kind, now=virtual_time.now, settings=settings)
+        codec = ContinueTokenCodec(b"0123456789abcdef")
+        self.resources = [MergedResource(self.cacher, served, codec) for served in kind.versions]
+        self.pods = self.resources[0]
+
+    def put(self, name="web", cluster="m1", **facts):
+        facts.setdefault("uid", f"{cluster}-{name}")
+        feed = self.cacher.feed(cluster)
+        feed.synced = True
+        observed = ObservedObject(encoded(pod(name, **facts)))
+        obj = self.cacher.cache.observe(cluster, observed)
+        self.cacher.changed()
+        return obj
+
+    async def list(self, namespace="", *, visible=None, binding="", **query):
+        options = parse_list_options(query, watch=False)
+        kwargs = {"visible": visible} if visible else {}
+        return await self.pods.list(namespace, options, binding=binding, **kwargs)
+
+    async def names(self, namespace="", **query):
+        return [obj.name for obj in (await self.list(namespace, **query)).items]
+
+    async def watch(self, namespace="", *, timeout=100.0, **query):
+        return await self.pods.watch(namespace, parse_list_options(query, watch=True), timeout=timeout)
+
+
+@pytest.fixture
+def desk():
+    return Desk()
+
+
+async def refusal(awaitable):
+    with pytest.raises(ApiError) as caught:
+        await awaitable
+    return caught.value
+
+
+async def test_get(desk):
+    obj = desk.put()
+    assert await desk.pods.get("default", "web") is obj
+    assert await desk.pods.get("default", "web", resource_version=str(obj.rv)) is obj
+    error = await refusal(desk.pods.get("default", "nothing"))
+    assert (error.code, error.message) == (404, 'pods "nothing" not found')
+    error = await refusal(desk.pods.get("default", "web", resource_version="x"))
+    assert error.code == 400
+
+
+async def test_get_of_a_future_version_waits_a_little(desk):
+    obj = desk.put()
+    loop = asyncio.get_running_loop()
+    loop.call_later(1, lambda: desk.put("other"))
+    assert await desk.pods.get("default", "web", resource_version=str(obj.rv + 1)) is obj
+    assert loop.time() == 1
+    error = await refusal(desk.pods.get("default", "web", resource_version=str(obj.rv + 10**9)))
+    assert loop.time() == 4
+    assert (error.code, error.headers["Retry-After"]) == (504, "1")
+
+
+async def test_get_waits_for_a_joining_member_before_it_says_not_found(desk):
+    desk.cacher.feed("m1")
+    loop = asyncio.get_running_loop()
+    loop.call_later(1, desk.put)
+    assert (await desk.pods.get("default", "web")).name == "web"
+    assert loop.time() == 1
+
+
+async def test_get_of_a_name_in_several_members(desk):
+    desk.put(cluster="m1", created=10)
+    desk.put(cluster="m2", created=20)
+    assert (await desk.pods.get("default", "web")).cluster == "m1"
+    assert (await desk.pods.get("default", "web.m2")).cluster == "m2"
+    assert (await desk.pods.get("default", "web.m1")).cluster == "m1"
+    assert [obj.name for obj in desk.pods.owners("default", "web")] == ["web", "web.m2"]
+
+    def only_second(cluster):
+        return cluster == "m2"
+
+    assert (await desk.pods.get("default", "web", visible=only_second)).cluster == "m2"
+    assert len(desk.pods.owners("default", "web", visible=only_second)) == 1
+    assert (await refusal(desk.pods.get("default", "web.m1", visible=only_second))).code == 404
+
+
+async def test_list_by_namespace_and_selectors(desk):
+    desk.put("a", labels={"app": "x"}, node="n1")
+    desk.put("b", labels={"app": "y"})
+    desk.put("c", cluster="m2", node="n1")
+    assert await desk.names() == await desk.names("default") == ["a", "b", "c"]
+    assert await desk.names("other") == []
+    assert await desk.names(labelSelector="app=x") == ["a"]
+    assert await desk.names(labelSelector="fleetgate.io/cluster=m2") == ["c"]
+    assert await desk.names(fieldSelector="spec.nodeName=n1") == ["a", "c"]
+    assert await desk.names(fieldSelector="spec.nodeName=n1", limit="500") == ["a", "c"]
+    assert await desk.names("default", fieldSelector="metadata.name=b", limit="500") == ["b"]
+    assert [obj.name for obj in (await desk.list(visible=lambda cluster: cluster == "m2")).items] == ["c"]
+    error = await refusal(desk.list(fieldSelector="spec.foo=1"))
+    assert (error.code, error.message) == (400, "field label not supported: spec.foo")
+
+
+async def test_list_looks_through_many_objects_without_blocking(desk):
+    for number in range(4_500):
+        desk.put(f"p{number:05}", phase="Failed" if number % 1_000 == 0 else "Running")
+    turns = 0
+
+    async def others():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.get_running_loop().create_task(others())
+    wanted = ["p00000", "p01000", "p02000", "p03000", "p04000"]
+    assert await desk.names(fieldSelector="status.phase=Failed") == wanted
+    assert turns >= 2
+    turns = 0
+    assert await desk.names(fieldSelector="status.phase=Failed", limit="500") == wanted
+    assert turns >= 2
+    task.cancel()
+
+
+async def test_the_list_version_is_the_highest_issued(desk):
+    desk.put("a")
+    desk.put("b")
+    obj = desk.put("a", rv="11", phase="Failed")
+    assert (await desk.list()).resource_version == str(obj.rv)
+
+
+class TestVersions:
+    async def test_not_older_than(self, desk):
+        obj = desk.put()
+        for query in (
+            {"resourceVersion": str(obj.rv)},
+            {"resourceVersion": "5"},
+            {"resourceVersion": "0"},
+            {"resourceVersion": "5", "resourceVersionMatch": "NotOlderThan", "limit": "1"},
+        ):
+            result = await desk.list(**query)
+            assert (len(result.items), result.resource_version) == (1, str(obj.rv))
+        assert (await refusal(desk.list(resourceVersion=str(obj.rv + 10**9)))).code == 504
+        assert (await refusal(desk.list(resourceVersion="x"))).code == 400
+
+    async def test_exactly(self, desk):
+        first = desk.put("a")
+        desk.put("b")
+        desk.put("a", rv="11", phase="Failed")
+        for query in ({"resourceVersionMatch": "Exact"}, {"limit": "5"}):
+            result = await desk.list(resourceVersion=str(first.rv), **query)
+            assert list(result.items) == [first]
+            assert result.resource_version == str(first.rv)
+            error = await refusal(desk.list(resourceVersion="5", **query))
+            assert error.code == 410
+            assert error.message == "The resourceVersion for the provided list is too old."
+        one = {"fieldSelector": "metadata.name=a", "limit": "5", "resourceVersion": "5"}
+        assert await desk.names("default", **one) == ["a"]
+
+
+class TestPages:
+    async def test_pages_show_one_moment(self, desk):
+        for name in "abcde":
+            desk.put(name)
+        first = await desk.list(limit="2")
+        desk.put("aa")
+        desk.put("bb")
+        desk.cacher.cache.forget("m1", "default/c")
+        second = await desk.list(limit="2", **{"continue": first.continue_token})
+        third = await desk.list(limit="2", **{"continue": second.continue_token})
+        pages = [first, second, third]
+        assert [[obj.name for obj in page.items] for page in pages] == [["a", "b"], ["c", "d"], ["e"]]
+        assert len({page.resource_version for page in pages}) == 1
+        assert [page.remaining for page in pages] == [3, 1, None]
+        assert third.continue_token == ""
+
+    async def test_an_exact_fit_has_no_next_page(self, desk):
+        desk.put("a")
+        assert (await desk.list(limit="1")).continue_token == ""
+
+    async def test_what_remains_is_told_only_where_it_is_known(self, desk):
+        for name in "abc":
+            desk.put(name, labels={"a": "1"}, node="n1")
+        for query in ({"labelSelector": "a=1"}, {"fieldSelector": "spec.nodeName=n1"}):
+            page = await desk.list(limit="1", **query)
+            assert page.continue_token
+            assert page.remaining is None
+        assert (await desk.list(limit="1", visible=lambda cluster: True)).remaining is None
+
+    async def test_a_token_is_good_for_its_query_and_caller_only(self, desk):
+        for name in "abc":
+            desk.put(name)
+        token = (await desk.list("default", limit="1", binding="alice")).continue_token
+        assert await desk.names("default", limit="1", binding="alice", **{"continue": token}) == ["b"]
+        for namespace, query in (
+            ("default", {"binding": "bob"}),
+            ("", {"binding": "alice"}),
+            ("default", {"binding": "alice", "labelSelector": "a"}),
+            ("default", {"binding": "alice", "fieldSelector": "spec.nodeName="}),
+        ):
+            error = await refusal(desk.list(namespace, limit="1", **{**query, "continue": token}))
+            assert error.code == 400
+
+    async def test_a_token_comes_without_a_version(self, desk):
+        desk.put("a")
+        desk.put("b")
+        token = (await desk.list(limit="1")).continue_token
+        error = await refusal(desk.list(limit="1", resourceVersion="5", **{"continue": token}))
+        assert error.message == "specifying resource version is not allowed when using continue"
+        assert await desk.names(resourceVersion="0", **{"continue": token}) == ["b"]
+
+    async def test_an_expired_token_goes_on_with_the_present(self):
+        desk = Desk(events=2)
+        for name in "abc":
+            desk.put(name)
+        token = (await desk.list(limit="1")).continue_token
+        for name in ("bb", "d", "e"):
+            desk.put(name)
+        error = await refusal(desk.list(limit="1", **{"continue": token}))
+        assert error.code == 410
+        follow_on = error.status["metadata"]["continue"]
+        page = await desk.list(limit="2", **{"continue": follow_on})
+        assert [obj.name for obj in page.items] == ["b", "bb"]
+        assert page.resource_version == str(desk.cacher.cache.revision)
+
+    async def test_a_page_that_outlives_the_history_is_given_up(self):
+        desk = Desk(events=2)
+        for number in range(2_500):
+            desk.put(f"p{number:05}")
+        listing = asyncio.get_running_loop().create_task(desk.list(limit="1", labelSelector="never"))
+        await asyncio.sleep(0)
+        for name in "abc":
+            desk.put(name)
+        assert (await refusal(listing)).code == 410
+
+
+async def test_stale_members_are_named(desk):
+    desk.put()
+    desk.cacher.feed("m2").failed("connection refused")
+    result = await desk.list()
+    assert [member.name for member in result.stale] == ["m2"]
+    assert [member.name for member in desk.pods.freshness()] == ["m1", "m2"]
+    assert (await desk.list(visible=lambda cluster: cluster == "m1")).stale == []
+
+
+class TestWatches:
+    async def test_from_the_present_state(self, desk):
+        desk.put("a")
+        for query in ({}, {"resourceVersion": "0"}):
+            watcher = await desk.watch(allowWatchBookmarks="true", **query)
+            assert [event.type for event in await watcher.next_batch()] == ["ADDED"]
+            (end,) = await watcher.next_batch()
+            assert end.initial_events_end
+        options = ListOptions(watch=True, allow_watch_bookmarks=True)
+        watcher = await desk.pods.watch("", options, timeout=1)
+        assert [event.type for event in await watcher.next_batch()] == ["ADDED"]
+        assert await watcher.next_batch() == []
+
+    async def test_from_now_on(self, desk):
+        desk.put("a")
+        watcher = await desk.watch(sendInitialEvents="false", resourceVersionMatch="NotOlderThan")
+        desk.put("b")
+        assert [event.object.name for event in await watcher.next_batch()] == ["b"]
+
+    async def test_from_a_version(self, desk):
+        obj = desk.put("a")
+        watcher = await desk.watch(resourceVersion=str(obj.rv))
+        desk.put("b")
+        assert [event.object.name for event in await watcher.next_batch()] == ["b"]
+        desk.put("c")
+        assert [event.object.name for event in await watcher.next_batch()] == ["c"]
+
+    async def test_nothing_is_lost_between_the_state_and_the_events(self, desk):
+        for number in range(2_500):
+            desk.put(f"p{number:05}")
+        task = asyncio.get_running_loop().create_task(desk.watch(labelSelector="new=yes"))
+        await asyncio.sleep(0)
+        desk.put("late", labels={"new": "yes"})
+        watcher = await task
+        assert [event.object.name for event in await watcher.next_batch()] == ["late"]
+
+    async def test_a_state_not_older_than_the_future_is_an_error_event(self, desk):
+        desk.put()
+        future = str(desk.cacher.cache.revision + 10**9)
+        watcher = await desk.watch(
+            resourceVersion=future, sendInitialEvents="true", resourceVersionMatch="NotOlderThan"
+        )
+        (error,) = await watcher.next_batch()
+        assert error.status["code"] == 504
+
+    async def test_what_cannot_be_read_is_refused_before_the_watch(self, desk):
+        error = await refusal(desk.watch(resourceVersion="x"))
+        assert error.code == 422
+        assert error.message.startswith('pods "" is invalid: resourceVersion: Invalid value: "x"')
+        assert (await refusal(desk.watch(fieldSelector="x=1"))).code == 400
+
+
+class TestBytes:
+    async def test_objects_and_items(self, desk):
+        obj = desk.put()
+        assert desk.pods.object(obj).startswith(b'{"kind":"Pod","apiVersion":"v1","metadata":{')
+        assert json.loads(desk.pods.item(obj)) == json.loads(obj.raw)
+        assert {"kind", "apiVersion"} & json.loads(desk.pods.item(obj)).keys() == set()
+
+    async def test_frames(self, desk):
+        obj = desk.put()
+        frame = desk.pods.frame(WatchEvent("ADDED", obj.rv, obj))
+        assert frame.endswith(b"}\n")
+        assert json.loads(frame) == {"type": "ADDED", "object": json.loads(desk.pods.object(obj))}
+        assert json.loads(desk.pods.frame(WatchEvent(BOOKMARK, 7))) == {
+            "type": "BOOKMARK",
+            "object": {"kind": "Pod", "apiVersion": "v1", "metadata": {"resourceVersion": "7"}},
+        }
+        end = json.loads(desk.pods.frame(WatchEvent(BOOKMARK, 7, initial_events_end=True)))
+        assert end["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+        error = json.loads(desk.pods.frame(error_event(expired("old"), 7)))
+        assert (error["type"], error["object"]["kind"], error["object"]["code"]) == ("ERROR", "Status", 410)
+
+    async def test_frames_of_two_versions_of_one_event(self):
+        desk = Desk(EVENTS)
+        observed = ObservedObject(encoded(event("x")))
+        obj = desk.cacher.cache.observe("m1", observed)
+        shared = WatchEvent("ADDED", obj.rv, obj)
+        core, group = (json.loads(resource.frame(shared))["object"] for resource in desk.resources)
+        assert (core["apiVersion"], core["message"]) == ("v1", "Started container main")
+        assert (group["apiVersion"], group["note"]) == ("events.k8s.io/v1", "Started container main")
+
+
+class TestWrites:
+    async def test_versions_are_translated(self, desk):
+        obj = desk.put(rv="17")
+        assert desk.pods.member_version(obj, str(obj.rv)) == "17"
+        assert desk.pods.member_version(obj, "17") is None
+        assert desk.pods.member_version(obj, "") == ""
+
+    async def test_an_answer_becomes_ours_and_is_seen_at_once(self, desk):
+        desk.put("other")
+        watcher = await desk.watch(resourceVersion=str(desk.cacher.cache.revision))
+        answer = json.loads(desk.pods.restamp("m1", encoded(pod(uid="n", rv="200", managedFields=[]))))
+        (seen,) = await watcher.next_batch()
+        assert answer == json.loads(desk.pods.object(seen.object))
+        assert await desk.names() == ["other", "web"]
+        before = desk.cacher.cache.revision
+        desk.cacher.feeds["m1"].event("ADDED", encoded(pod(uid="n", rv="200")))
+        assert desk.cacher.cache.revision == before
+
+    async def test_a_dry_run_is_dressed_but_not_remembered(self, desk):
+        desk.put("other")
+        shown = json.loads(desk.pods.decorate("m1", encoded(pod(uid="n", rv=""))))
+        assert shown["metadata"]["annotations"]["resource.karmada.io/cached-from-cluster"] == "m1"
+        assert "resourceVersion" not in shown["metadata"]
+        assert await desk.names() == ["other"]
+
+    @pytest.mark.parametrize(
+        "body",
+        [b'{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Success"}', b"not json", b"",
+         b'{"kind":"Eviction","apiVersion":"policy/v1","metadata":{"name":"web"}}'],
+    )  # fmt: skip
+    async def test_what_is_no_such_object_passes_unchanged(self, desk, body):
+        assert desk.pods.restamp("m1", body) == desk.pods.decorate("m1", body) == body
+
+    async def test_answers_in_another_version_are_understood(self):
+        desk = Desk(EVENTS)
+        desk.cacher.feed("m1").end_list("1")
+        core, group = desk.resources
+        body = group.served.from_stored(encoded(event("x"))).replace(b'"v1"', b'"events.k8s.io/v1"', 1)
+        answer = json.loads(group.restamp("m1", body))
+        assert (answer["apiVersion"], answer["note"]) == ("events.k8s.io/v1", "Started container main")
+        stored = json.loads(core.object(await core.get("default", "x")))
+        assert (stored["apiVersion"], stored["message"]) == ("v1", "Started container main")
+
+    async def test_waiting_for_what_a_member_did(self, desk):
+        obj = desk.put(rv="5")
+        feed = desk.cacher.feed("m1")
+        feed.end_list("5")
+        assert await desk.pods.wait_for("m1", "5")
+        assert not await desk.pods.wait_for("m1", "6", timeout=1)
+        assert await desk.pods.wait_for("unknown", "6", timeout=1)
+        assert not await desk.pods.wait_gone(obj, timeout=1)
+        desk.cacher.cache.forget("m1", "default/web")
+        assert await desk.pods.wait_gone(obj, timeout=1)
+        desk.put(rv="7", uid="another")
+        assert await desk.pods.wait_gone(obj, timeout=1)
+
+    async def test_waiting_for_all_members(self, desk):
+        desk.put()
+        assert await desk.pods.wait_synced(1)
+        desk.cacher.feed("m2")
+        assert not await desk.pods.wait_synced(1)

@@ -1,0 +1,192 @@
+"""One reflector over a fake member; what whole caches do is in test_multi_cluster_cache."""
+
+import asyncio
+import json
+
+import pytest
+
+from cache.cached_object import ObjectBuilder, ObservedObject
+from cache.history import HistoryLimits
+from cache.lister_watcher import Expired, NotServed, Unavailable
+from cache.member_feed import MemberFeed
+from cache.reflector import Reflector, ReflectorSettings
+from cache.resource_kind import PODS
+from cache.resource_version import RevisionClock
+from cache.watch_cache import WatchCache
+from tests.cache.test_selection import selection
+from tests.support import virtual_time
+from tests.support.fake_member import FakeMember
+from tests.support.objects import pod
+
+
+class Bench:
+    def __init__(self, member: FakeMember, **settings) -> None:
+        self.member = member
+        self.cache = WatchCache(
+            PODS, ObjectBuilder(PODS), RevisionClock(virtual_time.now), virtual_time.now, HistoryLimits()
+        )
+        self.feed = MemberFeed("m1", self.cache, virtual_time.now)
+        self.changes = 0
+        self.reflector = Reflector(
+            self.feed, member, jitter=lambda: 0.0, changed=self.changed, settings=ReflectorSettings(**settings)
+        )
+
+    def changed(self) -> None:
+        self.changes += 1
+
+    def names(self) -> list[str]:
+        return [obj.name for obj in self.cache.candidates(selection())]
+
+    async def run_for(self, seconds: float) -> None:
+        task = asyncio.get_running_loop().create_task(self.reflector.run())
+        await asyncio.sleep(seconds)
+        assert not task.done()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_list_then_watch():
+    member = FakeMember()
+    member.put(pod("a", uid="a"))
+    bench = Bench(member)
+    asyncio.get_running_loop().call_later(5, member.put, pod("b", uid="b"))
+    await bench.run_for(10)
+    assert bench.names() == ["a", "b"]
+    assert (member.lists, member.watches) == (1, 1)
+    assert bench.changes >= 2
+
+
+async def test_a_watch_that_ends_in_order_is_followed_by_another_without_a_list():
+    member = FakeMember()
+    bench = Bench(member, watch_timeout=(300, 600))
+    await bench.run_for(1_000)
+    assert (member.lists, member.watches) == (1, 4)
+    assert not bench.feed.freshness().stale
+
+
+async def test_long_work_lets_others_run():
+    member = FakeMember()
+    for number in range(1_000):
+        member.put(pod(f"p{number}", uid=str(number)))
+    bench = Bench(member, page_size=1_000)
+    turns = 0
+
+    async def others():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.get_running_loop().create_task(others())
+    work = asyncio.get_running_loop().create_task(bench.reflector.run())
+    while not bench.feed.synced:
+        await asyncio.sleep(0)
+    assert turns >= 10
+    turns = 0
+    member.send_raw(
+        b"".join(
+            json.dumps({"type": "MODIFIED", "object": pod("x", uid="x", rv=str(2_000 + number))}).encode() + b"\n"
+            for number in range(1_000)
+        )
+    )
+    while bench.feed.reached != "2999":
+        await asyncio.sleep(0)
+    assert turns >= 10
+    task.cancel()
+    work.cancel()
+    await asyncio.gather(task, work, return_exceptions=True)
+
+
+class ScriptedMember(FakeMember):
+    """Answers its first lists by the script, then as it should."""
+
+    def __init__(self, *script: bytes | Exception) -> None:
+        super().__init__()
+        self.script = list(script)
+        self.asked: list[tuple[int, str]] = []
+
+    async def list(self, *, limit: int, continue_token: str) -> bytes:
+        self.asked.append((limit, continue_token))
+        if self.script:
+            answer = self.script.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+        return await super().list(limit=limit, continue_token=continue_token)
+
+
+FIRST_PAGE = b'{"metadata":{"resourceVersion":"5","continue":"t"},"items":[]}'
+
+
+async def test_a_list_whose_pages_expire_is_read_in_one_piece_at_last():
+    member = ScriptedMember(FIRST_PAGE, Expired("410"), FIRST_PAGE, Expired("410"))
+    member.put(pod("a", uid="a"))
+    bench = Bench(member)
+    await bench.run_for(0.1)
+    assert member.asked == [(500, ""), (500, "t"), (500, ""), (500, "t"), (0, "")]
+    assert bench.names() == ["a"]
+
+
+async def test_a_list_that_always_expires_is_a_failure():
+    bench = Bench(ScriptedMember(*[Expired("410")] * 3))
+    await bench.run_for(0.1)
+    assert bench.feed.error == "lists of the member expire before they are complete"
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (b"<html>", "not a list"),
+        (b'{"kind":"PodList"}', "not a list"),
+        (b'{"metadata":{},"items":[]}', "a list without a resourceVersion"),
+        (b'{"metadata":{"resourceVersion":"\xff"}}', "not a list"),
+        (Unavailable("503 etcd is gone"), "503 etcd is gone"),
+    ],
+)
+async def test_answers_that_are_no_lists(answer, error):
+    member = ScriptedMember(answer)
+    bench = Bench(member)
+    await bench.run_for(0.1)
+    assert bench.feed.error.startswith(error)
+    await bench.run_for(5)
+    assert bench.feed.synced
+    assert bench.feed.error == ""
+
+
+async def test_a_list_may_have_no_items_at_all():
+    bench = Bench(ScriptedMember(b'{"metadata":{"resourceVersion":"5"},"items":null}'))
+    await bench.run_for(0.1)
+    assert bench.feed.synced
+
+
+async def test_a_page_that_does_not_come():
+    member = FakeMember()
+    member.freeze()
+    bench = Bench(member)
+    await bench.run_for(31)
+    assert bench.feed.error == "no answer to a list within 30s"
+
+
+async def test_the_pause_that_a_member_asks_for_is_kept():
+    member = ScriptedMember(Unavailable("429", 20))
+    await Bench(member).run_for(19)
+    assert len(member.asked) == 1
+
+
+async def test_pauses_double_up_to_a_limit():
+    member = ScriptedMember(*[Unavailable("503")] * 20)
+    await Bench(member).run_for(0.8 + 1.6 + 3.2 + 6.4 + 12.8 + 25.6 + 30 + 30 + 1)
+    assert len(member.asked) == 9
+
+
+async def test_a_resource_that_is_not_served_has_no_objects_and_is_looked_for_again():
+    member = ScriptedMember(NotServed("404"))
+    bench = Bench(member)
+    bench.feed.begin_list()
+    bench.cache.observe("m1", ObservedObject(b'{"metadata":{"name":"x"}}'))
+    await bench.run_for(1)
+    assert bench.names() == []
+    assert not bench.feed.freshness().stale
+    member.put(pod("a", uid="a"))
+    await bench.run_for(61)
+    assert bench.names() == ["a"]
