@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import logging
 import signal
 import sys
@@ -114,7 +115,7 @@ def _run(settings: Settings) -> int:
     try:
         uvloop.run(until_signalled(settings))
     except server.START_FAILURES as error:
-        return _fail(str(error))
+        return _fail(_explain(error))
     except BaseExceptionGroup as group:
         failures = group.subgroup(server.START_FAILURES)
         if failures is None:
@@ -122,8 +123,16 @@ def _run(settings: Settings) -> int:
         first: BaseException = failures
         while isinstance(first, BaseExceptionGroup):
             first = first.exceptions[0]
-        return _fail(str(first))
+        return _fail(_explain(first))
     return 0
+
+
+def _explain(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return "the address is in use by another program; choose another with --listen, for example 127.0.0.1:7443"
+    if isinstance(error, OSError) and error.errno in {errno.EADDRNOTAVAIL, errno.EACCES} and error.filename is None:
+        return f"cannot listen there: {error.strerror}; choose another address with --listen"
+    return str(error)
 
 
 def _fail(message: str, *, code: int = 1) -> int:
