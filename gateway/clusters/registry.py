@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,19 +20,19 @@ from gateway.apimachinery.meta import JsonObject
 from gateway.clusters.cluster import CLUSTERS, Cluster
 from gateway.clusters.credentials import CredentialSource, ImpersonatorCredentials, SecretCredentials
 from gateway.clusters.health import INVALID, ClusterHealth
-from gateway.clusters.kubeconfig import KubeconfigCredentials, KubeconfigError, read_kubeconfig
+from gateway.clusters.kubeconfig import KubeconfigCredentials
 from gateway.clusters.members import (
     ChangeKind,
     ClusterChange,
     Declaration,
     Member,
     declare_cluster,
-    declare_contexts,
     difference,
     merge_declarations,
 )
 from gateway.clusters.prober import HealthListener, Prober
 from gateway.clusters.source import ClustersNotServed, ClusterSource, SourceLost
+from gateway.clusters.static_members import StaticMembers
 from gateway.clusters.status import updated_cluster
 from gateway.clusters.upstream import Upstream
 
@@ -87,14 +87,12 @@ class ClusterRegistry:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._source = source
-        self._kubeconfig = kubeconfig
-        self._contexts = tuple(contexts)
+        self._file = StaticMembers(kubeconfig, contexts) if kubeconfig else None
         self._now = now
         self._jitter = jitter
         self._entries: dict[str, _Entry] = {}
         self._listeners: list[Listener] = []
         self._health_listeners: list[HealthListener] = []
-        self._declared_in_file = self._read_file() if kubeconfig else {}
         self._declared_in_store: dict[str, Declaration] = {}
         self._objects: dict[str, JsonObject] = {}
         self._synced = asyncio.Event()
@@ -148,8 +146,8 @@ class ClusterRegistry:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
                 await self._settle()
-                if self._kubeconfig:
-                    tasks.create_task(self._follow_file())
+                if self._file:
+                    tasks.create_task(self._follow_file(self._file))
                 if self._source:
                     tasks.create_task(self._follow_source(self._source))
                 else:
@@ -167,30 +165,14 @@ class ClusterRegistry:
 
     # -- what is declared
 
-    def _read_file(self) -> dict[str, Declaration]:
-        assert self._kubeconfig is not None  # noqa: S101 - only called when there is one
-        try:
-            state = self._kubeconfig.stat()
-        except OSError as error:
-            raise KubeconfigError(f"kubeconfig {self._kubeconfig}: {error.strerror}") from None
-        revision = f"{state.st_mtime_ns}-{state.st_size}-{state.st_ino}"
-        declarations = declare_contexts(read_kubeconfig(self._kubeconfig), self._contexts, revision)
-        return {declaration.name: declaration for declaration in declarations}
+    @property
+    def _declared_in_file(self) -> Mapping[str, Declaration]:
+        return self._file.declarations if self._file else {}
 
-    async def _follow_file(self) -> None:
-        complaint = ""
+    async def _follow_file(self, file: StaticMembers) -> None:
         while True:
             await asyncio.sleep(FILE_INTERVAL)
-            try:
-                declared = self._read_file()
-            except KubeconfigError as error:
-                if str(error) != complaint:
-                    _log.warning("keeping the members known: %s", error)
-                complaint = str(error)
-                continue
-            complaint = ""
-            if declared != self._declared_in_file:
-                self._declared_in_file = declared
+            if file.reload():
                 await self._settle()
 
     async def _follow_source(self, source: ClusterSource) -> None:

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,6 +71,7 @@ def test_joining_again_replaces_the_credentials_at_once(own_gateway: Gateway, tm
     done = fleetgate("join", "member2", "--kubeconfig", str(other), "--gateway", str(own_gateway.admin))
     assert done.returncode == 0, done.stderr
     own_gateway.kubectl(own_gateway.admin).output("get", "--raw", "/clusters/member2/api/v1/namespaces?probe=renewed")
+    asked: list[dict[str, Any]] = []
     for _ in range(50):
         asked = [event for event in member.audit_events() if "probe=renewed" in event.get("requestURI", "")]
         if asked:
