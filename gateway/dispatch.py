@@ -8,6 +8,7 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import Protocol
 
+from gateway.apimachinery.errors import ApiError
 from gateway.request import CONNECT_SUBRESOURCES, RequestInfo
 
 CLUSTER_GROUP = "cluster.karmada.io"
@@ -47,8 +48,8 @@ class Surface(Protocol):
         """Whether the group and version is served, whatever its resources."""
         ...
 
-    def takes_verb(self, info: RequestInfo) -> bool:
-        """Whether the resource or subresource, which is served, can be asked so."""
+    def wrong_verb(self, info: RequestInfo) -> ApiError | None:
+        """Return the 405 when the resource or subresource, which is served, cannot be asked so."""
         ...
 
     def kind_of(self, info: RequestInfo) -> str:

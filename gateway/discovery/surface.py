@@ -10,11 +10,14 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from gateway.apimachinery.errors import ApiError, method_not_allowed, method_not_supported
 from gateway.apimachinery.schema import GroupVersion, GroupVersionKind, GroupVersionResource
 from gateway.discovery.allow_list import AllowList
 from gateway.request import RequestInfo
 
 _SUBPATH_SUBRESOURCE = "proxy"
+_OBJECT_VERBS = frozenset({"get", "update", "patch", "delete"})
+"""Verbs of one object, whose path ends in its name."""
 _NAMESPACES = GroupVersionResource("", "v1", "namespaces")
 _VERSION = re.compile(r"v([1-9][0-9]*)(?:(alpha|beta)([1-9][0-9]*))?")
 _STABILITY = {None: 2, "beta": 1, "alpha": 0}
@@ -121,13 +124,22 @@ class ApiSurface:
         subresource = resource.subresource(info.subresource) if info.subresource else None
         return resource.kind if subresource is None else subresource.gvk.kind
 
-    def takes_verb(self, info: RequestInfo) -> bool:
-        """Whether the resource or subresource, which must be served, has the verb of the request."""
+    def wrong_verb(self, info: RequestInfo) -> ApiError | None:
+        """Return the 405 for a verb that the resource or subresource, which must be served, does not have on this path.
+
+        Kubernetes' own kinds have a route for each of their verbs, and the router speaks for the others; custom kinds
+        share one handler, which says it in other words.
+        """
         resource = self._by_gvr[info.group_version_resource]
-        if not info.subresource:
-            return info.verb in resource.verbs
-        subresource = resource.subresource(info.subresource)
-        return subresource is not None and info.verb in subresource.verbs
+        subresource = resource.subresource(info.subresource) if info.subresource else resource
+        misplaced = not info.subresource and (
+            bool(info.name) if info.verb == "create" else info.verb in _OBJECT_VERBS and not info.name
+        )
+        if subresource is not None and info.verb in subresource.verbs and not misplaced:
+            return None
+        if resource.custom and not misplaced:
+            return method_not_supported(info.group_resource, info.verb)
+        return method_not_allowed()
 
     def is_merged(self, info: RequestInfo) -> bool:
         """Whether the resource lives in the members and is read from the cross-cluster cache."""

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from cache.multi_cluster_cache import MultiClusterCache
 from cache.watcher import Visible
-from gateway.apimachinery.errors import ApiError, PathNotFound, method_not_allowed, method_not_supported
+from gateway.apimachinery.errors import ApiError, PathNotFound, method_not_allowed
 from gateway.apimachinery.options import parse_list_options
 from gateway.apimachinery.schema import GroupVersionResource
 from gateway.clusters.registry import ClusterRegistry
@@ -35,7 +35,7 @@ from gateway.printers.printer import MergedPrinter
 from gateway.proxy.forward import forward
 from gateway.proxy.rewrite import rename
 from gateway.proxy.write_target import UpstreamWriteTarget
-from gateway.request import RequestInfo
+from gateway.request import CONNECT_SUBRESOURCES, RequestInfo
 from gateway.request_keys import AUDIT, QUERY, REQUEST_INFO, SCOPE
 from gateway.request_scope import RequestScope
 from gateway.write_request import WriteResult, WriteTarget
@@ -159,8 +159,11 @@ class ResourceHandler:
         destination = dispatch(info, surface)
         if destination is Destination.NOT_SERVED:
             raise not_served(info, surface)
-        if destination is not Destination.EXPLICIT_CLUSTER and not surface.takes_verb(info):
-            raise method_not_supported(info.group_resource, info.verb)
+        if destination is not Destination.EXPLICIT_CLUSTER:
+            if request.method == "HEAD" and info.subresource not in CONNECT_SUBRESOURCES:
+                raise method_not_allowed()
+            if (wrong_verb := surface.wrong_verb(info)) is not None:
+                raise wrong_verb
         if info.is_write and destination is not Destination.EXPLICIT_CLUSTER:
             scope = replace(scope, kind=surface.kind_of(info))
         match destination:

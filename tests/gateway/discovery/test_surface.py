@@ -2,6 +2,7 @@ import random
 
 import pytest
 
+from gateway.apimachinery.errors import method_not_allowed
 from gateway.apimachinery.schema import GroupVersion, GroupVersionKind, GroupVersionResource
 from gateway.discovery.allow_list import AllowList
 from gateway.discovery.merged_kinds import MERGED_RESOURCES
@@ -117,18 +118,42 @@ def test_lookups() -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "takes"),
+    ("method", "path"),
     [
-        ("GET", "/api/v1/configmaps", True),
-        ("DELETE", "/api/v1/namespaces/a/configmaps", False),
-        ("PATCH", "/apis/apps/v1/namespaces/a/deployments/x/scale", True),
-        ("POST", "/apis/apps/v1/namespaces/a/deployments/x/scale", False),
-        ("POST", "/api/v1/namespaces/a/pods/x/exec", True),
-        ("DELETE", "/api/v1/namespaces/a/pods/x/log", False),
+        ("GET", "/api/v1/configmaps"),
+        ("POST", "/api/v1/namespaces/a/configmaps"),
+        ("GET", "/api/v1/namespaces/a"),
+        ("PATCH", "/apis/apps/v1/namespaces/a/deployments/x/scale"),
+        ("POST", "/api/v1/namespaces/a/pods/x/exec"),
     ],
 )
-def test_verbs_of_resources_and_subresources(method: str, path: str, takes: bool) -> None:
-    assert surface(CORE, APPS).takes_verb(asked(path, method)) is takes
+def test_verbs_of_resources_and_subresources(method: str, path: str) -> None:
+    assert surface(CORE, APPS).wrong_verb(asked(path, method)) is None
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("DELETE", "/api/v1/namespaces/a/configmaps"),
+        ("POST", "/api/v1/namespaces/a/configmaps/x"),
+        ("POST", "/api/v1/namespaces/a"),
+        ("PUT", "/api/v1/namespaces/a/configmaps"),
+        ("PATCH", "/api/v1/namespaces/a/configmaps"),
+        ("POST", "/apis/apps/v1/namespaces/a/deployments/x/scale"),
+        ("DELETE", "/api/v1/namespaces/a/pods/x/log"),
+    ],
+)
+def test_the_router_refuses_wrong_verbs(method: str, path: str) -> None:
+    error = surface(CORE, APPS).wrong_verb(asked(path, method))
+    assert error is not None
+    assert error.status == method_not_allowed().status
+
+
+def test_custom_kinds_refuse_wrong_verbs_by_name() -> None:
+    served = surface(CORE, SHOP)
+    error = served.wrong_verb(asked("/apis/shop.example.com/v1/namespaces/a/toys", "DELETE"))
+    assert error is not None
+    assert error.message == 'deletecollection is not supported on resources of kind "toys.shop.example.com"'
 
 
 def test_kinds_of_bodies() -> None:
