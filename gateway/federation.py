@@ -37,13 +37,13 @@ from gateway.discovery.openapi_remote import RemoteOpenApi
 from gateway.discovery.remote import RemoteDiscovery
 from gateway.discovery.sources import DiscoverySource
 from gateway.handlers.body import read_body
+from gateway.handlers.connect import ConnectAudit, connect
 from gateway.handlers.embedded_source import EmbeddedSource
 from gateway.handlers.resource import FederationStore, read_from
 from gateway.handlers.response import answer_headers, object_response
 from gateway.handlers.reviews import RulesOf
 from gateway.printers.printer import StoredPrinter, stored_printer
 from gateway.proxy.forward import forward
-from gateway.proxy.upgrade import requested_protocol, tunnel
 from gateway.proxy.write_target import UpstreamWriteTarget
 from gateway.request_scope import RequestScope
 from gateway.storage.definitions import ResourceDefinition
@@ -61,9 +61,10 @@ class RemoteStore:
 
     accepts_pods = True
 
-    def __init__(self, upstream: Upstream) -> None:
-        """Take the way to the store."""
+    def __init__(self, upstream: Upstream, audit: ConnectAudit) -> None:
+        """Take the way to the store, and where connects are recorded."""
         self.upstream = upstream
+        self._audit = audit
 
     async def read(self, request: web.BaseRequest, scope: RequestScope) -> web.StreamResponse:
         """Forward a read; the store negotiates, prints Tables and pages by itself."""
@@ -71,10 +72,7 @@ class RemoteStore:
 
     async def connect(self, request: web.BaseRequest, scope: RequestScope) -> web.StreamResponse:
         """Forward a streaming request, upgraded or not."""
-        if requested_protocol(request.headers):
-            return await tunnel(request, scope, self.upstream)
-        body = await read_body(request)
-        return await forward(request, scope, self.upstream, body=body or None, headers=answer_headers(request))
+        return await connect(request, scope, self.upstream, scope.info, self._audit)
 
     async def review(self, request: web.BaseRequest, scope: RequestScope) -> web.StreamResponse:
         """Forward a review as the caller."""
@@ -164,7 +162,7 @@ async def open_embedded(data_dir: Path, root_ca: str) -> AsyncIterator[Federatio
 
 
 @asynccontextmanager
-async def open_remote(config: FederationConfig, kubeconfig: Path) -> AsyncIterator[Federation]:
+async def open_remote(config: FederationConfig, kubeconfig: Path, audit: ConnectAudit) -> AsyncIterator[Federation]:
     """Reach a remote kube-apiserver. Raises KubeconfigError."""
     upstream = Upstream(
         "federation",
@@ -175,7 +173,7 @@ async def open_remote(config: FederationConfig, kubeconfig: Path) -> AsyncIterat
     )
     try:
         yield Federation(
-            store=RemoteStore(upstream),
+            store=RemoteStore(upstream, audit),
             authorizer=AccessReviewAuthorizer(upstream, now=time.monotonic),
             rules_of=None,
             discovery=RemoteDiscovery(upstream, now=time.monotonic, interval=config.discovery_interval),

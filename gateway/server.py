@@ -145,7 +145,7 @@ class _Gateway:
         identity = await asyncio.to_thread(open_identity, data_dir, self._host, config.serving.names, authorities)
         audit = await AuditLog.open(data_dir / "audit", config.audit, now=time.time)
         stack.push_async_callback(audit.close)
-        federation = await self._open_federation(stack)
+        federation = await self._open_federation(stack, audit)
         return _Parts(
             identity=identity,
             audit=audit,
@@ -155,10 +155,10 @@ class _Gateway:
             writes=WriteHandler(AdmissionChain(build_plugins(config.admission)), audit),
         )
 
-    async def _open_federation(self, stack: AsyncExitStack) -> Federation:
+    async def _open_federation(self, stack: AsyncExitStack, audit: AuditLog) -> Federation:
         config, kubeconfig = self._settings.config, self._settings.federation_kubeconfig
         if kubeconfig is not None:
-            return await stack.enter_async_context(open_remote(config.federation, kubeconfig))
+            return await stack.enter_async_context(open_remote(config.federation, kubeconfig, audit))
         root_ca = (self._settings.data_dir / "pki" / "ca.crt").read_text()
         return await stack.enter_async_context(open_embedded(self._settings.data_dir, root_ca))
 

@@ -16,6 +16,7 @@ from cache.multi_cluster_cache import MultiClusterCache
 from cache.watcher import Visible
 from gateway.apimachinery.errors import ApiError, PathNotFound, method_not_allowed
 from gateway.apimachinery.options import parse_list_options
+from gateway.apimachinery.protobuf import ProtobufError
 from gateway.apimachinery.schema import GroupVersionResource
 from gateway.clusters.registry import ClusterRegistry
 from gateway.dispatch import Destination, Surface, dispatch
@@ -24,9 +25,10 @@ from gateway.handlers.connect import ClusterProxyHandler, ConnectHandler
 from gateway.handlers.federation_target import FederationWriteTarget
 from gateway.handlers.member_target import MergedWriteTarget, the_owner, unnamed_cluster
 from gateway.handlers.merged_source import MergedSource
+from gateway.handlers.negotiation import JSON
 from gateway.handlers.read import get_object, list_objects
 from gateway.handlers.read_source import ReadSource
-from gateway.handlers.response import answer_headers, body_response, object_response
+from gateway.handlers.response import answer_headers, body_response, encode_object, request_representation
 from gateway.handlers.reviews import ReviewHandler
 from gateway.handlers.watch import watch_objects
 from gateway.handlers.write import WriteHandler
@@ -117,10 +119,19 @@ async def read_from(
 
 
 async def write_response(request: web.BaseRequest, result: WriteResult) -> web.StreamResponse:
-    """Return the answer of a write, in the negotiated media type where the object is at hand."""
-    if result.obj is not None:
-        return object_response(request, result.obj, status=result.code, headers=result.headers)
-    return body_response(request, result.body, result.content_type, status=result.code, headers=result.headers)
+    """Return the answer of a write: the bytes there are, unless the client asked for another form of them.
+
+    Never refuses: what is written is written, so a form that cannot be given becomes JSON.
+    """
+    body, content_type = result.body, result.content_type
+    if result.obj is not None and content_type.partition(";")[0] == JSON:
+        try:
+            representation = request_representation(request, tables=False)
+            if representation.media_type != JSON or representation.pretty:
+                body, content_type = encode_object(result.obj, representation), representation.content_type
+        except (ApiError, ProtobufError):
+            pass  # JSON it is
+    return body_response(request, body, content_type, status=result.code, headers=result.headers)
 
 
 async def write_through(

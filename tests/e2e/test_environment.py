@@ -165,11 +165,12 @@ def test_informer_follows_a_kube_apiserver(
     member: ControlPlane, binaries: dict[str, Path], kubectl: KubectlFor, pod: str, watch_list: bool, content: str
 ) -> None:
     with Informer(binaries["informer"], member.kubeconfig, watch_list=watch_list, content_type=content) as informer:
-        assert informer.wait_for_sync() == 1
+        everything = member.client.request("GET", "/api/v1/pods")["items"]
+        assert informer.wait_for_sync() == len(everything)
         kubectl(member.kubeconfig).output("label", "pod", pod, f"seen={content}", "--overwrite")
         informer.next_of("MODIFIED", key=f"default/{pod}")
         expected = member.client.request("GET", f"/api/v1/namespaces/default/pods/{pod}")
-        assert informer.store() == [store_item(expected)]
+        assert [item for item in informer.store() if item["key"] == f"default/{pod}"] == [store_item(expected)]
         requests = informer.requests()
         assert any("sendInitialEvents=true" in uri for uri in requests) == watch_list
         # client-go's consistency detector asks for the same state again.

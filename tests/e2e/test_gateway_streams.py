@@ -86,7 +86,8 @@ def test_the_member_sees_the_caller_not_the_gateway(gateway: Gateway, admin: Kub
     member, name = pod
     admin.output("exec", "-n", "search", name, "--", "true")
     events = gateway.fleet.members[member].audit_events()
-    execs = [event for event in events if (event.get("objectRef") or {}).get("subresource") == "exec"]
+    references = [(event, event.get("objectRef") or {}) for event in events]
+    execs = [event for event, about in references if (about.get("subresource"), about.get("name")) == ("exec", name)]
     assert execs
     assert {(event.get("impersonatedUser") or {}).get("username") for event in execs} == {"admin"}
 
