@@ -15,6 +15,7 @@ from gateway.apimachinery.codec import cannot_be_handled
 from gateway.apimachinery.errors import ApiError, bad_request, field_error, invalid
 from gateway.apimachinery.meta import JsonObject
 from gateway.apimachinery.patch.patch import undecodable
+from gateway.apimachinery.protobuf_schema import message_for
 from gateway.apimachinery.schema import GroupVersionKind
 from gateway.apimachinery.strict import check_fields
 from gateway.storage.custom_resources.pruning import prune_builtin, prune_custom_resource
@@ -24,6 +25,8 @@ from gateway.storage.write_context import WriteContext
 
 _IGNORE = "Ignore"
 _STRICT = "Strict"
+_SCHEME = "pkg/api/legacyscheme/scheme.go:30"
+"""Where kube-apiserver says that its kinds are registered."""
 _ANY_KIND = GroupVersionKind("", "v1", "ConfigMap")
 """Stands for custom kinds where only metadata is checked, which is the same in every kind."""
 
@@ -34,19 +37,24 @@ def copy_json(obj: JsonObject) -> JsonObject:
     return copied
 
 
+class _Misfit(Exception):
+    """A body that cannot be read as an object of its kind; the text says why."""
+
+    def __init__(self, obj: JsonObject, problem: str) -> None:
+        super().__init__(problem)
+        self.api_version, self.kind = str(obj["apiVersion"]), str(obj["kind"])
+
+
 def read_body(definition: ResourceDefinition, body: JsonObject, context: WriteContext) -> JsonObject:
     """Return a copy of the body as an object of the definition's kind, checked, pruned and with its defaults.
 
     Raises ApiError 400 for another kind, for values of the wrong type and, with strict field validation, for unknown
     or duplicate fields; 422 for another kind of custom resource.
     """
-    obj = _with_kind(definition, copy_json(body))
-    problems = [f'duplicate field "{path}"' for path in context.duplicate_fields]
-    problems += _drop_unknown(definition, obj)
-    strict = _report(problems, context)
-    if strict:
-        raise cannot_be_handled(obj["apiVersion"], obj["kind"], definition.kind, strict)
-    return _with_defaults(definition, obj)
+    try:
+        return _read(definition, copy_json(body), context)
+    except _Misfit as misfit:
+        raise cannot_be_handled(misfit.api_version, misfit.kind, definition.kind, str(misfit)) from None
 
 
 def read_patched(
@@ -55,15 +63,21 @@ def read_patched(
     """Return a patched object, which may be changed, checked as `read_body` does; what is refused is a 422 then."""
     before = patched if definition.builtin else dict(patched)
     try:
-        obj = _with_kind(definition, patched)
-        problems = [f'duplicate field "{path}"' for path in context.duplicate_fields]
-        problems += _drop_unknown(definition, obj)
+        return _read(definition, patched, context)
+    except _Misfit as misfit:
+        complaint = str(misfit)
     except ApiError as error:
         if error.code != 400:
             raise
-        raise undecodable(media_type, patch, before, error.message) from None
+        complaint = error.message
+    raise undecodable(media_type, patch, before, complaint)
+
+
+def _read(definition: ResourceDefinition, obj: JsonObject, context: WriteContext) -> JsonObject:
+    obj = _with_kind(definition, obj)
+    problems = [*context.duplicate_fields, *_drop_unknown(definition, obj)]
     if strict := _report(problems, context):
-        raise undecodable(media_type, patch, before, strict)
+        raise _Misfit(obj, strict)
     return _with_defaults(definition, obj)
 
 
@@ -76,19 +90,28 @@ def _with_kind(definition: ResourceDefinition, obj: JsonObject) -> JsonObject:
     elif not kind or not api_version:
         missing = "apiVersion" if kind else "Kind"
         raise bad_request(f"Object '{missing}' is missing in '{msgspec.json.encode(obj).decode()}'")
-    if api_version != gvk.api_version:
-        text = "the API version in the data ({}) does not match the expected API version ({})"
-        raise bad_request(text.format(api_version, gvk.api_version))
-    if kind != gvk.kind:
-        if definition.builtin:
-            go_types = f"({gvk.version}.{kind}) to ({gvk.group.partition('.')[0] or 'core'}.{gvk.kind})"
-            raise cannot_be_handled(api_version, kind, gvk.kind, f"converting {go_types}: unknown conversion")
-        wrong = field_error("FieldValueInvalid", "kind", f'Invalid value: "{kind}": must be {gvk.kind}')
-        raise invalid(gvk.group, kind, _name_of(obj), [wrong])
     rest = {name: value for name, value in obj.items() if name not in {"kind", "apiVersion"}}
     if not isinstance(rest.get("metadata"), dict):
         rest["metadata"] = rest.get("metadata") or {}
-    return {"kind": kind, "apiVersion": api_version, **rest}
+    obj = {"kind": kind, "apiVersion": api_version, **rest}
+    if (kind, api_version) == (gvk.kind, gvk.api_version):
+        return obj
+    raise _wrong_kind(definition, obj)
+
+
+def _wrong_kind(definition: ResourceDefinition, obj: JsonObject) -> Exception:
+    """Return how an object of another kind or version is refused."""
+    gvk, kind, api_version = definition.gvk, str(obj["kind"]), str(obj["apiVersion"])
+    if definition.builtin and not message_for(api_version, kind):
+        return _Misfit(obj, f'no kind "{kind}" is registered for version "{api_version}" in scheme "{_SCHEME}"')
+    if api_version != gvk.api_version:
+        text = "the API version in the data ({}) does not match the expected API version ({})"
+        return bad_request(text.format(api_version, gvk.api_version))
+    if definition.builtin:
+        go_types = f"({gvk.version}.{kind}) to ({gvk.group.partition('.')[0] or 'core'}.{gvk.kind})"
+        return _Misfit(obj, f"converting {go_types}: unknown conversion")
+    wrong = field_error("FieldValueInvalid", "kind", f'Invalid value: "{kind}": must be {gvk.kind}')
+    return invalid(gvk.group, kind, _name_of(obj), [wrong])
 
 
 def _name_of(obj: JsonObject) -> str:
@@ -107,7 +130,7 @@ def _drop_unknown(definition: ResourceDefinition, obj: JsonObject) -> list[str]:
         check = check_fields({"metadata": obj["metadata"]}, _ANY_KIND)
         unknown = () if check.type_error else prune_custom_resource(obj, definition.schema)
     if check.type_error:
-        raise cannot_be_handled(obj["apiVersion"], obj["kind"], definition.kind, check.type_error)
+        raise _Misfit(obj, check.type_error)
     _drop_nulls(obj if definition.builtin else obj["metadata"])
     return [f'unknown field "{path}"' for path in unknown]
 

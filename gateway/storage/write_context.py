@@ -17,7 +17,7 @@ def _ignore(text: str) -> None:
 class WriteContext:
     """Options of the client, where its warnings go, and the version of the object that admission judged.
 
-    `duplicate_fields` are fields that stood more than once in the client's bytes.
+    `duplicate_fields` is what strict decoding says of the client's bytes (`duplicate field "spec.replicas"`).
     """
 
     options: WriteOptions = field(default_factory=lambda: WriteOptions(field_manager="fleetgate"))

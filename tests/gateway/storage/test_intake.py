@@ -38,7 +38,9 @@ def test_a_body_is_copied_completed_and_defaulted() -> None:
 
 def test_unknown_and_duplicate_fields_are_dropped_with_a_warning() -> None:
     warnings: list[str] = []
-    obj = read_body(DEPLOYMENTS, misspelled(), context(warnings=warnings, duplicates=("spec.replicas",)))
+    obj = read_body(
+        DEPLOYMENTS, misspelled(), context(warnings=warnings, duplicates=('duplicate field "spec.replicas"',))
+    )
     assert "replica" not in obj["spec"]
     assert "imagee" not in obj["spec"]["template"]["spec"]["containers"][0]
     assert warnings == [
@@ -56,7 +58,9 @@ def test_nothing_is_said_when_the_client_wants_to_hear_nothing() -> None:
 
 
 def test_strict_validation_refuses_them() -> None:
-    assert refused(DEPLOYMENTS, misspelled(), context(validation="Strict", duplicates=("spec.x",))) == (
+    assert refused(
+        DEPLOYMENTS, misspelled(), context(validation="Strict", duplicates=('duplicate field "spec.x"',))
+    ) == (
         400,
         'Deployment in version "v1" cannot be handled as a Deployment: strict decoding error: duplicate field '
         '"spec.x", unknown field "spec.template.spec.containers[0].imagee", unknown field "spec.replica"',
@@ -91,7 +95,13 @@ def test_null_fields_are_absent_ones() -> None:
         (
             {"kind": "ConfigMap", "apiVersion": "v2"},
             400,
-            "the API version in the data (v2) does not match the expected API version (v1)",
+            'ConfigMap in version "v2" cannot be handled as a ConfigMap: no kind "ConfigMap" is registered for version '
+            '"v2" in scheme "pkg/api/legacyscheme/scheme.go:30"',
+        ),
+        (
+            {"kind": "Event", "apiVersion": "events.k8s.io/v1"},
+            400,
+            "the API version in the data (events.k8s.io/v1) does not match the expected API version (v1)",
         ),
     ],
 )
@@ -151,3 +161,4 @@ def test_what_a_patch_makes_is_refused_as_a_bad_patch() -> None:
     with pytest.raises(ApiError) as wrong:
         read_patched(DEPLOYMENTS, patched, MERGE, {"spec": {"replicas": "many"}}, context())
     assert wrong.value.code == 422
+    assert ": json: cannot unmarshal string into Go struct field DeploymentSpec" in wrong.value.message

@@ -127,7 +127,9 @@ async def test_verbs_that_are_not_for_a_subresource(registry: Registry, verb: st
 
 
 async def test_warnings_reach_the_answer(registry: Registry) -> None:
-    write = request("create", CONFIG_MAPS, obj={**config_map(), "dataa": {}}, duplicate_fields=("data",))
+    write = request(
+        "create", CONFIG_MAPS, obj={**config_map(), "dataa": {}}, duplicate_fields=('duplicate field "data"',)
+    )
     await apply(registry, write)
     assert write.scope.warnings == ['duplicate field "data"', 'unknown field "dataa"']
 
