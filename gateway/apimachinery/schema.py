@@ -94,5 +94,5 @@ class GroupVersionKind:
         return self.group_version.api_version
 
     def __str__(self) -> str:
-        """Return `apps/v1, Kind=Deployment`, as error messages of Kubernetes print it."""
-        return f"{self.api_version}, Kind={self.kind}"
+        """Return `apps/v1, Kind=Deployment` or `/v1, Kind=Pod`, as error messages of Kubernetes print it."""
+        return f"{self.group}/{self.version}, Kind={self.kind}"

@@ -22,7 +22,13 @@ from gateway.apimachinery.errors import (
 )
 from gateway.apimachinery.json_syntax import json_type, quote, syntax_error
 from gateway.apimachinery.meta import JsonObject
-from gateway.apimachinery.patch.patch import APPLY_PATCH, BUILTIN_PATCHES, JSON_PATCH
+from gateway.apimachinery.patch.patch import (
+    APPLY_PATCH,
+    BUILTIN_PATCHES,
+    JSON_PATCH,
+    MERGE_PATCH,
+    STRATEGIC_MERGE_PATCH,
+)
 from gateway.handlers.write_options import parse_delete_options, parse_write_options
 from gateway.request import RequestInfo
 from gateway.request_scope import RequestScope
@@ -97,7 +103,7 @@ def _decode_object(scope: RequestScope, body: bytes) -> WriteRequest:
 def _decode_patch(scope: RequestScope, body: bytes) -> WriteRequest:
     media_type = codec.media_type(scope.content_type)
     if media_type not in BUILTIN_PATCHES:
-        raise ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type")  # kube-apiserver's router says so
+        raise ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", details={})  # as its router says
     options = parse_write_options(scope.query, "patch", patch_type=media_type, user_agent=scope.user_agent)
     patch, strict_errors = _patch_document(body, media_type)
     if strict_errors and options.field_validation == "Strict":
@@ -120,22 +126,34 @@ def _decode_patch(scope: RequestScope, body: bytes) -> WriteRequest:
 
 
 def _patch_document(body: bytes, media_type: str) -> tuple[Any, list[str]]:
-    """Decode a patch and check that it is of the form its type has."""
+    """Decode a patch and check that it is of the form its type has; `null` is an empty one."""
+    if media_type == APPLY_PATCH:
+        return _apply_document(body)
+    decoding = "" if media_type == STRATEGIC_MERGE_PATCH else "error decoding patch: "
     try:
-        if media_type == APPLY_PATCH:
-            patch, strict_errors = codec.decode_yaml_or_json(body)
-        else:
-            patch = codec.decode_json(body)
-            strict_errors = codec.strict_errors(body)
+        patch = codec.decode_json(body)
+        strict_errors = codec.strict_errors(body)
     except codec.DecodeError as error:
-        if media_type == APPLY_PATCH:
-            raise bad_request(f"error decoding YAML: {error}") from None
-        raise bad_request(syntax_error(body) or str(error)) from None
-    wanted = list if media_type == JSON_PATCH else dict
-    if not isinstance(patch, wanted):
-        go_type = "jsonpatch.Patch" if wanted is list else "map[string]interface {}"
-        raise bad_request(f"json: cannot unmarshal {json_type(patch)} into Go value of type {go_type}")
+        raise bad_request(decoding + (syntax_error(body) or str(error))) from None
+    if patch is None:
+        if media_type == MERGE_PATCH:
+            raise bad_request("Invalid JSON Patch")
+        return [] if media_type == JSON_PATCH else {}, []
+    if not isinstance(patch, list if media_type == JSON_PATCH else dict):
+        go_type = "[]handlers.jsonPatchOp" if media_type == JSON_PATCH else "map[string]interface {}"
+        raise bad_request(f"{decoding}json: cannot unmarshal {json_type(patch)} into Go value of type {go_type}")
     return patch, strict_errors
+
+
+def _apply_document(body: bytes) -> tuple[JsonObject, list[str]]:
+    try:
+        patch, strict_errors = codec.decode_yaml_or_json(body)
+    except codec.DecodeError as error:
+        raise bad_request(f"error decoding YAML: error converting YAML to JSON: {error}") from None
+    if not isinstance(patch, dict | None):
+        problem = f"json: cannot unmarshal {json_type(patch)} into Go value of type map[string]interface {{}}"
+        raise bad_request(f"error decoding YAML: error unmarshaling JSON: while decoding JSON: {problem}")
+    return patch or {}, strict_errors
 
 
 def _decode_delete(scope: RequestScope, body: bytes) -> WriteRequest:

@@ -43,7 +43,9 @@ def apply_json_patch(document: JsonObject, patch: Any) -> Any:
         for operation in operations:
             target.apply(operation)
     except (_DoesNotApply, RecursionError):
-        raise ApiError(422, "Invalid", "the server rejected our request due to an error in our request") from None
+        raise ApiError(
+            422, "Invalid", "the server rejected our request due to an error in our request", details={}
+        ) from None
     return target.root
 
 

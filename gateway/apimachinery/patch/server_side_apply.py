@@ -150,10 +150,6 @@ def _pruned(merged: JsonObject, last: FieldSet, managers: Managers, schema: Type
     return pruned
 
 
-def _kind_text(gvk: GroupVersionKind) -> str:
-    return f"{gvk.group}/{gvk.version}, Kind={gvk.kind}"
-
-
 def _check_kind(config: Any, expected: GroupVersionKind) -> None:
     if not isinstance(config, dict):
         raise bad_request("error decoding YAML: the configuration is not an object")
@@ -162,7 +158,7 @@ def _check_kind(config: Any, expected: GroupVersionKind) -> None:
     group_version = GroupVersion.parse(version) if version.count("/") < 2 else GroupVersion("", "")
     sent = group_version.kind(kind if isinstance(kind, str) else "")
     if sent != expected:
-        raise bad_request(f"invalid object type: {_kind_text(sent)}")
+        raise bad_request(f"invalid object type: {sent}")
 
 
 def _check_types(before: JsonObject, config: JsonObject, schema: TypeSchema) -> None:
@@ -170,9 +166,7 @@ def _check_types(before: JsonObject, config: JsonObject, schema: TypeSchema) -> 
         try:
             check_type(obj, schema.root, allow_duplicates=allow_duplicates)
         except TypeMismatch as error:
-            gvk = schema.gvk
-            group = f"{gvk.group}/" if gvk.group else ""
-            where = f"{namespace_of(obj)}/{name_of(obj)}; {group}{gvk.version}, Kind={gvk.kind}"
+            where = f"{namespace_of(obj)}/{name_of(obj)}; {schema.gvk}"
             raise ApiError(500, "", f"failed to create typed {which} object ({where}): {error}") from None
 
 

@@ -194,7 +194,7 @@ def _holds_objects(original: list[Any], patch: list[Any]) -> bool:
     """Whether the lists hold objects. Refuses lists of lists and elements of different types."""
     types = [go_type(entry) for entry in (*original, *patch)]
     if types[0] == "[]interface {}":
-        raise ApiError(422, "Invalid", "the server rejected our request due to an error in our request")
+        raise ApiError(422, "Invalid", "the server rejected our request due to an error in our request", details={})
     if any(name != types[0] for name in types):
         raise _refused(f"list element types are not identical: {go_value([original, patch])}")
     return types[0] == "map[string]interface {}"

@@ -22,6 +22,7 @@ def test_texts():
     assert str(GroupResource("apps", "deployments")) == "deployments.apps"
     assert str(GroupResource("", "pods")) == "pods"
     assert str(GroupVersionKind("apps", "v1", "Deployment")) == "apps/v1, Kind=Deployment"
+    assert str(GroupVersionKind("", "v1", "Pod")) == "/v1, Kind=Pod"
 
 
 def test_views():

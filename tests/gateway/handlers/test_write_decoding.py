@@ -82,6 +82,9 @@ def test_an_object_that_contradicts_the_url_is_refused(method: str, path: str, b
     assert (refused.value.code, refused.value.message) == (400, message)
 
 
+NO_MAP = "json: cannot unmarshal {} into Go value of type map[string]interface {{}}"
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "content_type", "code", "text"),
     [
@@ -96,12 +99,14 @@ def test_an_object_that_contradicts_the_url_is_refused(method: str, path: str, b
         ("POST", DEPLOYMENTS, b"k8s\x00\xff\xff", "application/vnd.kubernetes.protobuf", 400, "unrecognized"),
         ("PATCH", WEB, b"{}", "", 415, "415: Unsupported Media Type"),
         ("PATCH", WEB, b"{}", "application/apply-patch+cbor", 415, "415: Unsupported Media Type"),
-        ("PATCH", WEB, b"{", MERGE_PATCH, 400, "unexpected end of JSON input"),
-        ("PATCH", WEB, b"[]", MERGE_PATCH, 400, "cannot unmarshal array into Go value of type map[string]interface {}"),
-        ("PATCH", WEB, b"null", STRATEGIC_MERGE_PATCH, 400, "cannot unmarshal"),
-        ("PATCH", WEB, b"{}", JSON_PATCH, 400, "cannot unmarshal object into Go value of type jsonpatch.Patch"),
-        ("PATCH", WEB, b"a: [", APPLY_PATCH, 400, "error decoding YAML: "),
-        ("PATCH", WEB, b"{}", JSON_PATCH, 400, "jsonpatch"),
+        ("PATCH", WEB, b"{", MERGE_PATCH, 400, "error decoding patch: unexpected end of JSON input"),
+        ("PATCH", WEB, b"[]", MERGE_PATCH, 400, f"error decoding patch: {NO_MAP.format('array')}"),
+        ("PATCH", WEB, b"null", MERGE_PATCH, 400, "Invalid JSON Patch"),
+        ("PATCH", WEB, b"[]", STRATEGIC_MERGE_PATCH, 400, NO_MAP.format("array")),
+        ("PATCH", WEB, b"1", JSON_PATCH, 400, "error decoding patch: json: cannot unmarshal number into Go value"),
+        ("PATCH", WEB, b"{}", JSON_PATCH, 400, "cannot unmarshal object into Go value of type []handlers.jsonPatchOp"),
+        ("PATCH", WEB, b"a: [", APPLY_PATCH, 400, "error decoding YAML: error converting YAML to JSON: yaml: line 1: "),
+        ("PATCH", WEB, b"- a", APPLY_PATCH, 400, f"while decoding JSON: {NO_MAP.format('array')}"),
         ("DELETE", WEB, b"{", "", 400, "(must be of type DeleteOptions)"),
         ("POST", DEPLOYMENTS, b" " * (BODY_LIMIT + 1), "", 413, "Request entity too large: limit is 3145728"),
     ],

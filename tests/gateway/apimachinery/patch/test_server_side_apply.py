@@ -148,7 +148,7 @@ def test_live_objects_that_cannot_be_read_are_refused() -> None:
     assert error.code == 500
     assert (
         error.message
-        == "failed to create typed live object (ns/cm; v1, Kind=ConfigMap): .data: expected map, got &{[]}"
+        == "failed to create typed live object (ns/cm; /v1, Kind=ConfigMap): .data: expected map, got &{[]}"
     )
 
 
