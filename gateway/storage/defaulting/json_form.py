@@ -15,6 +15,7 @@ from gateway.apimachinery.schema import GroupVersionKind
 from gateway.storage.defaulting.quantity import MILLI, NANO, canonical_quantity
 
 _QUANTITY = "Q"
+_UNIONS = frozenset({"JSONSchemaPropsOrArray", "JSONSchemaPropsOrBool", "JSONSchemaPropsOrStringArray"})
 _ZEROS: dict[str, Any] = {"s": "", "b": False, "i": 0, "l": 0, "d": 0, "I": 0, _QUANTITY: "0"}
 
 
@@ -63,12 +64,24 @@ def _normalised(value: Any, field: Field) -> Any:
 
 
 def _normalised_one(value: Any, field: Field) -> Any:
+    if field.message.rpartition(".")[2] in _UNIONS:
+        return _normalised_union(value, field.message)
     if field.message and isinstance(value, dict):
         return _normalise_message(value, field.message)
     if field.type != _QUANTITY:
         return value
     # Lists of resources count in thousandths at the finest.
     return canonical_quantity(value, finest=MILLI if field.container else NANO)
+
+
+def _normalised_union(value: Any, name: str) -> Any:
+    """Normalise the schemas in a value that is a schema or something else; its message never shows in JSON."""
+    schema = next(field.message for field in message(name).fields if field.message)
+    schemas = value if isinstance(value, list) else [value]
+    for entry in schemas:
+        if isinstance(entry, dict):
+            _normalise_message(entry, schema)
+    return value
 
 
 def _is_empty(value: Any, field: Field) -> bool:

@@ -68,3 +68,23 @@ def test_managed_fields_stay_as_they_were_sent(sent: Any) -> None:
 
 def test_other_kinds_are_left_alone() -> None:
     assert normalised(GroupVersionKind("example.com", "v1", "Widget"), a=[]) == {"a": []}
+
+
+def test_what_is_a_schema_or_something_else_stays_what_it_is() -> None:
+    properties = {
+        "list": {"type": "array", "items": {"type": "object", "required": []}},
+        "tuple": {"items": [{"type": "string", "enum": None}]},
+        "open": {"additionalProperties": True},
+        "map": {"additionalProperties": {"type": "string", "nullable": False}},
+        "either": {"dependencies": {"a": ["b"], "c": {"required": []}}},
+    }
+    version = {"name": "v1", "schema": {"openAPIV3Schema": {"properties": properties}}}
+    crd = {"metadata": {"name": "x"}, "spec": {"versions": [version]}}
+    normalise(GroupVersionKind("apiextensions.k8s.io", "v1", "CustomResourceDefinition"), crd)
+    assert properties == {
+        "list": {"type": "array", "items": {"type": "object"}},
+        "tuple": {"items": [{"type": "string"}]},
+        "open": {"additionalProperties": True},
+        "map": {"additionalProperties": {"type": "string"}},
+        "either": {"dependencies": {"a": ["b"], "c": {}}},
+    }
