@@ -7,7 +7,7 @@ neither reads from the member nor waits.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -108,6 +108,24 @@ class MemberFeed:
     def has_reached(self, resource_version: str) -> bool:
         """Whether everything up to a version of the member was seen."""
         return bool(self.reached) and not is_older(self.reached, resource_version)
+
+    def agrees_with(self, resource_version: str, items: Sequence[msgspec.Raw]) -> bool:
+        """Whether a sample of the member's objects, read at a version, fits what is known up to `reached`.
+
+        A lower version, or an old object that is not known in that state, are those of another history.
+        """
+        if is_older(resource_version, self.reached):
+            return False
+        for item in items:
+            observed = self._read(item)
+            if observed is None or is_older(self.reached, observed.member_rv):
+                continue
+            known = self._cache.of_member(self.cluster, observed.key)
+            if known is None or known.uid != observed.uid:
+                return False
+            if known.member_rv != observed.member_rv and not is_older(self.reached, known.member_rv):
+                return False
+        return bool(items) or not self._cache.count_of(self.cluster)
 
     # Our own writes
 

@@ -100,6 +100,29 @@ class TestWatches:
         feed.progress("")
         assert feed.reached == "100"
 
+    @pytest.mark.parametrize(
+        ("version", "items", "agrees"),
+        [
+            ("100", [raw("a", uid="a", rv="90")], True),
+            ("120", [raw("a", uid="a", rv="110"), raw("new", uid="n", rv="120")], True),
+            ("120", [raw("ours", uid="o", rv="80")], True),
+            ("120", [msgspec.Raw(b"{}")], True),
+            ("99", [raw("a", uid="a", rv="90")], False),
+            ("120", [raw("a", uid="a", rv="89")], False),
+            ("120", [raw("a", uid="another", rv="90")], False),
+            ("120", [raw("unknown", uid="u", rv="90")], False),
+            ("120", [], False),
+        ],
+    )
+    def test_whether_a_sample_is_of_the_same_member(self, feed, version, items, agrees):
+        listed(feed, raw("a", uid="a", rv="90"), raw("ours", uid="o", rv="80"), version="100")
+        feed.written(observed("ours", uid="o", rv="130"))
+        assert feed.agrees_with(version, items) is agrees
+
+    def test_an_empty_member_stays_the_same(self, feed):
+        listed(feed)
+        assert feed.agrees_with("100", [])
+
     def test_how_far_it_came(self, feed):
         assert not feed.has_reached("1")
         listed(feed, version="100")

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from cache.lister_watcher import NotServed, Unavailable
 from cache.merged_resource import MergedResource
 from cache.multi_cluster_cache import MultiClusterCache
 from cache.watcher import Watcher
@@ -263,6 +264,19 @@ async def test_a_restored_or_replaced_member_leaves_no_ghosts(fleet, fresh):
     assert informer.store["default/old"]["status"]["phase"] == "Running"
 
 
+async def test_a_member_restored_between_two_connections_is_noticed_at_once(fleet):
+    member = await fleet.join("m1")
+    backup = member.backup()
+    member.put(pod("ghost", uid="2"))
+    await fleet.cache.wait_synced(10)
+    await asyncio.sleep(5)
+    member.end_watches(Unavailable("connection reset"))
+    member.restore(backup)
+    await asyncio.sleep(3)
+    assert await listed(fleet.pods) == []
+    assert fleet.pods.stale() == []
+
+
 async def test_a_member_restored_behind_our_back_is_noticed_by_its_bookmarks(fleet):
     member = await fleet.join("m1")
     backup = member.backup()
@@ -317,8 +331,6 @@ async def test_events_that_come_twice_are_told_once(fleet):
 async def test_a_member_that_does_not_serve_the_resource_is_empty_and_current(fleet):
     class NotServing(FakeMember):
         async def list(self, *, limit, continue_token):
-            from cache.lister_watcher import NotServed
-
             raise NotServed("404 the server could not find the requested resource")
 
     fleet.pods_of["m1"] = NotServing()
@@ -339,8 +351,6 @@ async def test_a_failing_member_is_asked_ever_more_rarely(fleet):
 async def test_a_member_whose_watches_fail_is_not_listed_in_a_loop(fleet):
     class WatchForbidden(FakeMember):
         async def watch(self, *, resource_version, timeout_seconds):
-            from cache.lister_watcher import Unavailable
-
             raise Unavailable("403 forbidden")
             yield b""
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
 from cache.lister_watcher import Expired, Unavailable
+from cache.reflector import SAMPLE
 from gateway.apimachinery.meta import JsonObject
 
 BOOKMARK_PERIOD = 60.0
@@ -35,7 +36,7 @@ class FakeMember:
         self.down = False
         self.frozen = False
         self.latency = 0.0
-        self.lists = 0
+        self.lists = 0  # without those that only take a sample
         self.watches = 0
         self._thawed = asyncio.Event()
         self._thawed.set()
@@ -116,7 +117,7 @@ class FakeMember:
     # The port
 
     async def list(self, *, limit: int, continue_token: str) -> bytes:
-        self.lists += 1
+        self.lists += limit != SAMPLE
         page = await self._page(limit, continue_token)
         await asyncio.sleep(self.latency)  # the state is that of the request, whatever happens until it arrives
         return page
