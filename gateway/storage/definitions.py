@@ -56,6 +56,10 @@ class ScalePaths:
     """Custom resources keep the selector serialised; built-ins as a LabelSelector or, ReplicationController, a map."""
 
 
+OWN_METADATA = ("labels", "annotations", "finalizers", "ownerReferences")
+"""What of metadata is its writers' to set, beside the record of who they are."""
+
+
 @dataclass(frozen=True, slots=True)
 class WriteRules:
     """How kube-apiserver's strategy of the resource treats a write (k8s.io/kubernetes `pkg/registry`)."""
@@ -71,8 +75,8 @@ class WriteRules:
     generation_counts_annotations: bool = False
     initial_status: Mapping[str, Any] | None = None
     """The status a new object has when the status is not its writers' to set."""
-    status_writes_metadata: bool = False
-    """The status subresource may change labels and annotations as well."""
+    status_keeps: tuple[str, ...] = ()
+    """What of its metadata a write of the status leaves alone."""
     graceful: bool = False
     """A delete waits for the object's grace period."""
     orphans_dependents: bool = False

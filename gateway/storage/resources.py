@@ -16,6 +16,7 @@ from gateway.storage import conversion
 from gateway.storage.cluster_schema import CLUSTER_COLUMNS, CLUSTER_SCHEMA
 from gateway.storage.definitions import (
     METADATA_LABELS,
+    OWN_METADATA,
     ResourceDefinition,
     ScalePaths,
     SubresourceDefinition,
@@ -157,7 +158,7 @@ _APPS = (
     _resource(
         "apps/v1", "deployments", "Deployment", "deploy",
         categories=_ALL, status={}, generation="spec", scale=ScalePaths(),
-        rules={"generation_counts_annotations": True},
+        rules={"generation_counts_annotations": True, "status_keeps": ("labels",)},
     ),
     _resource(
         "apps/v1", "daemonsets", "DaemonSet", "ds",
@@ -239,7 +240,7 @@ CUSTOM_RESOURCE_DEFINITIONS = _resource(
     categories=("api-extensions",),
     status={},
     generation="spec",
-    rules={"unconditional_update": False},
+    rules={"unconditional_update": False, "status_keeps": OWN_METADATA},
 )  # fmt: skip
 
 CLUSTERS = _resource(
@@ -247,6 +248,7 @@ CLUSTERS = _resource(
     namespaced=False,
     status={},
     generation="spec",
+    rules={"status_keeps": OWN_METADATA},
     builtin=False,
     schema=CLUSTER_SCHEMA,
     columns=CLUSTER_COLUMNS,
@@ -258,7 +260,7 @@ PODS = _resource(
     categories=_ALL,
     status={"phase": "Pending"},
     generation="spec",
-    rules={"returns_deleted": True, "graceful": True, "status_writes_metadata": True},
+    rules={"returns_deleted": True, "graceful": True, "status_keeps": ("ownerReferences",)},
     subresources={
         "attach": SubresourceDefinition(GroupVersionKind("", "v1", "PodAttachOptions"), ("create", "get")),
         "binding": SubresourceDefinition(GroupVersionKind("", "v1", "Binding"), ("create",)),
@@ -276,7 +278,6 @@ NODES = _resource(
     "v1", "nodes", "Node", "no",
     namespaced=False,
     status={},
-    rules={"status_writes_metadata": True},
     field_labels={"metadata.name": METADATA_LABELS["metadata.name"], "spec.unschedulable": "spec.unschedulable"},
     read_fields=path_reader(
         {"spec.unschedulable": ("spec", "unschedulable")}, {"spec.unschedulable": "false"}

@@ -9,6 +9,7 @@ from gateway.apimachinery.meta import JsonObject, deletion_timestamp, field
 from gateway.apimachinery.schema import GroupVersion, GroupVersionKind
 from gateway.storage.definitions import (
     METADATA_LABELS,
+    OWN_METADATA,
     PrinterColumn,
     ResourceDefinition,
     ScalePaths,
@@ -19,7 +20,7 @@ from gateway.storage.field_readers import own_labels, path_reader
 
 VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
 _STATUS_VERBS = ("get", "patch", "update")
-_RULES = WriteRules(unconditional_update=False, generation="content")
+_RULES = WriteRules(unconditional_update=False, generation="content", status_keeps=OWN_METADATA)
 _CEL = "x-kubernetes-validations"
 
 

@@ -65,11 +65,11 @@ def prepare_changed(
 
 
 def _status_of(definition: ResourceDefinition, obj: JsonObject, old: JsonObject) -> JsonObject:
-    """Return the stored object with the written status."""
-    changed = _keep_own_metadata(old, obj)
-    if definition.rules.status_writes_metadata:
-        for name in ("labels", "annotations"):
-            _set(changed["metadata"], name, obj["metadata"].get(name))
+    """Return the stored object with the written status, and with what of its metadata may be written with it."""
+    metadata = dict(obj["metadata"])
+    for name in definition.rules.status_keeps:
+        _set(metadata, name, old["metadata"].get(name))
+    changed = {**old, "metadata": metadata}
     _set(changed, "status", obj.get("status"))
     return changed
 

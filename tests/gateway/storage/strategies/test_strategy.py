@@ -1,6 +1,7 @@
 import pytest
 
 from gateway.apimachinery.meta import JsonObject
+from gateway.storage.definitions import ResourceDefinition
 from gateway.storage.resources import PODS
 from gateway.storage.strategies.strategy import prepare_changed, prepare_new
 from tests.gateway.storage.test_definitions import find
@@ -18,6 +19,9 @@ OLD = {
 def new(**changes: object) -> JsonObject:
     metadata = {"name": "a", "managedFields": ["new"], "labels": {"n": "1"}}
     return {"kind": "K", "metadata": metadata, "spec": {"x": 1}, "data": 1, "status": {"s": 2}, **changes}
+
+
+WRITTEN = {"labels": {"l": "1"}, "annotations": {"a": "1"}, "finalizers": ["f"], "ownerReferences": [{"uid": "u"}]}
 
 
 @pytest.mark.parametrize(
@@ -68,17 +72,30 @@ def test_what_raises_the_generation(resource: object, change: JsonObject, genera
     assert changed["metadata"]["generation"] == generation
 
 
-def test_the_status_subresource_changes_the_status_alone() -> None:
+def test_the_status_subresource_leaves_the_rest_alone() -> None:
     changed = prepare_changed(find("apps/v1", "deployments"), new(spec={"x": 2}), OLD, "status")
     assert changed["spec"] == OLD["spec"]
     assert changed["status"] == {"s": 2}
-    assert changed["metadata"] == {**OLD["metadata"], "managedFields": ["new"]}  # type: ignore[dict-item]
+    assert changed["metadata"]["generation"] == 3
+    assert changed["metadata"]["managedFields"] == ["new"]
     assert OLD["metadata"]["managedFields"] == ["old"]  # type: ignore[index]
 
 
-def test_the_status_of_pods_takes_labels_along() -> None:
-    changed = prepare_changed(PODS, new(), OLD, "status")
-    assert changed["metadata"]["labels"] == {"n": "1"}
+@pytest.mark.parametrize(
+    ("resource", "kept"),
+    [
+        (find("apps/v1", "deployments"), {"labels"}),
+        (find("apps/v1", "replicasets"), set()),
+        (PODS, {"ownerReferences"}),
+        (find("apiextensions.k8s.io/v1", "customresourcedefinitions"), WRITTEN.keys()),
+        (widgets(), WRITTEN.keys()),
+    ],
+    ids=str,
+)
+def test_which_metadata_is_written_with_the_status(resource: ResourceDefinition, kept: set[str]) -> None:
+    written = {"kind": "K", "metadata": {"name": "a", **WRITTEN}, "status": {}}
+    changed = prepare_changed(resource, written, {"metadata": {"name": "a"}}, "status")
+    assert changed["metadata"] == {"name": "a"} | {name: WRITTEN[name] for name in WRITTEN if name not in kept}
 
 
 def test_binding_does_not_count_as_a_new_generation() -> None:
