@@ -7,7 +7,7 @@ package authorises nobody. Writes go elsewhere: here their resourceVersions are 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -185,8 +185,10 @@ class MergedResource:
         for start in range(0, len(candidates), _SLICE):
             if start:
                 await asyncio.sleep(0)
-            piece = candidates[start : start + _SLICE]
-            found += [obj for obj in piece if visible(obj.cluster) and selection.matches(obj)]
+            piece: Iterable[CachedObject] = candidates[start : start + _SLICE]
+            if visible is not everyone:
+                piece = [obj for obj in piece if visible(obj.cluster)]
+            found += filter(selection.matches, piece)
         return found
 
     async def _page(

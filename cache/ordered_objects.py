@@ -80,7 +80,7 @@ class OrderedObjects:
         while chunk < last_chunk:
             yield self._objects[chunk][start:]
             chunk, start = chunk + 1, 0
-        if chunk < len(self._objects) and start < end:
+        if chunk == last_chunk and start < end:
             yield self._objects[chunk][start:end]
 
     def between(self, after: str, up_to: str) -> list[CachedObject]:

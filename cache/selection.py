@@ -29,8 +29,11 @@ class Query:
 
 
 def _label_test(requirement: LabelRequirement) -> _Test:
-    if requirement.key == CLUSTER_LABEL:
+    key, value = requirement.key, requirement.values[0] if requirement.values else ""
+    if key == CLUSTER_LABEL:
         return lambda obj: requirement.matches({CLUSTER_LABEL: obj.cluster} if obj.cluster else {})
+    if requirement.operator in {"=", "=="}:
+        return lambda obj: obj.labels.get(key) == value
     return lambda obj: requirement.matches(obj.labels)
 
 
@@ -82,7 +85,10 @@ class Selection:
         """Whether an object is selected."""
         if self.query.namespace and obj.namespace != self.query.namespace:
             return False
-        return all(test(obj) for test in self._tests)
+        for test in self._tests:  # noqa: SIM110  (a generator would cost more than the tests)
+            if not test(obj):
+                return False
+        return True
 
     def see(self, event: CacheEvent) -> WatchEvent | None:
         """How a watcher of this selection sees an event; None when it is not concerned."""

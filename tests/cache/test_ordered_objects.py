@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cache import ordered_objects
@@ -26,6 +26,7 @@ def small_chunks(monkeypatch):
     monkeypatch.setattr(ordered_objects, "_CHUNK", 3)
 
 
+@example([(True, key) for key in ("0", "a", "/", ".", "b", "00", "0a")], "0", "/")
 @given(st.lists(st.tuples(st.booleans(), keys), max_size=60), keys, keys)
 def test_it_behaves_like_a_sorted_map(changes, after, up_to):
     ordered, model = OrderedObjects(), {}
