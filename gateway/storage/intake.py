@@ -104,12 +104,12 @@ def _wrong_kind(definition: ResourceDefinition, obj: JsonObject) -> Exception:
     gvk, kind, api_version = definition.gvk, str(obj["kind"]), str(obj["apiVersion"])
     if definition.builtin and not message_for(api_version, kind):
         return _Misfit(obj, f'no kind "{kind}" is registered for version "{api_version}" in scheme "{_SCHEME}"')
+    if definition.builtin and kind != gvk.kind:
+        go_types = f"({api_version.rpartition('/')[2]}.{kind}) to ({gvk.group.partition('.')[0] or 'core'}.{gvk.kind})"
+        return _Misfit(obj, f"converting {go_types}: unknown conversion")
     if api_version != gvk.api_version:
         text = "the API version in the data ({}) does not match the expected API version ({})"
         return bad_request(text.format(api_version, gvk.api_version))
-    if definition.builtin:
-        go_types = f"({gvk.version}.{kind}) to ({gvk.group.partition('.')[0] or 'core'}.{gvk.kind})"
-        return _Misfit(obj, f"converting {go_types}: unknown conversion")
     wrong = field_error("FieldValueInvalid", "kind", f'Invalid value: "{kind}": must be {gvk.kind}')
     return invalid(gvk.group, kind, _name_of(obj), [wrong])
 

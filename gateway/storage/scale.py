@@ -6,11 +6,20 @@ from typing import Any
 
 from gateway.apimachinery.errors import field_error, internal_error, invalid
 from gateway.apimachinery.meta import JsonObject
-from gateway.apimachinery.schema import GroupVersionKind
+from gateway.apimachinery.schema import GroupVersionResource
 from gateway.storage.definitions import ResourceDefinition, ScalePaths
 from gateway.storage.field_readers import value_at
 
-SCALE = GroupVersionKind("autoscaling", "v1", "Scale")
+SCALES = ResourceDefinition(
+    GroupVersionResource("autoscaling", "v1", "scales"),
+    "Scale",
+    "ScaleList",
+    namespaced=True,
+    singular="scale",
+    verbs=(),
+)
+"""Stands for the kind where bodies are read; Scales are served below what they scale only."""
+SCALE = SCALES.gvk
 
 _OPERATORS = {"In": "in", "NotIn": "notin"}
 _METADATA = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
@@ -52,7 +61,7 @@ def scale_of(definition: ResourceDefinition, obj: JsonObject) -> JsonObject:
         "kind": SCALE.kind,
         "apiVersion": SCALE.api_version,
         "metadata": {name: obj["metadata"][name] for name in _METADATA if name in obj["metadata"]},
-        "spec": {"replicas": _count(replicas)},
+        "spec": {"replicas": count} if (count := _count(replicas)) else {},
         "status": status,
     }
 
@@ -64,7 +73,7 @@ def _count(value: Any) -> int:
 def with_replicas(definition: ResourceDefinition, obj: JsonObject, scale: JsonObject) -> JsonObject:
     """Return the object with the replicas of a Scale and the resourceVersion that it demands; `obj` stays as it is.
 
-    Raises ApiError 422 for a count that cannot be.
+    The Scale is one that was read as an object of SCALES. Raises ApiError 422 for a count that cannot be.
     """
     replicas = value_at(scale, ("spec", "replicas")) or 0
     if replicas < 0 and definition.builtin:

@@ -15,9 +15,7 @@ import msgspec
 
 from gateway.apimachinery.errors import ApiError, conflict, field_error, invalid, not_found
 from gateway.apimachinery.meta import JsonObject, ObjectKey, resource_version, uid
-from gateway.apimachinery.patch.options import PatchOptions
 from gateway.apimachinery.patch.patch import APPLY_PATCH, apply_patch
-from gateway.apimachinery.patch.typed_schema import builtin_type
 from gateway.storage.creates import ObjectCreator
 from gateway.storage.definitions import ResourceDefinition
 from gateway.storage.deletion import should_remove
@@ -25,7 +23,7 @@ from gateway.storage.intake import copy_json, read_body, read_patched
 from gateway.storage.interface import Change, RevisionMismatch, Storage, StoredObject, encode_value
 from gateway.storage.object_meta import check_name
 from gateway.storage.preparing import ObjectPreparer
-from gateway.storage.scale import SCALE, scale_of, with_replicas
+from gateway.storage.scale import SCALES, scale_of, with_replicas
 from gateway.storage.write_context import WriteContext, Written
 from gateway.write_request import PreconditionLost
 
@@ -116,7 +114,7 @@ class ObjectWriter:
     async def _update_scale(
         self, definition: ResourceDefinition, key: ObjectKey, obj: JsonObject, context: WriteContext
     ) -> Written:
-        body = {**obj, "metadata": dict(obj.get("metadata") or {})}
+        body = read_body(SCALES, obj, context)
         check_name(body, key)
 
         def change(old: JsonObject | None) -> JsonObject:
@@ -130,16 +128,13 @@ class ObjectWriter:
     async def _patch_scale(
         self, definition: ResourceDefinition, key: ObjectKey, media_type: str, patch: Any, context: WriteContext
     ) -> Written:
-        schema = builtin_type(SCALE)
-        if schema is None:
-            raise RuntimeError("the built-in schemas lack autoscaling/v1 Scale")
-        described = self.preparer.patch_options(definition, context, "")
-        options = PatchOptions(schema, described.field_manager, described.now, force=described.force)
+        options = self.preparer.patch_options(SCALES, context, "scale")
 
         def change(old: JsonObject | None) -> JsonObject:
             if old is None:
                 raise not_found(definition.group_resource, key.name)
-            scale = apply_patch(media_type, scale_of(definition, old), patch, options)
+            patched = apply_patch(media_type, scale_of(definition, old), patch, options)
+            scale = read_patched(SCALES, copy_json(patched), media_type, patch, context)
             check_name(scale, key)
             return with_replicas(definition, old, scale)
 

@@ -53,8 +53,10 @@ def apply_patch(media_type: str, old: JsonObject | None, patch: Any, options: Pa
 def undecodable(media_type: str, patch: Any, patched: Any, complaint: str) -> ApiError:
     """Return the 422 for a patched object that strict decoding refuses; `complaint` is what decoding said.
 
-    kube-apiserver quotes the patched object, or, for a strategic merge patch, the patch.
+    kube-apiserver quotes the patched object, whose fields Go has sorted, or, for a strategic merge patch, the patch.
     """
+    if isinstance(patched, dict):
+        patched = dict(sorted(patched.items()))
     quoted = go_value(patch) if media_type == STRATEGIC_MERGE_PATCH else json.dumps(patched, separators=(",", ":"))
     message = f"Invalid value: {go_quote(quoted)}: {complaint}"
     return invalid("", "", "", [field_error("FieldValueInvalid", "patch", message)])

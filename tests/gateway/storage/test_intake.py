@@ -99,14 +99,21 @@ def test_null_fields_are_absent_ones() -> None:
             '"v2" in scheme "pkg/api/legacyscheme/scheme.go:30"',
         ),
         (
-            {"kind": "Event", "apiVersion": "events.k8s.io/v1"},
+            {"kind": "Deployment", "apiVersion": "apps/v1beta1"},
             400,
-            "the API version in the data (events.k8s.io/v1) does not match the expected API version (v1)",
+            'Deployment in version "v1beta1" cannot be handled as a ConfigMap: converting (v1beta1.Deployment) to '
+            "(core.ConfigMap): unknown conversion",
         ),
     ],
 )
 def test_another_kind_is_refused(body: JsonObject, code: int, message: str) -> None:
     assert refused(CONFIG_MAPS, body, context()) == (code, message)
+
+
+def test_another_version_of_the_kind_is_refused() -> None:
+    body = {"kind": "Deployment", "apiVersion": "apps/v1beta1"}
+    text = "the API version in the data (apps/v1beta1) does not match the expected API version (apps/v1)"
+    assert refused(DEPLOYMENTS, body, context()) == (400, text)
 
 
 @pytest.mark.parametrize(

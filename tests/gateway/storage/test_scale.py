@@ -57,6 +57,10 @@ def test_the_scale_of_a_custom_resource_reads_its_paths() -> None:
         scale_of(definition, {"metadata": METADATA, "spec": {}})
 
 
+def test_a_scale_of_nothing_leaves_the_count_out() -> None:
+    assert scale_of(find("apps/v1", "deployments"), {"metadata": METADATA, "spec": {"replicas": 0}})["spec"] == {}
+
+
 def test_replicas_are_put_back_without_touching_the_object() -> None:
     deployment = {"metadata": METADATA, "spec": {"replicas": 3, "paused": True}}
     scale = {"metadata": {"name": "d"}, "spec": {"replicas": 5}}

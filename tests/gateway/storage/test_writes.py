@@ -359,6 +359,32 @@ async def test_scaling(registry: Registry) -> None:
         await registry.patch(kind, key, MERGE, {"spec": {"replicas": 4}}, context(), subresource="scale")
 
 
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (
+            {"spec": {"replicas": "x"}},
+            "cannot unmarshal string into Go struct field ScaleSpec.spec.replicas of type int32",
+        ),
+        ({"spec": 5}, "cannot unmarshal number into Go struct field Scale.spec of type v1.ScaleSpec"),
+        ({"spec": {"replica": 5}}, 'strict decoding error: unknown field "spec.replica"'),
+    ],
+)
+async def test_a_scale_that_cannot_be_read_scales_nothing(registry: Registry, body: JsonObject, text: str) -> None:
+    await create(registry, deployment())
+    kind, strict = definition(registry, "apps/v1", "deployments"), context(validation="Strict")
+    with pytest.raises(ApiError) as error:
+        await registry.update(kind, D, {"metadata": {"name": "d"}, **body}, strict, subresource="scale")
+    assert (error.value.code, text in error.value.message) == (400, True)
+    with pytest.raises(ApiError) as error:
+        await registry.patch(kind, D, MERGE, body, strict, subresource="scale")
+    assert (error.value.code, text in error.value.message) == (422, True)
+    other = {"kind": "Deployment", "apiVersion": "apps/v1", "metadata": {"name": "d"}}
+    with pytest.raises(ApiError, match="cannot be handled as a Scale"):
+        await registry.update(kind, D, other, strict, subresource="scale")
+    assert read(registry, kind, "d")["metadata"]["generation"] == 1
+
+
 async def test_scaling_a_custom_resource(registry: Registry) -> None:
     await create_crd(registry, widget_crd())
     await create(registry, widget(replicas=1))
