@@ -161,9 +161,11 @@ class MemberFeed:
         if self._stale_since is None:
             self._stale_since = self._last_contact or self.started
 
-    def unreachable(self, reason: str) -> None:
-        """A health probe failed (a reason), or succeeded (none)."""
-        self._unreachable = reason
+    def probed(self, fault: str) -> bool:
+        """Take what a health probe found (empty: the member answers). Returns whether it came back just now."""
+        returned = bool(self._unreachable) and not fault
+        self._unreachable = fault
+        return returned
 
     @property
     def settled(self) -> bool:

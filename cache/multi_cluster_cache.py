@@ -40,8 +40,8 @@ DEFAULT_SETTINGS = CacheSettings()
 class MultiClusterCache:
     """Copies of member resources, merged by kind.
 
-    Mutable state: `_sources`, what is read from where; `_tasks`, the running reflectors of those. Only `add_*` and
-    `remove_cluster` change them.
+    Mutable state: `_sources`, what is read from where; `_running`, the reflectors of those and their tasks. Only
+    `add_*` and `remove_cluster` change them.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class MultiClusterCache:
             for served in kind.versions:
                 self._resources[served.gvr] = MergedResource(cacher, served, tokens)
         self._sources: dict[str, dict[GroupVersionResource, ListerWatcher]] = {}
-        self._tasks: dict[str, list[asyncio.Task[None]]] = {}
+        self._running: dict[str, dict[GroupVersionResource, tuple[Reflector, asyncio.Task[None]]]] = {}
         self._group: asyncio.TaskGroup | None = None
         self._membership = asyncio.Lock()
 
@@ -126,7 +126,7 @@ class MultiClusterCache:
         feeds = {gvr: self._cachers[gvr].feed(name) for gvr in self._sources[name]}
         if self._group is None:
             return
-        self._tasks[name] = []
+        running = self._running[name] = {}
         for gvr, lister_watcher in self._sources[name].items():
             reflector = Reflector(
                 feeds[gvr],
@@ -136,10 +136,10 @@ class MultiClusterCache:
                 settings=self._settings.reflector,
             )
             task = self._group.create_task(reflector.run(), name=f"reflector {name} {gvr.resource}")
-            self._tasks[name].append(task)
+            running[gvr] = reflector, task
 
     async def _stop(self, name: str) -> None:
-        tasks = self._tasks.pop(name, [])
+        tasks = [task for _, task in self._running.pop(name, {}).values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -154,11 +154,14 @@ class MultiClusterCache:
         """A health probe of a member succeeded."""
         self._report(name, "")
 
-    def _report(self, name: str, reason: str) -> None:
-        for cacher in self._cachers.values():
-            if feed := cacher.feeds.get(name):
-                feed.unreachable(reason)
-                cacher.changed()
+    def _report(self, name: str, fault: str) -> None:
+        for gvr, cacher in self._cachers.items():
+            feed = cacher.feeds.get(name)
+            if feed is None:
+                continue
+            if feed.probed(fault) and (running := self._running.get(name, {}).get(gvr)):
+                running[0].member_returned()
+            cacher.changed()
 
     def clusters(self) -> Sequence[ClusterFreshness]:
         """How current each member is, over all kinds."""

@@ -108,6 +108,12 @@ class Reflector:
         self._failures = 0
         self._resume = ""  # the member's version to watch from; empty: list first
         self._established = False  # whether the present watch was answered
+        self._returned = asyncio.Event()
+
+    def member_returned(self) -> None:
+        """The member is known to answer again: no need to wait for the next attempt as long as before."""
+        self._failures = 0
+        self._returned.set()
 
     async def run(self) -> None:
         """Follow the member until cancelled."""
@@ -127,7 +133,18 @@ class Reflector:
                 self._resume = ""
                 pause = self._pause(error)
                 self._report(error)
-            await asyncio.sleep(pause)
+            await self._rest(pause)
+
+    async def _rest(self, pause: float) -> None:
+        """Wait for the next attempt, or until the member is said to have returned."""
+        self._returned.clear()
+        try:
+            async with asyncio.timeout(pause):
+                await self._returned.wait()
+        except TimeoutError:
+            return
+        # Many gateways may hear of it at once.
+        await asyncio.sleep(self._settings.backoff[0] * self._jitter())
 
     async def _follow(self) -> None:
         """One list where needed and one watch."""

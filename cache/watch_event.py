@@ -39,18 +39,20 @@ class WatchEvent:
         self.object = obj
         self.initial_events_end = initial_events_end
         self.status = status
-        self._encoded: dict[Hashable, bytes] = {}
+        self._encoded: dict[Hashable, bytes] | None = {}  # None once nobody is expected to ask again
 
     def encoded(self, form: Hashable, encode: Callable[[WatchEvent], bytes]) -> bytes:
         """The frame of this event in one form, made on first use and shared."""
+        if self._encoded is None:
+            return encode(self)
         frame = self._encoded.get(form)
         if frame is None:
             frame = self._encoded[form] = encode(self)
         return frame
 
     def forget_encoded(self) -> None:
-        """Drop the shared frames of an event that most watchers are past."""
-        self._encoded.clear()
+        """Keep no frames of an event that most watchers are past."""
+        self._encoded = None
 
     def __repr__(self) -> str:
         """Show type, key and version: what tests compare."""

@@ -204,7 +204,8 @@ class TestFreshness:
         listed(feed)
         contact = clock.time
         clock.advance(30)
-        feed.unreachable("timeout")
+        assert not feed.probed("timeout")
         assert (feed.freshness().stale_since, feed.freshness().error) == (contact, "timeout")
-        feed.unreachable("")
+        assert feed.probed("")
+        assert not feed.probed("")
         assert not feed.freshness().stale

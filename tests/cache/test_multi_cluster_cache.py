@@ -191,6 +191,21 @@ async def test_a_health_probe_marks_a_member_stale_at_once(fleet):
     assert fleet.pods.stale() == []
 
 
+async def test_a_member_that_is_said_to_be_back_is_read_at_once(fleet):
+    member = await fleet.join("m1")
+    await fleet.cache.wait_synced(10)
+    member.stop()
+    fleet.cache.report_unreachable("m1", "connection refused")
+    fleet.cache.report_unreachable("unknown", "connection refused")
+    await asyncio.sleep(300)
+    member.put(pod("a", uid="1"))
+    member.start()
+    fleet.cache.report_contact("m1")
+    await asyncio.sleep(2)
+    assert await listed(fleet.pods) == ["a"]
+    assert fleet.pods.stale() == []
+
+
 async def test_a_member_that_comes_back_heals_by_difference(fleet):
     member = await fleet.join("m1")
     for name in ("kept", "changed", "deleted"):
