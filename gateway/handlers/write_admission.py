@@ -22,6 +22,9 @@ RULE = f"{PREFIX}admission-rule"
 """Audit annotation naming the rule that refused."""
 
 
+_INVALID = frozenset({400, 415, 422})
+
+
 class RequestLookup:
     """The ObjectLookup of one decision about one write."""
 
@@ -91,7 +94,11 @@ def attributes_of(request: WriteRequest) -> Attributes:
 
 
 async def admit(chain: AdmissionChain, request: WriteRequest, lookup: RequestLookup, record: AuditRecord) -> None:
-    """Have a write judged. Raises ApiError 403 when a rule refuses, 404 when there is no object to write to."""
+    """Have a write judged.
+
+    Raises ApiError 403 when a rule refuses, 404 when there is no object to write to, and what the target has against
+    a write that a rule refuses: whether it is valid is said before whether it may happen, as kube-apiserver does.
+    """
     verdict = await chain.validate(attributes_of(request), lookup)
     for warning in verdict.warnings:
         request.scope.warn(warning)
@@ -99,7 +106,18 @@ async def admit(chain: AdmissionChain, request: WriteRequest, lookup: RequestLoo
     if lookup.missing:
         raise not_found(request.scope.info.group_resource, request.name)
     if not verdict.allowed:
+        await _refuse_invalid(request, lookup)
         raise denial(request, verdict, record)
+
+
+async def _refuse_invalid(request: WriteRequest, lookup: RequestLookup) -> None:
+    if request.verb not in {"create", "update", "patch"}:
+        return
+    try:
+        await lookup.new()
+    except ApiError as error:
+        if error.code in _INVALID:
+            raise
 
 
 def denial(request: WriteRequest, verdict: Verdict, record: AuditRecord) -> ApiError:

@@ -6,11 +6,12 @@ import pytest
 
 from admission.protection_labels import FLEETGATE_LABEL, KARMADA_LABEL, KRUISE_LABEL
 from gateway.apimachinery.errors import ApiError, service_unavailable
+from gateway.apimachinery.meta import JsonObject
 from gateway.apimachinery.patch.patch import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH
 from gateway.apimachinery.schema import GroupResource, GroupVersionKind
 from gateway.handlers.write_admission import RequestLookup
 from gateway.handlers.write_decoding import decode_write
-from gateway.write_request import Precondition
+from gateway.write_request import Precondition, WriteRequest
 from tests.gateway.handlers.memory_target import MemoryTarget
 from tests.gateway.handlers.write_support import (
     CLONE_SET,
@@ -150,6 +151,27 @@ async def test_writes_no_rule_is_interested_in_cost_no_reading(
     target = deployments()
     await gateway.send(target, method, path, body, content_type=content_type)
     assert target.asked == {"apply": 1}
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ApiError(422, "Invalid", "spec.replicas: Invalid value: -1"), 422),
+        (service_unavailable("the store is away"), 403),
+    ],
+)
+async def test_what_is_invalid_is_said_before_what_is_forbidden(gateway: Gateway, error: ApiError, code: int) -> None:
+    target = deployments()
+
+    async def preview(request: WriteRequest) -> JsonObject:
+        raise error
+
+    target.preview = preview  # type: ignore[method-assign]  # the store's own judgement
+    body = {**SCALE_HEAD, "spec": {"replicas": -1}}
+    with pytest.raises(ApiError) as refused:
+        await gateway.send(target, "PUT", f"{WEB}/scale", body)
+    assert refused.value.code == code
+    assert not target.applied
 
 
 class TestCustomKinds:
