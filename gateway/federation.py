@@ -103,6 +103,8 @@ class EmbeddedStore:
         definition = self.registry.find(info.group_version_resource)
         if definition is None:
             raise PathNotFound
+        if definition.deprecation_warning:
+            scope.warn(definition.deprecation_warning)
         if info.subresource == "scale":
             return object_response(request, await self.registry.get_scale(definition, info.key))
         if info.subresource not in {"", "status"}:

@@ -135,6 +135,7 @@ class ResourceDefinition:
     """The openAPIV3Schema of a custom resource."""
     columns: tuple[PrinterColumn, ...] = ()
     deprecation_warning: str = ""
+    """What every request to a deprecated version is warned with."""
     unevaluated_rules: bool = False
     """The schema holds CEL rules (x-kubernetes-validations), which this store cannot evaluate."""
     terminating: bool = False

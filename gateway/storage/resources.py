@@ -106,7 +106,11 @@ _CORE = (
         field_labels=own_labels("spec.clusterIP", "spec.type"),
         read_fields=path_reader({"spec.clusterIP": ("spec", "clusterIP"), "spec.type": ("spec", "type")}),
     ),
-    _resource("v1", "endpoints", "Endpoints", "ep", rules={"create_on_update": True}),
+    _resource(
+        "v1", "endpoints", "Endpoints", "ep",
+        rules={"create_on_update": True},
+        deprecation_warning="v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+    ),
     _resource("v1", "limitranges", "LimitRange", "limits", rules={"create_on_update": True}),
     _resource("v1", "resourcequotas", "ResourceQuota", "quota", status={}, rules={"returns_deleted": True}),
     _resource(

@@ -61,7 +61,9 @@ class EmbeddedWriteTarget:
         return obj
 
     async def apply(self, request: WriteRequest, precondition: Precondition | None) -> WriteResult:
-        """Write. Raises ApiError, PreconditionLost."""
+        """Write, warning about a deprecated version. Raises ApiError, PreconditionLost."""
+        if warning := self._definition(request.scope).deprecation_warning:
+            request.scope.warn(warning)
         context = WriteContext(request.options, request.scope.warn, precondition, request.duplicate_fields)
         code, obj = await self._write(request, context)
         return WriteResult(code, encode_json(obj), _JSON, obj=obj)

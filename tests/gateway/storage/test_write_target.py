@@ -134,6 +134,12 @@ async def test_warnings_reach_the_answer(registry: Registry) -> None:
     assert write.scope.warnings == ['duplicate field "data"', 'unknown field "dataa"']
 
 
+async def test_writes_of_a_deprecated_version_are_warned_about(registry: Registry) -> None:
+    write = request("create", "/api/v1/namespaces/default/endpoints", obj={"metadata": {"name": "e"}})
+    await apply(registry, write)
+    assert write.scope.warnings == ["v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"]
+
+
 async def test_a_preview_is_what_the_write_would_answer(registry: Registry) -> None:
     await create(registry, deployment())
     write = request("patch", f"{DEPLOYMENTS}/d", patch={"spec": {"replicas": 0, "odd": 1}})
