@@ -8,7 +8,6 @@ and `storage/etcd3/errors.go`.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 from dataclasses import dataclass
@@ -52,8 +51,8 @@ class ContinueTokenCodec:
     def decode(self, text: str, binding: str) -> ContinueToken:
         """Read a token back. Raises ApiError 400 for one that this gateway did not issue for this query and caller."""
         try:
-            signed = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        except (binascii.Error, ValueError):
+            signed = base64.b64decode(text + "=" * (-len(text) % 4), altchars="-_", validate=True)
+        except ValueError:  # of wrong length, of other characters, or not even ASCII
             raise bad_request("invalid continue token: continue key is not valid: illegal base64 data") from None
         mac, payload = signed[:_MAC_LENGTH], signed[_MAC_LENGTH:]
         if not hmac.compare_digest(mac, self._mac(payload, binding)):

@@ -33,7 +33,7 @@ def test_a_token_of_another_gateway_is_refused():
     refusal(CODEC.encode(TOKEN, "alice"), codec=ContinueTokenCodec(b"another key 1234"))
 
 
-@pytest.mark.parametrize("text", ["x", "é", "!!!!", "eyJ2IjoibWV0YS5rOHMuaW8vdjEifQ", "AAAA"])
+@pytest.mark.parametrize("text", ["x", "é", "!!!!", "AA=A", "eyJ2IjoibWV0YS5rOHMuaW8vdjEifQ", "AAAA"])
 def test_garbage_is_refused(text):
     refusal(text)
 
@@ -50,6 +50,12 @@ def test_no_change_of_a_token_goes_unnoticed(position, character):
         assert position == len(text) - 1
     except ApiError:
         pass
+
+
+@pytest.mark.parametrize("text", ["x", "é", "!!!!"])
+def test_what_is_no_base64_is_called_that(text):
+    with pytest.raises(ApiError, match="illegal base64 data"):
+        CODEC.decode(text, "alice")
 
 
 def test_an_expired_token_comes_with_one_that_goes_on_from_the_same_place():
