@@ -1,7 +1,7 @@
 """THE handler chain: the one list of steps, read top-down in the order a request meets them.
 
-No read path stands outside of it: cache, discovery, watch, metrics. Admission and the audit intent/outcome pair are in the
-write handler, behind the last filter.
+No read path stands outside of it: cache, discovery, watch, metrics. Admission and the audit intent/outcome pair are in
+the write handler, behind the last filter.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import reduce
 
 from gateway.audit.log import AuditLog
-from gateway.authentication.authenticator import Authenticator
+from gateway.authentication.authenticator import RequestAuthenticator
 from gateway.authorization.authorizer import Authorizer
 from gateway.filters.access_log import with_access_log
 from gateway.filters.audit import with_audit
@@ -38,7 +38,7 @@ class ChainParts:
     metrics: Metrics
     lifecycle: Lifecycle
     audit: AuditLog
-    authenticator: Authenticator
+    authenticator: RequestAuthenticator
     authorizer: Authorizer
     supervisor: Supervisor
 
@@ -51,12 +51,12 @@ def handler_chain(parts: ChainParts) -> tuple[Filter, ...]:
         with_access_log(parts.metrics),  # one line, one latency sample
         with_request_info(),  # from here on nobody looks at the raw path
         with_lifecycle(parts.lifecycle),  # not ready, or leaving: 503/429 and Retry-After
+        with_audit(parts.audit),  # outside of all that refuses, so that refusals and timeouts are recorded
         with_deadline(),  # not for watch, exec, attach, port-forward, logs
-        with_audit(parts.audit),  # outside authentication, so that its refusals are recorded
         with_authentication(parts.authenticator),  # who asks
         with_impersonation(parts.authorizer),  # recorded as the caller, acting as the other
         with_authorization(parts.authorizer),  # last gate before a body is read
-        with_supervision(parts.supervisor, parts.authenticator, parts.authorizer),  # what runs long is judged again
+        with_supervision(parts.supervisor, parts.authenticator, parts.authorizer, parts.metrics),  # judged again
     )
 
 

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import socket
 import ssl
+from functools import partial
 from typing import Any
 
 from aiohttp import http_parser, web
@@ -17,46 +18,74 @@ from aiohttp.web_protocol import RequestHandler
 
 from gateway.request_keys import Handler
 
-HEADER_TIMEOUT = 32.0
+HEAD_TIMEOUT = 32.0
 """Seconds a new connection has to send its first complete request head (kube-apiserver's ReadHeaderTimeout)."""
 
 HANDSHAKE_TIMEOUT = 10.0
 """Seconds for the TLS handshake."""
 
 IDLE_TIMEOUT = 90.0
-"""Seconds an idle keep-alive connection stays open (kube-apiserver's IdleTimeout)."""
+"""Seconds an idle keep-alive connection stays open (kube-apiserver's IdleTimeout); also those for later heads."""
 
-MAX_LINE = MAX_FIELD = 1024 * 1024
-"""Longest request line and header field in bytes: long `command=` lists and selectors are ordinary."""
+PEER_TIMEOUT = 120.0
+"""Seconds after which the kernel gives up a peer that takes no data: dead ones, and watchers that never read."""
+
+MAX_HEAD = 1024 * 1024
+"""Most bytes of a request line with all header fields: long `command=` lists and selectors are ordinary."""
 
 MAX_HEADERS = 1024
 MAX_CONNECTIONS = 20_000
+
+_LINGERING_TIME = 2.0
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 logger = logging.getLogger("gateway.listener")
 
 
 class ClientConnection(RequestHandler):
-    """One client connection. Closes itself when no complete request head arrives in time."""
+    """One client connection. Closes itself when no complete request head arrives in time, or one that is too large."""
 
-    __slots__ = ("_head_timer",)
+    __slots__ = ("_head_bytes", "_head_timeout", "_head_timer")
 
-    def __init__(self, server: web.Server, **settings: Any) -> None:
+    def __init__(self, server: web.Server, *, head_timeout: float, **settings: Any) -> None:
         """Take aiohttp's settings as they are."""
         super().__init__(server, **settings)
+        self._head_timeout = head_timeout
         self._head_timer: asyncio.TimerHandle | None = None
+        self._head_bytes = 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request is being served or waits to be."""
+        return not self._request_in_progress and not self._messages
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the clock for the first request head."""
         super().connection_made(transport)
-        self._head_timer = asyncio.get_running_loop().call_later(HEADER_TIMEOUT, self.force_close)
+        sock = transport.get_extra_info("socket")
+        if sock is not None and hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux has it
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(PEER_TIMEOUT * 1000))
+        self._head_timer = asyncio.get_running_loop().call_later(self._head_timeout, self.force_close)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Stop the clock with the connection."""
-        self.head_received()
+        self._stop_timer()
         super().connection_lost(exc)
 
-    def head_received(self) -> None:
-        """Stop the clock: a complete request head has arrived."""
+    def data_received(self, data: bytes) -> None:
+        """Count the bytes of a head that is not complete yet; aiohttp limits single fields only."""
+        super().data_received(data)
+        if not self.idle:
+            self._stop_timer()
+            self._head_bytes = 0
+            return
+        self._head_bytes += len(data)
+        if self._head_bytes > MAX_HEAD and self.transport is not None:
+            logger.info("a request head above %d bytes was refused", MAX_HEAD)
+            self.transport.write(_TOO_LARGE)
+            self.force_close()
+
+    def _stop_timer(self) -> None:
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
@@ -71,7 +100,7 @@ class ClientConnection(RequestHandler):
         """Answer what is no HTTP: one quiet log line, and none of the request's bytes sent back."""
         logger.info("malformed request from %s: %s", request.remote, type(exc).__name__)
         if request.writer.output_size > 0:
-            raise ConnectionError("an answer was already begun")
+            raise ConnectionResetError("an answer was already begun")
         text = "500 Internal Server Error" if status == 500 else "400 Bad Request"
         response = web.Response(status=status, text=text)
         response.force_close()
@@ -84,51 +113,57 @@ class Listener:
     Args:
         handler: answers requests; the whole handler chain.
         context: the TLS context; None serves plain HTTP (tests only).
+        head_timeout: seconds a new connection has for its first request head.
+        max_connections: connections above this number are closed at once.
     """
 
-    def __init__(self, handler: Handler, context: ssl.SSLContext | None) -> None:
-        """Prepare; nothing listens before `start`."""
+    def __init__(
+        self,
+        handler: Handler,
+        context: ssl.SSLContext | None,
+        *,
+        head_timeout: float = HEAD_TIMEOUT,
+        max_connections: int = MAX_CONNECTIONS,
+    ) -> None:
+        """Prepare; nothing listens before `start`. Raises RuntimeError when aiohttp lacks its C parser."""
         if http_parser.HttpRequestParser is http_parser.HttpRequestParserPy:
             raise RuntimeError(
                 "aiohttp runs without its C parser; install its wheel (AIOHTTP_NO_EXTENSIONS must be unset)"
             )
         self._handler = handler
         self._context = context
+        self._head_timeout = head_timeout
+        self._max_connections = max_connections
         self._http: web.Server | None = None
         self._server: asyncio.Server | None = None
 
     async def start(self, host: str, port: int) -> int:
         """Listen, and return the port (useful when 0 was asked for). Raises OSError when the address is taken."""
-        loop = asyncio.get_running_loop()
-        self._http = web.Server(self._serve, handler_cancellation=True)
+        http = self._http = web.Server(self._handler, handler_cancellation=True)
         tls: dict[str, Any] = (
             {"ssl": self._context, "ssl_handshake_timeout": HANDSHAKE_TIMEOUT} if self._context else {}
         )
-        self._server = await loop.create_server(self._connection, host, port, backlog=1024, reuse_address=True, **tls)
+        self._server = await asyncio.get_running_loop().create_server(
+            partial(self._connection, http), host, port, backlog=1024, reuse_address=True, **tls
+        )
         return int(self._server.sockets[0].getsockname()[1])
 
-    def _connection(self) -> asyncio.Protocol:
-        assert self._http is not None
-        if len(self._http.connections) >= MAX_CONNECTIONS:
+    def _connection(self, http: web.Server) -> asyncio.Protocol:
+        if len(http.connections) >= self._max_connections:
             return _Refuse()
         return ClientConnection(
-            self._http,
+            http,
+            head_timeout=self._head_timeout,
             loop=asyncio.get_running_loop(),
             keepalive_timeout=IDLE_TIMEOUT,
             tcp_keepalive=True,
             access_log=None,
-            max_line_size=MAX_LINE,
-            max_field_size=MAX_FIELD,
+            max_line_size=MAX_HEAD,
+            max_field_size=MAX_HEAD,
             max_headers=MAX_HEADERS,
-            lingering_time=2.0,
+            lingering_time=_LINGERING_TIME,
             auto_decompress=False,
         )
-
-    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        connection = request.protocol
-        if isinstance(connection, ClientConnection):
-            connection.head_received()
-        return await self._handler(request)
 
     @property
     def connections(self) -> int:
@@ -136,11 +171,13 @@ class Listener:
         return len(self._http.connections) if self._http else 0
 
     def stop_accepting(self) -> None:
-        """Close the listening socket and every idle connection; requests in flight go on."""
+        """Close the listening socket and every idle connection; requests in flight go on, bodies and all."""
         if self._server is not None:
             self._server.close()
         if self._http is not None:
-            self._http.pre_shutdown()
+            for connection in self._http.connections:
+                if isinstance(connection, ClientConnection) and connection.idle:
+                    connection.close()
 
     async def close(self, grace: float) -> None:
         """Wait at most `grace` seconds for requests in flight, then close every connection."""
@@ -154,8 +191,3 @@ class _Refuse(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport.close()
-
-
-def set_user_timeout(sock: socket.socket, seconds: float) -> None:
-    """Let the kernel notice a dead peer within `seconds` even while data waits to be acknowledged."""
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))

@@ -1,6 +1,7 @@
 """Prometheus metrics of the gateway: requests, the event loop, and whatever parts publish about themselves.
 
-Names of request metrics are kube-apiserver's, so that its dashboards work. Labels never carry names of objects or users.
+Names of request metrics are kube-apiserver's, so that its dashboards work. Labels never carry names of objects or
+users, nor anything a caller made up: they would stay for ever.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -21,7 +23,9 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _LAG_BUCKETS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0)
 _LAG_PERIOD = 0.25
-_KNOWN_VERBS = frozenset({"get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"})
+_VERBS = frozenset({"get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"})
+_METHODS = frozenset({"get", "head", "options", "post", "put", "patch", "delete"})
+_UNKNOWN = ("", "", "", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,7 @@ class Metrics:
             registry=self.registry,
         )
         self._long_running = Gauge(
-            "apiserver_longrunning_requests", "Watches and streams open now.", ["verb"], registry=self.registry
+            "apiserver_longrunning_requests", "Watches and streams open now.", ["kind"], registry=self.registry
         )
         self._lag = Histogram(
             "fleetgate_event_loop_lag_seconds",
@@ -78,27 +82,29 @@ class Metrics:
             buckets=_LAG_BUCKETS,
             registry=self.registry,
         )
-        self.worst_lag = 0.0
+        self._seen: set[tuple[str, str, str, str]] = set()
 
     def publish(self, source: Callable[[], Iterable[Sample]]) -> None:
         """Add a part's own samples; `source` is called at every scrape."""
         self._sources.append(source)
 
-    def long_running(self, verb: str) -> Gauge:
-        """Return the gauge of open long-running requests of a verb."""
-        return self._long_running.labels(verb)
+    def long_running(self, info: RequestInfo) -> AbstractContextManager[object]:
+        """Count one long-running request while it is open."""
+        return self._long_running.labels(info.subresource or info.verb).track_inprogress()
 
     def observe(self, info: RequestInfo, code: int, seconds: float) -> None:
-        """Count one answered request."""
-        verb = info.verb if info.verb in _KNOWN_VERBS or not info.is_resource_request else "other"
+        """Count one answered request. A resource is named once it was seen to exist, by a request that succeeded."""
+        known = _VERBS if info.is_resource_request else _METHODS
+        verb = info.verb if info.verb in known else "other"
         scope = "namespace" if info.namespace else "cluster" if info.is_resource_request else ""
-        if code == 404:  # names out of thin air must not become label values
-            self._requests.labels(verb, "", "", "", "", scope, "404").inc()
-            return
-        labels = (verb, info.api_group, info.api_version, info.resource, info.subresource, scope, str(code))
-        self._requests.labels(*labels).inc()
+        resource = (info.api_group, info.api_version, info.resource, info.subresource)
+        if code < 400:
+            self._seen.add(resource)
+        elif resource not in self._seen:
+            resource = _UNKNOWN
+        self._requests.labels(verb, *resource, scope, str(code)).inc()
         if not info.is_long_running:
-            self._latency.labels(verb, info.api_group, info.resource).observe(seconds)
+            self._latency.labels(verb, resource[0], resource[2]).observe(seconds)
 
     def render(self) -> bytes:
         """Return the exposition text."""
@@ -109,6 +115,4 @@ class Metrics:
         while True:
             started = time.perf_counter()
             await asyncio.sleep(_LAG_PERIOD)
-            lag = max(0.0, time.perf_counter() - started - _LAG_PERIOD)
-            self._lag.observe(lag)
-            self.worst_lag = max(self.worst_lag, lag)
+            self._lag.observe(max(0.0, time.perf_counter() - started - _LAG_PERIOD))

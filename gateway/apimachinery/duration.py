@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_TERM = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
+_TERM = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([^0-9.]*)")
 
 _MINUTE, _HOUR, _DAY, _YEAR = 60, 3600, 86400, 365 * 86400
 
@@ -19,12 +19,20 @@ def parse_duration(text: str) -> float:
     for term in _TERM.finditer(unsigned):
         if term.start() != position:
             break
-        seconds += float(term[1]) * _UNITS[term[2]]
+        number, unit = term.groups()
+        if not unit:
+            raise ValueError(f"time: missing unit in duration {_quoted(text)}")
+        if unit not in _UNITS:
+            raise ValueError(f"time: unknown unit {_quoted(unit)} in duration {_quoted(text)}")
+        seconds += float(number) * _UNITS[unit]
         position = term.end()
     if not unsigned or position != len(unsigned):
-        quoted = text.replace("\\", "\\\\").replace('"', '\\"')
-        raise ValueError(f'time: invalid duration "{quoted}"')
+        raise ValueError(f"time: invalid duration {_quoted(text)}")
     return -seconds if text.startswith("-") else seconds
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def human_duration(seconds: float) -> str:

@@ -6,14 +6,15 @@ form. Pure; the layers below are `protobuf_decode` and `protobuf_encode`, the fa
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from gateway.apimachinery.meta import JsonObject
 from gateway.apimachinery.protobuf_decode import ENVELOPE_PREFIX, Decoding, decode_envelope, type_and_message
 from gateway.apimachinery.protobuf_encode import encode_message
-from gateway.apimachinery.protobuf_schema import message_for
-from gateway.apimachinery.protobuf_wire import ProtobufError, UnknownKindError, length_delimited
+from gateway.apimachinery.protobuf_schema import Field, message, message_for
+from gateway.apimachinery.protobuf_wire import LENGTH, ProtobufError, UnknownKindError, length_delimited, tag, varint
 
 __all__ = [
     "MEDIA_TYPE",
@@ -24,14 +25,19 @@ __all__ = [
     "decode",
     "decode_object",
     "encode",
+    "encode_list",
     "encode_watch_event",
     "is_built_in",
     "is_envelope",
+    "list_item_encoder",
     "peek_type",
 ]
 
 MEDIA_TYPE: Final = "application/vnd.kubernetes.protobuf"
 WATCH_MEDIA_TYPE: Final = "application/vnd.kubernetes.protobuf;stream=watch"
+
+_ENVELOPE_END: Final = b"\x1a\x00\x22\x00"
+"""contentEncoding and contentType, always written and always empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,25 +80,55 @@ def decode_object(data: bytes) -> JsonObject:
     return decode_envelope(data, Decoding())
 
 
+def _message_name(api_version: str, kind: str) -> str:
+    name = message_for(api_version, kind)
+    if not name:
+        raise UnknownKindError(f'no kind "{kind}" is registered for version "{api_version}"')
+    return name
+
+
+def _envelope(api_version: str, kind: str, length: int) -> bytes:
+    """Return what stands before a message of this length; _ENVELOPE_END stands behind it."""
+    type_meta = length_delimited(b"\x0a", api_version.encode()) + length_delimited(b"\x12", kind.encode())
+    return ENVELOPE_PREFIX + length_delimited(b"\x0a", type_meta) + b"\x12" + varint(length)
+
+
+def _type_of(obj: JsonObject) -> tuple[str, str]:
+    return str(obj.get("apiVersion") or ""), str(obj.get("kind") or "")
+
+
 def encode(obj: JsonObject) -> bytes:
     """Encode an object of a built-in kind, byte for byte as Kubernetes would.
 
     Raises ProtobufError for a value that does not fit its field and its subclass UnknownKindError for other kinds.
     """
-    api_version, kind = str(obj.get("apiVersion") or ""), str(obj.get("kind") or "")
-    name = message_for(api_version, kind)
-    if not name:
-        raise UnknownKindError(f'no kind "{kind}" is registered for version "{api_version}"')
-    type_meta = length_delimited(b"\x0a", api_version.encode()) + length_delimited(b"\x12", kind.encode())
-    body = encode_message(name, obj)
-    return b"".join(
-        (
-            ENVELOPE_PREFIX,
-            length_delimited(b"\x0a", type_meta),
-            length_delimited(b"\x12", body),
-            b"\x1a\x00\x22\x00",  # contentEncoding and contentType, always written and always empty
-        )
-    )
+    api_version, kind = _type_of(obj)
+    body = encode_message(_message_name(api_version, kind), obj)
+    return b"".join((_envelope(api_version, kind, len(body)), body, _ENVELOPE_END))
+
+
+def _items_field(api_version: str, list_kind: str) -> Field:
+    fields = message(_message_name(api_version, list_kind)).fields
+    return next(field for field in fields if field.name == "items")
+
+
+def list_item_encoder(api_version: str, list_kind: str) -> Callable[[JsonObject], bytes]:
+    """Return what encodes one item of a list of a built-in kind, for `encode_list`. Raises UnknownKindError."""
+    field = _items_field(api_version, list_kind)
+    item_tag = tag(field.number, LENGTH)
+    return lambda obj: length_delimited(item_tag, encode_message(field.message, obj))
+
+
+def encode_list(head: JsonObject, items: Sequence[bytes]) -> list[bytes]:
+    """Return, in pieces, what `encode` would make of a list with these encoded items; `head` is the list without them.
+
+    So a long list is encoded item by item. Raises ProtobufError.
+    """
+    api_version, kind = _type_of(head)
+    metadata = encode_message(_message_name(api_version, kind), head)
+    envelope = _envelope(api_version, kind, len(metadata) + sum(map(len, items)))
+    fields = [*items, metadata] if _items_field(api_version, kind).number == 1 else [metadata, *items]
+    return [envelope, *fields, _ENVELOPE_END]
 
 
 def encode_watch_event(event_type: str, envelope: bytes) -> bytes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from gateway.apimachinery.errors import bad_request
 
@@ -304,6 +305,24 @@ def parse_label_selector(text: str) -> LabelSelector:
     except _SelectorFault as fault:
         raise bad_request(str(fault)) from None
     return LabelSelector(tuple(sorted(requirements, key=lambda requirement: requirement.key)))
+
+
+_OBJECT_OPERATORS = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "!"}
+
+
+def read_label_selector(obj: Mapping[str, Any]) -> LabelSelector:
+    """Return what a LabelSelector object of an API means; an empty one selects everything.
+
+    Raises ValueError for one that cannot be read. Its keys and values are not checked: that is validation's.
+    """
+    try:
+        found = [LabelRequirement(key, "=", (value,)) for key, value in (obj.get("matchLabels") or {}).items()]
+        for expression in obj.get("matchExpressions") or ():
+            values = tuple(expression.get("values") or ())
+            found.append(LabelRequirement(expression["key"], _OBJECT_OPERATORS[expression["operator"]], values))
+        return LabelSelector(tuple(sorted(found, key=lambda requirement: requirement.key)))
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"not a label selector: {error!r}") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Turns the credentials of a request into a UserInfo.
 
-An authenticator that finds no credentials of its kind has no opinion (None); one that finds bad ones refuses (401), even
-where anonymous callers would be let through: who presents a credential means to be somebody.
+An authenticator that finds no credentials of its kind has no opinion (None); one that finds bad ones refuses (401),
+even where anonymous callers would be let through: who presents a credential means to be somebody.
 """
 
 from __future__ import annotations
@@ -16,19 +16,27 @@ from gateway.apimachinery.errors import unauthorized
 from gateway.request import ANONYMOUS_USER, AUTHENTICATED_GROUP, RequestInfo, UserInfo
 from gateway.request_keys import REQUEST_INFO
 
-_OPEN_PATHS = ("/livez", "/readyz", "/healthz")
+_OPEN_PATHS = frozenset({"livez", "readyz", "healthz"})
 
 
 class Authenticator(Protocol):
-    """Finds out who asks."""
+    """Knows one kind of credentials."""
 
     def authenticate(self, request: web.BaseRequest) -> UserInfo | None:
         """Return who asks, or None for no opinion. Raises ApiError 401 for a credential that is no good."""
         ...
 
 
+class RequestAuthenticator(Protocol):
+    """Finds out who asks, whatever the credentials."""
+
+    def authenticate(self, request: web.BaseRequest) -> UserInfo:
+        """Return who asks. Raises ApiError 401."""
+        ...
+
+
 class RefuseBearerTokens:
-    """No tokens are issued or known yet, so every one of them is a wrong one; silence would make its bearer anonymous."""
+    """No tokens are issued or known yet, so every one is a wrong one; silence would make its bearer anonymous."""
 
     def authenticate(self, request: web.BaseRequest) -> UserInfo | None:
         """Refuse an Authorization header that carries anything."""
@@ -49,14 +57,12 @@ class UnionAuthenticator:
         for authenticator in self._authenticators:
             user = authenticator.authenticate(request)
             if user is not None:
-                return replace(user, groups=(*user.groups, AUTHENTICATED_GROUP))
+                return replace(user, groups=tuple(dict.fromkeys((*user.groups, AUTHENTICATED_GROUP))))
         if is_open(request[REQUEST_INFO]):
             return ANONYMOUS_USER
         raise unauthorized()
 
 
 def is_open(info: RequestInfo) -> bool:
-    """Whether a request is for health and nothing else, which anybody may ask for."""
-    return not info.is_resource_request and any(
-        info.path == path or info.path.startswith(f"{path}/") for path in _OPEN_PATHS
-    )
+    """Whether a request is for the gateway's own health and nothing else, which anybody may ask for."""
+    return not info.is_resource_request and not info.cluster and info.parts[:1] != () and info.parts[0] in _OPEN_PATHS

@@ -1,13 +1,14 @@
 """Which identities a request asks to act as, and which rights that needs. Pure.
 
-Follows k8s.io/apiserver `endpoints/filters/impersonation` (dialect 7): every part is asked for separately, with the verb
-`impersonate`. What is refused beyond that: becoming a member of system:masters, a node, or a service account of
-kube-system through a gateway is never anybody's business.
+Follows k8s.io/apiserver `endpoints/filters/impersonation` (dialect 7): every part is asked for separately, with the
+verb `impersonate`. What is refused beyond that: becoming a member of system:masters, a node, or a service account of
+kube-system through a gateway is never anybody's business; nor is a header that says a thing twice or that nobody knows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from urllib.parse import unquote
 
 from gateway.apimachinery.errors import ApiError, bad_request, forbidden
@@ -15,54 +16,69 @@ from gateway.apimachinery.schema import GroupResource
 from gateway.authorization.authorizer import Attributes
 from gateway.request import ANONYMOUS, AUTHENTICATED_GROUP, UNAUTHENTICATED_GROUP, UserInfo
 
-USER_HEADER = "impersonate-user"
-GROUP_HEADER = "impersonate-group"
-UID_HEADER = "impersonate-uid"
-EXTRA_PREFIX = "impersonate-extra-"
+_PREFIX = "impersonate-"
+_EXTRA_PREFIX = "extra-"
+_SERVICE_ACCOUNT_PREFIX = "system:serviceaccount:"
 
-SERVICE_ACCOUNT_PREFIX = "system:serviceaccount:"
 _NEVER_USERS = ("system:node:", "system:serviceaccount:kube-system:")
 _NEVER_GROUPS = frozenset({"system:masters", "system:nodes"})
 
 
-def requested_identity(headers: Iterable[tuple[str, str]]) -> UserInfo | None:
-    """Return whom the headers ask to act as, None when they ask for nobody.
+@dataclass(frozen=True, slots=True)
+class Impersonation:
+    """Whom a request wants to act as. `asked_groups` are the groups it names; those added by us need no right."""
+
+    identity: UserInfo
+    asked_groups: tuple[str, ...]
+
+
+def requested_identity(headers: Iterable[tuple[str, str]]) -> Impersonation | None:
+    """Return whom the headers ask to act as, None when they ask for nobody. `_` in a name counts as `-`.
 
     Raises:
-        ApiError: 400 for groups, uid or extra without a user, or an unknown Impersonate header.
+        ApiError: 400 for groups, uid or extra without a user, for two users or uids, or an unknown Impersonate header.
     """
-    name, uid = "", ""
+    single: dict[str, str] = {"user": "", "uid": ""}
     groups: list[str] = []
     extra: dict[str, tuple[str, ...]] = {}
     for raw_name, value in headers:
         header = raw_name.lower().replace("_", "-")
-        if not header.startswith("impersonate-"):
+        if not header.startswith(_PREFIX):
             continue
-        if header == USER_HEADER:
-            name = value
-        elif header == GROUP_HEADER:
+        part = header.removeprefix(_PREFIX)
+        if part in single:
+            if single[part]:
+                raise bad_request(f"the impersonation header {raw_name!r} is given twice")
+            single[part] = value
+        elif part == "group":
             groups.append(value)
-        elif header == UID_HEADER:
-            uid = value
-        elif header.startswith(EXTRA_PREFIX) and len(header) > len(EXTRA_PREFIX):
-            key = unquote(header.removeprefix(EXTRA_PREFIX)).lower()
+        elif part.startswith(_EXTRA_PREFIX) and part != _EXTRA_PREFIX:
+            key = unquote(raw_name.lower()[len(_PREFIX + _EXTRA_PREFIX) :])
             extra[key] = (*extra.get(key, ()), value)
         else:
             raise bad_request(f"unknown impersonation header {raw_name!r}")
-    if not name:
-        if groups or uid or extra:
-            raise bad_request("requested groups, uid or extra without impersonating a user")
+    name, uid = single["user"], single["uid"]
+    if name:
+        return Impersonation(UserInfo(name, uid, _completed_groups(name, groups), extra), tuple(groups))
+    if groups or uid or extra:
+        raise bad_request("requested groups, uid or extra without impersonating a user name")
+    return None
+
+
+def _service_account(name: str) -> tuple[str, str] | None:
+    """Return the namespace and name of a service account's user name, None for any other user."""
+    if not name.startswith(_SERVICE_ACCOUNT_PREFIX):
         return None
-    return UserInfo(name, uid, _completed_groups(name, groups), extra)
+    namespace, _, account = name.removeprefix(_SERVICE_ACCOUNT_PREFIX).partition(":")
+    return (namespace, account) if namespace and account and ":" not in account else None
 
 
 def _completed_groups(name: str, asked: list[str]) -> tuple[str, ...]:
     groups = list(asked)
     if name == ANONYMOUS:
         return tuple(groups) if UNAUTHENTICATED_GROUP in groups else (*groups, UNAUTHENTICATED_GROUP)
-    if not groups and name.startswith(SERVICE_ACCOUNT_PREFIX):
-        namespace = name.split(":")[2]
-        groups = ["system:serviceaccounts", f"system:serviceaccounts:{namespace}"]
+    if not groups and (account := _service_account(name)):
+        groups = ["system:serviceaccounts", f"system:serviceaccounts:{account[0]}"]
     if AUTHENTICATED_GROUP not in groups and UNAUTHENTICATED_GROUP not in groups:
         groups.append(AUTHENTICATED_GROUP)
     return tuple(groups)
@@ -78,11 +94,8 @@ def banned(identity: UserInfo) -> ApiError | None:
     return None
 
 
-def needed_rights(requestor: UserInfo, identity: UserInfo, asked_groups: Iterable[str]) -> list[Attributes]:
-    """Return what the requestor must be allowed, each for itself.
-
-    `asked_groups` are the groups named by headers: those added by us need no right.
-    """
+def needed_rights(requestor: UserInfo, impersonation: Impersonation) -> list[Attributes]:
+    """Return what the requestor must be allowed, each for itself."""
 
     def right(resource: str, name: str, *, group: str = "", namespace: str = "", subresource: str = "") -> Attributes:
         return Attributes(
@@ -90,14 +103,14 @@ def needed_rights(requestor: UserInfo, identity: UserInfo, asked_groups: Iterabl
             subresource=subresource, name=name,
         )  # fmt: skip
 
-    parts = identity.name.split(":")
-    if identity.name.startswith(SERVICE_ACCOUNT_PREFIX) and len(parts) == 4:
-        rights = [right("serviceaccounts", parts[3], namespace=parts[2])]
+    identity, authentication = impersonation.identity, "authentication.k8s.io"
+    if account := _service_account(identity.name):
+        rights = [right("serviceaccounts", account[1], namespace=account[0])]
     else:
         rights = [right("users", identity.name)]
-    rights += [right("groups", group) for group in asked_groups]
+    rights += [right("groups", group) for group in impersonation.asked_groups]
     if identity.uid:
-        rights.append(right("uids", identity.uid, group="authentication.k8s.io"))
+        rights.append(right("uids", identity.uid, group=authentication))
     for key, values in identity.extra.items():
-        rights += [right("userextras", value, group="authentication.k8s.io", subresource=key) for value in values]
+        rights += [right("userextras", value, group=authentication, subresource=key) for value in values]
     return rights

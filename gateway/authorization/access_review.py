@@ -7,12 +7,13 @@ remembered. Follows k8s.io/apiserver `plugin/pkg/authorizer/webhook` in what is 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Protocol
 
 from cachetools import TTLCache
 
-from gateway.apimachinery.errors import service_unavailable
+from gateway.apimachinery.errors import ApiError, PathNotFound, service_unavailable
 from gateway.apimachinery.meta import JsonObject, field
 from gateway.authorization.authorizer import Attributes, Decision, Outcome
 
@@ -25,6 +26,8 @@ LONGEST_CACHED = 10_000
 
 REVIEW_TIMEOUT = 10.0
 _PATH = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+
+logger = logging.getLogger("gateway.authorization")
 
 
 class ReviewStore(Protocol):
@@ -120,4 +123,8 @@ class AccessReviewAuthorizer:
                 answer = await self._store.send_json("POST", _PATH, review_of(attributes))
         except TimeoutError:
             raise service_unavailable("the federation store did not answer an access review in time") from None
+        except (ApiError, PathNotFound) as error:
+            # Whatever it is (the store is away, or does not let the gateway ask), it is no decision about the caller.
+            logger.error("the federation store did not decide an access review: %s", error)
+            raise service_unavailable("the federation store could not be asked whether this is allowed") from None
         return decision_of(answer)

@@ -10,6 +10,8 @@ from enum import Enum
 from typing import Protocol
 
 from gateway.apimachinery.errors import ApiError, forbidden
+from gateway.apimachinery.json_syntax import quote
+from gateway.apimachinery.schema import GroupResource
 from gateway.request import RequestInfo, UserInfo
 
 
@@ -78,21 +80,23 @@ def request_attributes(user: UserInfo, info: RequestInfo) -> Attributes:
     )
 
 
-def _escape(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+_SANITIZED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+"""Nothing that a caller made up is to look like HTML."""
 
 
 def denial(attributes: Attributes, reason: str) -> ApiError:
     """Return the 403 of kube-apiserver for a refused request (`endpoints/handlers/responsewriters/errors.go`)."""
-    user = attributes.user.name
-    info = attributes
-    if not info.is_resource_request:
-        text = f'User "{user}" cannot {info.verb} path "{info.path}"'
+    user = quote(attributes.user.name)
+    if not attributes.is_resource_request:
+        text = f"User {user} cannot {attributes.verb} path {quote(attributes.path)}"
     else:
-        resource = f"{info.resource}/{info.subresource}" if info.subresource else info.resource
-        scope = f'in the namespace "{info.namespace}"' if info.namespace else "at the cluster scope"
-        text = f'User "{user}" cannot {info.verb} resource "{resource}" in API group "{info.api_group}" {scope}'
-    if reason:
-        text = f"{text}: {reason}"
-    group_resource = RequestInfo(True, "", "", api_group=info.api_group, resource=info.resource).group_resource
-    return forbidden(group_resource, _escape(info.name), _escape(text))
+        resource = attributes.resource
+        if attributes.subresource:
+            resource = f"{resource}/{attributes.subresource}"
+        namespace = quote(attributes.namespace)
+        scope = f"in the namespace {namespace}" if attributes.namespace else "at the cluster scope"
+        group = quote(attributes.api_group)
+        text = f"User {user} cannot {attributes.verb} resource {quote(resource)} in API group {group} {scope}"
+    text = text.translate(_SANITIZED)
+    group_resource = GroupResource(attributes.api_group, attributes.resource)
+    return forbidden(group_resource, attributes.name, f"{text}: {reason}" if reason else text)

@@ -1,20 +1,24 @@
 """Role based access control: rules against attributes. Pure.
 
-Follows k8s.io/kubernetes `plugin/pkg/auth/authorizer/rbac` and `pkg/registry/rbac/validation`: additive rules only, cluster
-bindings first, then those of the request's namespace. What it is fed comes from rbac_source.py.
+Follows k8s.io/kubernetes `plugin/pkg/auth/authorizer/rbac` and `pkg/registry/rbac/validation`: additive rules only,
+cluster bindings first, then those of the request's namespace. What it is fed comes from rbac_source.py.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.apimachinery import meta
 from gateway.apimachinery.meta import JsonObject
+from gateway.apimachinery.selectors import LabelSelector, read_label_selector
 from gateway.authorization.authorizer import Attributes, Decision, Outcome
 from gateway.request import UserInfo
 
 ALL = "*"
+logger = logging.getLogger("gateway.authorization")
+
 _SERVICE_ACCOUNT_PREFIX = "system:serviceaccount:"
 
 
@@ -58,7 +62,7 @@ class PolicyRule:
         return _has(self.resources, combined) or f"*/{attributes.subresource}" in self.resources
 
     def to_object(self, *, resource: bool) -> JsonObject:
-        """Return the rule as it stands in the answer of a SelfSubjectRulesReview."""
+        """Return the part about resources, or about paths, as it stands in the answer of a SelfSubjectRulesReview."""
         if not resource:
             return {"verbs": list(self.verbs), "nonResourceURLs": list(self.non_resource_urls)}
         rule: JsonObject = {
@@ -96,6 +100,11 @@ class Binding:
             tuple(subject for subject in listed if isinstance(subject, dict)),
         )
 
+    @property
+    def role(self) -> tuple[str, str]:
+        """The key of its role in a Policy: namespace, empty for a ClusterRole, and name."""
+        return ("" if self.role_kind == "ClusterRole" else self.namespace), self.role_name
+
     def subject_for(self, user: UserInfo) -> str:
         """Return how the binding names the user (for reasons), or an empty string when it does not."""
         for subject in self.subjects:
@@ -106,7 +115,7 @@ class Binding:
                 return f'Group "{name}"'
             if kind == "ServiceAccount":
                 namespace = subject.get("namespace") or self.namespace
-                if user.name == f"{_SERVICE_ACCOUNT_PREFIX}{namespace}:{name}":
+                if namespace and user.name == f"{_SERVICE_ACCOUNT_PREFIX}{namespace}:{name}":
                     return f'ServiceAccount "{name}/{namespace}"'
         return ""
 
@@ -119,10 +128,13 @@ class Policy:
     cluster_bindings: Sequence[Binding] = ()
     bindings: Mapping[str, Sequence[Binding]] = field(default_factory=dict)
 
+    def has_role(self, binding: Binding) -> bool:
+        """Whether the role that a binding refers to exists."""
+        return binding.role in self.roles
+
     def rules_of(self, binding: Binding) -> tuple[PolicyRule, ...]:
         """Return the rules a binding grants; a role that does not exist grants nothing."""
-        namespace = "" if binding.role_kind == "ClusterRole" else binding.namespace
-        return self.roles.get((namespace, binding.role_name), ())
+        return self.roles.get(binding.role, ())
 
     def grants(self, user: UserInfo, namespace: str) -> Iterator[tuple[Binding, str, tuple[PolicyRule, ...]]]:
         """Yield every binding that names the user in this namespace, how, and the rules that come with it."""
@@ -154,40 +166,57 @@ def visible_rules(policy: Policy, user: UserInfo, namespace: str) -> list[Policy
 
 
 def aggregate(cluster_roles: Iterable[JsonObject]) -> dict[tuple[str, str], tuple[PolicyRule, ...]]:
-    """Return the rules of cluster roles; those with an aggregationRule get the rules of the roles it selects."""
-    roles = list(cluster_roles)
-    own = {meta.name(role): _rules(role) for role in roles}
-    result = {("", name): rules for name, rules in own.items()}
-    for role in roles:
-        selectors = meta.field(role, "aggregationRule", "clusterRoleSelectors")
-        if isinstance(selectors, list):
-            selected = [other for other in roles if other is not role and _selected(other, selectors)]
-            rules = [rule for other in selected for rule in own[meta.name(other)]]
-            result["", meta.name(role)] = tuple(dict.fromkeys(rules))
-    return result
+    """Return the rules of cluster roles; those with an aggregationRule have the rules of the roles it selects.
+
+    What is selected may be aggregated itself; roles that select each other in a ring have the rules of all of them.
+    """
+    roles = {meta.name(role): role for role in cluster_roles}
+    labels = {name: meta.labels(role) for name, role in roles.items()}
+    selected = {
+        name: [
+            other for other in roles if other != name and any(selector.matches(labels[other]) for selector in selectors)
+        ]
+        for name, role in roles.items()
+        if (selectors := _selectors(role)) is not None
+    }
+    return {("", name): _gathered(name, roles, selected) for name in roles}
+
+
+def _gathered(
+    name: str, roles: Mapping[str, JsonObject], selected: Mapping[str, Sequence[str]]
+) -> tuple[PolicyRule, ...]:
+    rules: dict[PolicyRule, None] = {}
+    seen, waiting = {name}, [name]
+    while waiting:
+        current = waiting.pop(0)
+        if current in selected:
+            found = [other for other in selected[current] if other not in seen]
+            seen.update(found)
+            waiting += found
+        else:
+            rules.update(dict.fromkeys(role_rules(roles[current])))
+    return tuple(rules)
+
+
+def _selectors(role: JsonObject) -> list[LabelSelector] | None:
+    """Return the label selectors of an aggregated role, None for any other; one that cannot be read selects nothing."""
+    listed = meta.field(role, "aggregationRule", "clusterRoleSelectors")
+    if not isinstance(listed, list) or not listed:
+        return None
+    selectors = []
+    for selector in listed:
+        try:
+            selectors.append(read_label_selector(selector))
+        except ValueError:
+            logger.warning("ClusterRole %s: a selector of its aggregationRule cannot be read", meta.name(role))
+    return selectors
 
 
 def role_rules(role: JsonObject) -> tuple[PolicyRule, ...]:
-    """Return the rules of a Role."""
-    return _rules(role)
-
-
-def _selected(role: JsonObject, selectors: Sequence[object]) -> bool:
-    labels = meta.labels(role)
-    for selector in selectors:
-        wanted = selector.get("matchLabels") if isinstance(selector, dict) else None
-        if isinstance(wanted, dict) and wanted and all(labels.get(key) == value for key, value in wanted.items()):
-            return True
-    return False
-
-
-def _rules(role: JsonObject) -> tuple[PolicyRule, ...]:
+    """Return the rules of a role as they stand in it; what is no rule is left out."""
     rules = role.get("rules")
-    return (
-        tuple(PolicyRule.from_object(rule) for rule in rules if isinstance(rule, dict))
-        if isinstance(rules, list)
-        else ()
-    )
+    listed = rules if isinstance(rules, list) else []
+    return tuple(PolicyRule.from_object(rule) for rule in listed if isinstance(rule, dict))
 
 
 def _strings(rule: JsonObject, name: str) -> tuple[str, ...]:
@@ -200,6 +229,4 @@ def _has(allowed: tuple[str, ...], wanted: str) -> bool:
 
 
 def _url_matches(pattern: str, path: str) -> bool:
-    if pattern == ALL or pattern == path:
-        return True
-    return pattern.endswith("*") and path.startswith(pattern[:-1])
+    return pattern in (ALL, path) or (pattern.endswith("*") and path.startswith(pattern.rstrip("*")))

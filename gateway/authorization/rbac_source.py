@@ -1,7 +1,7 @@
 """Keeps the RBAC policy of an embedded store fresh, and decides by it.
 
-Follows the four RBAC resources by watches of the store's own process; the policy is an immutable snapshot, rebuilt after a
-change and swapped whole. `ensure_bootstrap_policy` writes the roles every cluster begins with.
+Follows the four RBAC resources by watches of the store's own process; the policy is an immutable snapshot, rebuilt
+after a change and swapped whole. `load` writes what is missing of the roles every cluster begins with.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from gateway.storage.write_context import WriteContext
 _GROUP, _VERSION = "rbac.authorization.k8s.io", "v1"
 _RESOURCES = ("clusterroles", "clusterrolebindings", "roles", "rolebindings")
 
+_RETRY_DELAY = 1.0
+
 logger = logging.getLogger("gateway.authorization")
 
 
@@ -45,6 +47,7 @@ class RbacAuthorizer:
     def __init__(self, registry: Registry) -> None:
         """Take the registry; call `load` before the first decision and keep `run` running."""
         self._registry = registry
+        self._changed = asyncio.Event()
         self.policy = Policy()
 
     async def authorize(self, attributes: Attributes) -> Decision:
@@ -54,22 +57,38 @@ class RbacAuthorizer:
     async def load(self) -> None:
         """Write what is missing of the bootstrap policy, and read all of it."""
         await self._ensure_bootstrap_policy()
-        self.policy = build_policy({name: await self._list(name) for name in _RESOURCES})
+        await self._read()
 
     async def run(self) -> None:
         """Follow changes until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             for resource in _RESOURCES:
                 tasks.create_task(self._follow(resource), name=f"rbac {resource}")
+            tasks.create_task(self._renew(), name="rbac policy")
 
     async def _follow(self, resource: str) -> None:
         while True:
             watch = await self._registry.watch(self._definition(resource), "", ListOptions(watch=True))
             try:
                 while await watch.next_batch():
-                    self.policy = build_policy({name: await self._list(name) for name in _RESOURCES})
+                    self._changed.set()
             finally:
                 watch.close()
+
+    async def _renew(self) -> None:
+        """Read the policy anew after every change, one reading at a time: an older one never replaces a newer one."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            try:
+                await self._read()
+            except ApiError as error:
+                logger.error("the RBAC policy could not be read again; the one in use stays: %s", error.message)
+                await asyncio.sleep(_RETRY_DELAY)
+                self._changed.set()
+
+    async def _read(self) -> None:
+        self.policy = build_policy({name: await self._list(name) for name in _RESOURCES})
 
     def _definition(self, resource: str) -> ResourceDefinition:
         definition = self._registry.find(GroupVersionResource(_GROUP, _VERSION, resource))

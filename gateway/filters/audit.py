@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from gateway.apimachinery.errors import ApiError, PathNotFound
+from gateway.apimachinery.errors import ApiError
 from gateway.audit.log import AuditLog
 from gateway.audit.record import CLIENT_AUDIT_ID, AuditRecord
+from gateway.handlers.response import answer_code
 from gateway.request_keys import AUDIT, AUDIT_ID, RECEIVED_AT, REQUEST_INFO, Filter, Handler
 
 
@@ -30,7 +31,7 @@ def open_record(request: web.BaseRequest) -> AuditRecord:
 
 
 def with_audit(audit: AuditLog) -> Filter:
-    """Record how every request ended. Stands outside authentication, so that its refusals are recorded too."""
+    """Record how every request ended. Stands outside of what may refuse it, so that refusals are recorded too."""
 
     def wrap(handler: Handler) -> Handler:
         async def serve(request: web.BaseRequest) -> web.StreamResponse:
@@ -39,15 +40,12 @@ def with_audit(audit: AuditLog) -> Filter:
                 response = await handler(request)
                 record.code = response.status
                 return response
-            except ApiError as error:
-                record.code, record.reason, record.message = error.code, error.reason, error.message
-                raise
-            except PathNotFound:
-                record.code = 404
+            except BaseException as error:
+                record.code = answer_code(request, error)
+                if isinstance(error, ApiError):
+                    record.reason, record.message = error.reason, error.message
                 raise
             finally:
-                if not record.code:
-                    record.code = 500
                 await audit.complete(record)
 
         return serve

@@ -1,23 +1,19 @@
-"""Finds out who asks, and takes the credentials off: no handler behind it can pass them on by accident."""
+"""Finds out who asks. Credentials stay on the request; what leaves for other servers is stripped of them elsewhere."""
 
 from __future__ import annotations
 
 from aiohttp import web
 
-from gateway.apimachinery.errors import unauthorized
-from gateway.authentication.authenticator import Authenticator
+from gateway.authentication.authenticator import RequestAuthenticator
 from gateway.request_keys import AUDIT, REQUESTOR, USER, Filter, Handler
 
 
-def with_authentication(authenticator: Authenticator) -> Filter:
+def with_authentication(authenticator: RequestAuthenticator) -> Filter:
     """Leave the requestor on the request and in its audit record. Raises ApiError 401 through the chain."""
 
     def wrap(handler: Handler) -> Handler:
         async def serve(request: web.BaseRequest) -> web.StreamResponse:
-            user = authenticator.authenticate(request)
-            if user is None:
-                raise unauthorized()
-            request[REQUESTOR] = request[USER] = request[AUDIT].user = user
+            request[REQUESTOR] = request[USER] = request[AUDIT].user = authenticator.authenticate(request)
             return await handler(request)
 
         return serve

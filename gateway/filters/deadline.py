@@ -11,6 +11,7 @@ from aiohttp import web
 
 from gateway.apimachinery.duration import parse_duration
 from gateway.apimachinery.errors import bad_request, gateway_timeout
+from gateway.handlers.response import answer_begun
 from gateway.request_keys import DEADLINE, QUERY, REQUEST_INFO, Filter, Handler
 
 REQUEST_TIMEOUT = 60.0
@@ -31,14 +32,17 @@ def request_timeout(asked: str | None, limit: float = REQUEST_TIMEOUT) -> float:
     return seconds if 0 < seconds < limit else limit
 
 
-def with_deadline() -> Filter:
-    """Answer 504 at the deadline when nothing was written yet; abort the connection otherwise."""
+def with_deadline(limit: float = REQUEST_TIMEOUT) -> Filter:
+    """Answer 504 at the deadline when nothing was written yet; abort the connection otherwise.
+
+    `limit` is in seconds, counted from here.
+    """
 
     def wrap(handler: Handler) -> Handler:
         async def serve(request: web.BaseRequest) -> web.StreamResponse:
             if request[REQUEST_INFO].is_long_running:
                 return await handler(request)
-            seconds = request_timeout(request[QUERY].get("timeout"))
+            seconds = request_timeout(request[QUERY].get("timeout"), limit)
             deadline = asyncio.get_running_loop().time() + seconds
             request[DEADLINE] = deadline
             timer = asyncio.timeout_at(deadline)
@@ -48,7 +52,7 @@ def with_deadline() -> Filter:
             except TimeoutError:
                 if not timer.expired():
                     raise
-                if request.writer.output_size > 0:
+                if answer_begun(request):
                     raise ConnectionResetError("deadline reached in the middle of an answer") from None
                 raise gateway_timeout("request did not complete within the allotted timeout") from None
 

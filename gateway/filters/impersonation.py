@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from gateway.authentication.impersonation import GROUP_HEADER, banned, needed_rights, requested_identity
+from gateway.authentication.impersonation import banned, needed_rights, requested_identity
 from gateway.authorization.authorizer import Authorizer, denial
 from gateway.request_keys import AUDIT, REQUESTOR, USER, Filter, Handler
 
@@ -18,18 +18,16 @@ def with_impersonation(authorizer: Authorizer) -> Filter:
 
     def wrap(handler: Handler) -> Handler:
         async def serve(request: web.BaseRequest) -> web.StreamResponse:
-            headers = list(request.headers.items())
-            identity = requested_identity(headers)
-            if identity is None:
+            impersonation = requested_identity(request.headers.items())
+            if impersonation is None:
                 return await handler(request)
-            if refusal := banned(identity):
+            if refusal := banned(impersonation.identity):
                 raise refusal
-            asked_groups = [value for name, value in headers if name.lower().replace("_", "-") == GROUP_HEADER]
-            for attributes in needed_rights(request[REQUESTOR], identity, asked_groups):
+            for attributes in needed_rights(request[REQUESTOR], impersonation):
                 decision = await authorizer.authorize(attributes)
                 if not decision.allowed:
                     raise denial(attributes, decision.reason)
-            request[USER] = request[AUDIT].impersonated = identity
+            request[USER] = request[AUDIT].impersonated = impersonation.identity
             return await handler(request)
 
         return serve

@@ -8,18 +8,17 @@ from __future__ import annotations
 from aiohttp import web
 
 from gateway.apimachinery.errors import service_unavailable
+from gateway.authentication.authenticator import is_open
 from gateway.handlers.response import plain_text_response
 from gateway.lifecycle import Lifecycle, Stage
 from gateway.request import RequestInfo
 from gateway.request_keys import REQUEST_INFO, Filter, Handler
 
-SHUTTING_DOWN_TEXT = "The apiserver is shutting down, please try again later."
-
-_ALWAYS_OPEN = ("/readyz", "/livez", "/healthz", "/metrics")
+SHUTTING_DOWN_TEXT = "The apiserver is shutting down, please try again later.\n"
 
 
 def _always_open(info: RequestInfo) -> bool:
-    return not info.is_resource_request and info.path.startswith(_ALWAYS_OPEN)
+    return is_open(info) or (info.path == "/metrics" and not info.cluster)
 
 
 def with_lifecycle(lifecycle: Lifecycle) -> Filter:
@@ -27,14 +26,15 @@ def with_lifecycle(lifecycle: Lifecycle) -> Filter:
 
     def wrap(handler: Handler) -> Handler:
         async def serve(request: web.BaseRequest) -> web.StreamResponse:
-            if lifecycle.stage is not Stage.READY and not _always_open(request[REQUEST_INFO]):
+            info = request[REQUEST_INFO]
+            if lifecycle.stage is not Stage.READY and not _always_open(info):
                 if lifecycle.stage is Stage.STARTING:
                     raise service_unavailable("the gateway is starting", retry_after_seconds=5)
                 response = plain_text_response(request, 429, SHUTTING_DOWN_TEXT)
                 response.headers["Retry-After"] = "5"
                 response.force_close()
                 return response
-            with lifecycle.serving(long_running=request[REQUEST_INFO].is_long_running):
+            with lifecycle.serving(long_running=info.is_long_running):
                 return await handler(request)
 
         return serve

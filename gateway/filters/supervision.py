@@ -7,42 +7,46 @@ import asyncio
 from aiohttp import web
 
 from gateway.apimachinery.errors import unauthorized
-from gateway.authentication.authenticator import Authenticator
+from gateway.authentication.authenticator import RequestAuthenticator
 from gateway.authorization.authorizer import Authorizer, denial
 from gateway.filters.authorization import required_attributes
+from gateway.metrics import Metrics
 from gateway.request_keys import LONG_RUNNING, REQUEST_INFO, REQUESTOR, USER, Filter, Handler
-from gateway.supervision import AUTHORIZATION_PERIOD, LongRunning, Supervisor
+from gateway.supervision import LongRunning, Supervisor
 
 
-def with_supervision(supervisor: Supervisor, authenticator: Authenticator, authorizer: Authorizer) -> Filter:
+def with_supervision(
+    supervisor: Supervisor, authenticator: RequestAuthenticator, authorizer: Authorizer, metrics: Metrics
+) -> Filter:
     """Supervise watches, logs and tunnels; all other requests pass."""
+
+    def supervised(request: web.BaseRequest, task: asyncio.Task[object]) -> LongRunning:
+        def judge_credential() -> None:
+            if authenticator.authenticate(request).name != request[REQUESTOR].name:
+                raise unauthorized()
+
+        async def judge_right() -> None:
+            attributes = required_attributes(request[USER], request[REQUEST_INFO], request.method)
+            decision = await authorizer.authorize(attributes)
+            if not decision.allowed:
+                raise denial(attributes, decision.reason)
+
+        return LongRunning(task, judge_credential, judge_right)
 
     def wrap(handler: Handler) -> Handler:
         async def serve(request: web.BaseRequest) -> web.StreamResponse:
             task = asyncio.current_task()
-            if task is None or not request[REQUEST_INFO].is_long_running:
+            info = request[REQUEST_INFO]
+            if task is None or not info.is_long_running:
                 return await handler(request)
-
-            def judge_credential() -> None:
-                user = authenticator.authenticate(request)
-                if user is None or user.name != request[REQUESTOR].name:
-                    raise unauthorized()
-
-            async def judge_right() -> None:
-                attributes = required_attributes(request[USER], request[REQUEST_INFO], request.method)
-                decision = await authorizer.authorize(attributes)
-                if not decision.allowed:
-                    raise denial(attributes, decision.reason)
-
-            first = asyncio.get_running_loop().time() + AUTHORIZATION_PERIOD
-            supervised = LongRunning(task, judge_credential, judge_right, first)
-            request[LONG_RUNNING] = supervised
-            with supervisor.supervising(supervised):
+            long_running = request[LONG_RUNNING] = supervised(request, task)
+            with supervisor.supervising(long_running), metrics.long_running(info):
                 try:
                     return await handler(request)
                 except asyncio.CancelledError:
-                    if not supervised.ended:
+                    if long_running.ended_at is None:
                         raise
+                    task.uncancel()
                     raise ConnectionResetError("ended by supervision") from None
 
         return serve

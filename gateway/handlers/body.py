@@ -1,21 +1,39 @@
-"""Reads a request's body, never more of it than the limit."""
+"""Reads a request's body, never more of it than the limit and never for longer than the limit."""
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import web
 
-from gateway.apimachinery.errors import BODY_LIMIT, bad_request, request_entity_too_large
+from gateway.apimachinery.errors import BODY_LIMIT, bad_request, gateway_timeout, request_entity_too_large
+
+BODY_TIMEOUT = 60.0
+"""Seconds a body may take. Most requests have a deadline anyway; this one holds for those that may run long, too."""
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-async def read_body(request: web.BaseRequest, limit: int = BODY_LIMIT) -> bytes:
-    """Return the whole body. Raises ApiError 413 above `limit` bytes, before or while reading.
+async def read_body(request: web.BaseRequest, limit: int = BODY_LIMIT, *, timeout: float = BODY_TIMEOUT) -> bytes:
+    """Return the whole body.
 
-    How long a slow client may take is the deadline filter's matter.
+    Raises ApiError 413 above `limit` bytes, before or while reading, 400 for an encoded body, and 504 for a slow one.
     """
     if request.content_length is not None and request.content_length > limit:
         raise request_entity_too_large(limit)
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise bad_request("a Content-Encoding of the request body is not supported")
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(_CONTINUE)
+        request.writer.output_size = 0  # the answer itself has not begun
+    try:
+        async with asyncio.timeout(timeout):
+            return await _read(request, limit)
+    except TimeoutError:
+        raise gateway_timeout("the request body did not arrive within the allotted timeout") from None
+
+
+async def _read(request: web.BaseRequest, limit: int) -> bytes:
     parts: list[bytes] = []
     length = 0
     async for part in request.content.iter_any():

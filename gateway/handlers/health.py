@@ -1,20 +1,22 @@
-"""/livez, /readyz and /healthz with their single checks, in the words of k8s.io/apiserver `server/healthz` (dialect 2.11).
+"""/livez, /readyz and /healthz with their single checks, in the words of k8s.io/apiserver `server/healthz`.
 
-A check is a named function without side effects; why one failed stands in the log, never in the answer: health is open to
-anonymous callers.
+A check is a named function without side effects; why one failed stands in the log, never in the answer: health is open
+to anonymous callers (dialect 2.11). What they are told is ok or not; the state of single members is for callers with a
+name.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 
 from gateway.apimachinery.errors import PathNotFound
 from gateway.handlers.response import plain_text_response
-from gateway.request_keys import QUERY
+from gateway.request_keys import QUERY, USER
 
 logger = logging.getLogger("gateway.health")
 
@@ -41,10 +43,12 @@ class HealthEndpoint:
     Args:
         name: `livez`, `readyz` or `healthz`.
         checks: all of them must pass.
-        notes: further lines for `?verbose`, asked for at every request.
+        notes: further lines for `?verbose`, asked for at every request of a caller with a name.
     """
 
-    def __init__(self, name: str, checks: Sequence[HealthCheck], notes: Callable[[], Sequence[Note]] = lambda: ()) -> None:
+    def __init__(
+        self, name: str, checks: Sequence[HealthCheck], notes: Callable[[], Sequence[Note]] = lambda: ()
+    ) -> None:
         """Keep the parts; nothing is probed before a request comes."""
         self._name = name
         self._checks = checks
@@ -52,36 +56,40 @@ class HealthEndpoint:
 
     def respond(self, request: web.BaseRequest, rest: str) -> web.StreamResponse:
         """Answer `/<name>` or `/<name>/<check>`; `rest` is the check's name or empty. Raises PathNotFound."""
-        query: Mapping[str, str] = request[QUERY]
         if rest:
-            chosen = [check for check in self._checks if check.name == rest]
-            if not chosen:
-                raise PathNotFound
-            return self._answer(request, chosen, set(), verbose="verbose" in query)
-        excluded = set(request.rel_url.query.getall("exclude", []))
-        return self._answer(request, self._checks, excluded, verbose="verbose" in query)
-
-    def _answer(
-        self, request: web.BaseRequest, checks: Sequence[HealthCheck], excluded: set[str], *, verbose: bool
-    ) -> web.StreamResponse:
+            return self._answer_one(request, rest)
+        excluded = {value for name, value in parse_qsl(request.query_string) if name == "exclude"}
         lines: list[str] = []
-        failed: list[str] = []
-        for check in checks:
+        failed = False
+        for check in self._checks:
             if check.name in excluded:
                 lines.append(f"[+]{check.name} excluded: ok")
-            elif problem := check.probe():
-                failed.append(check.name)
+            elif self._fails(check):
+                failed = True
                 lines.append(f"[-]{check.name} failed: reason withheld")
-                logger.warning("%s check %s failed: %s", self._name, check.name, problem)
             else:
                 lines.append(f"[+]{check.name} ok")
-        unknown = sorted(excluded - {check.name for check in checks})
-        if unknown:
+        if unknown := sorted(excluded - {check.name for check in self._checks}):
             quoted = ",".join(f'"{name}"' for name in unknown)
             lines.append(f"warn: some health checks cannot be excluded: no matches for {quoted}")
-        lines.extend(f"[i]{note.name} {note.text}" for note in self._notes())
+        if not request[USER].anonymous:
+            lines += [f"[i]{note.name} {note.text}" for note in self._notes()]
         if failed:
-            text = "\n".join((*lines, f"{self._name} check failed", ""))
-            return plain_text_response(request, 500, text)
-        text = "\n".join((*lines, f"{self._name} check passed", "")) if verbose else "ok"
-        return plain_text_response(request, 200, text)
+            return plain_text_response(request, 500, "\n".join((*lines, f"{self._name} check failed", "")))
+        if "verbose" in request[QUERY]:
+            return plain_text_response(request, 200, "\n".join((*lines, f"{self._name} check passed", "")))
+        return plain_text_response(request, 200, "ok")
+
+    def _answer_one(self, request: web.BaseRequest, name: str) -> web.StreamResponse:
+        check = next((check for check in self._checks if check.name == name), None)
+        if check is None:
+            raise PathNotFound
+        if self._fails(check):
+            return plain_text_response(request, 500, "internal server error: reason withheld\n")
+        return plain_text_response(request, 200, "ok")
+
+    def _fails(self, check: HealthCheck) -> bool:
+        problem = check.probe()
+        if problem:
+            logger.warning("%s check %s failed: %s", self._name, check.name, problem)
+        return bool(problem)

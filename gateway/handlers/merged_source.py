@@ -73,15 +73,13 @@ class MergedSource:
         if len(owners) > 1:
             names = ", ".join(sorted(f"{owner.name} ({owner.cluster})" for owner in owners))
             self._scope.warn(f'"{key.name}" exists in several clusters, this is the oldest: {names}')
-        self._warn_stale({stored.cluster})
+        self._warn_stale([cluster for cluster in self._resource.stale(self._visible) if cluster.name == stored.cluster])
         return stored
 
     async def list(self, namespace: str, options: ListOptions) -> Page:
         """Return a page; stale members are announced."""
-        page = await self._resource.list(
-            namespace, options, visible=self._visible, binding=self._scope.user.name
-        )
-        self._warn_stale(None)
+        page = await self._resource.list(namespace, options, visible=self._visible, binding=self._scope.user.name)
+        self._warn_stale(page.stale)
         return Page(page.items, page.resource_version, page.continue_token, page.remaining)
 
     async def watch(self, namespace: str, options: ListOptions, lifetime: float) -> MergedSubscription:
@@ -89,10 +87,9 @@ class MergedSource:
         watcher = await self._resource.watch(namespace, options, visible=self._visible, timeout=lifetime)
         return MergedSubscription(watcher)
 
-    def _warn_stale(self, only: set[str] | None) -> None:
-        for cluster in self._resource.stale(visible=self._visible):
-            if only is None or cluster.name in only:
-                self._scope.warn(stale_warning(cluster, self._now()))
+    def _warn_stale(self, clusters: Sequence[ClusterFreshness]) -> None:
+        for cluster in clusters:
+            self._scope.warn(stale_warning(cluster, self._now()))
 
 
 def stale_warning(cluster: ClusterFreshness, now: float) -> str:

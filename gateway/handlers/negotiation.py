@@ -16,10 +16,12 @@ PROTOBUF = "application/vnd.kubernetes.protobuf"
 
 BUILT_IN_TYPES = (JSON, YAML, PROTOBUF)
 CUSTOM_TYPES = (JSON, YAML)
+STREAM_TYPES = (f"{JSON};stream=watch", f"{PROTOBUF};stream=watch")
 
 _META_GROUP = "meta.k8s.io"
 _META_VERSIONS = frozenset({"v1", "v1beta1"})
 _PRETTY_AGENTS = ("curl", "Wget", "Mozilla/5.0")
+_TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 
 
 class Shape(Enum):
@@ -29,6 +31,9 @@ class Shape(Enum):
     TABLE = "Table"
     METADATA = "PartialObjectMetadata"
     METADATA_LIST = "PartialObjectMetadataList"
+
+
+_SHAPES = {shape.value: shape for shape in Shape if shape is not Shape.OBJECT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +55,6 @@ class Representation:
         """The Content-Type of a watch stream."""
         return f"{PROTOBUF};stream=watch" if self.media_type == PROTOBUF else self.media_type
 
-    @property
-    def metadata_only(self) -> bool:
-        """Whether PartialObjectMetadata was asked for, for one object or a list."""
-        return self.shape in {Shape.METADATA, Shape.METADATA_LIST}
-
 
 @dataclass(frozen=True, slots=True)
 class AcceptClause:
@@ -73,7 +73,9 @@ class AcceptClause:
     def matches(self, media_type: str) -> bool:
         """Whether the range holds this media type."""
         kind, _, subtype = media_type.partition("/")
-        return self.kind in {kind, "*"} and self.subtype in {subtype, "*"}
+        if self.kind == "*":
+            return self.subtype == "*"
+        return self.kind == kind and self.subtype in {subtype, "*"}
 
 
 def _parse_clause(text: str) -> AcceptClause | None:
@@ -89,7 +91,7 @@ def _parse_clause(text: str) -> AcceptClause | None:
             try:
                 quality = float(value)
             except ValueError:
-                quality = 1.0
+                quality = 0.0
         elif name:
             parameters[name] = value.strip('"')
     return AcceptClause(kind, subtype or "*", parameters, quality)
@@ -103,25 +105,27 @@ def parse_accept(header: str) -> list[AcceptClause]:
 
 def _shape(clause: AcceptClause, media_type: str, *, tables: bool) -> tuple[Shape, str] | None:
     """Return the shape a clause asks for and its version, or None when it cannot be served so."""
-    wanted = clause.parameters.get("as")
-    if wanted is None:
+    wanted = {name: clause.parameters[name] for name in ("as", "g", "v") if name in clause.parameters}
+    if not wanted:
         return Shape.OBJECT, "v1"
-    version = clause.parameters.get("v", "")
-    if clause.parameters.get("g") != _META_GROUP or version not in _META_VERSIONS:
+    version = wanted.get("v", "")
+    if wanted.get("g") != _META_GROUP or version not in _META_VERSIONS or wanted.get("as") not in _SHAPES:
         return None
-    try:
-        shape = Shape(wanted)
-    except ValueError:
-        return None
+    shape = _SHAPES[wanted["as"]]
     if shape is Shape.TABLE and (not tables or media_type == PROTOBUF):
         return None
     return shape, version
+
+
+def _wants_pretty(pretty: str | None, user_agent: str) -> bool:
+    return pretty in _TRUE if pretty else user_agent.startswith(_PRETTY_AGENTS)
 
 
 def negotiate(
     accept: str,
     *,
     offered: tuple[str, ...] = BUILT_IN_TYPES,
+    untransformed: tuple[str, ...] | None = None,
     tables: bool = True,
     user_agent: str = "",
     pretty: str | None = None,
@@ -131,6 +135,8 @@ def negotiate(
     Args:
         accept: the Accept header; empty means JSON.
         offered: the media types that can be sent, preferred first.
+        untransformed: those of them in which the object itself can be sent, None for all: custom resources have no
+            protobuf form, but their metadata has.
         tables: whether the resource can be shown as a Table.
         user_agent: tools for people (curl, Wget, browsers) get indented JSON.
         pretty: the `pretty` query parameter, None when absent.
@@ -138,15 +144,14 @@ def negotiate(
     Raises:
         ApiError: 406, when nothing of what is accepted can be sent.
     """
-    wants_pretty = pretty in {"1", "true"} if pretty is not None else user_agent.startswith(_PRETTY_AGENTS)
-    if not accept.strip():
+    wants_pretty = _wants_pretty(pretty, user_agent)
+    if not accept:
         return Representation(offered[0], pretty=wants_pretty)
     for clause in parse_accept(accept):
-        for media_type in offered:
-            if not clause.matches(media_type):
+        for media_type in filter(clause.matches, offered):
+            chosen = _shape(clause, media_type, tables=tables)
+            if chosen is None or (chosen[0] is Shape.OBJECT and media_type not in (untransformed or offered)):
                 continue
-            shape = _shape(clause, media_type, tables=tables)
-            if shape is not None:
-                asked_pretty = wants_pretty or clause.parameters.get("pretty") == "1"
-                return Representation(media_type, shape[0], shape[1], pretty=asked_pretty)
+            asked_pretty = wants_pretty or clause.parameters.get("pretty") == "1"
+            return Representation(media_type, *chosen, pretty=asked_pretty)
     raise not_acceptable(offered)

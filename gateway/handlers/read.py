@@ -1,45 +1,67 @@
 """get and list: an object or a page as JSON, YAML, protobuf, Table or metadata only.
 
 Reads through the ReadSource port and never knows whose objects it sends. Whether the caller may see them was decided
-before. List items are never decoded for JSON; YAML and protobuf are the slow paths and say so.
+before. List items are never decoded for JSON; YAML and protobuf are the slow paths (list_body.py).
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import msgspec
 from aiohttp import web
 
 from gateway.apimachinery.errors import ApiError, bad_request
+from gateway.apimachinery.json_syntax import quote
 from gateway.apimachinery.meta import JsonObject, ObjectKey
 from gateway.apimachinery.options import ListOptions
-from gateway.handlers.negotiation import CUSTOM_TYPES, JSON, Representation, Shape
+from gateway.handlers.list_body import ListBody, list_pieces
+from gateway.handlers.negotiation import (
+    BUILT_IN_TYPES,
+    CUSTOM_TYPES,
+    JSON,
+    STREAM_TYPES,
+    Representation,
+    Shape,
+    parse_accept,
+)
 from gateway.handlers.read_source import Page, ReadSource, Stored
-from gateway.handlers.response import body_response, encode_object, request_representation, stream_body
+from gateway.handlers.response import CHUNK, body_response, encode_object, request_representation, stream_body
 from gateway.printers.columns import column_definitions
 from gateway.request_keys import QUERY
 
 INCLUDE_NONE, INCLUDE_METADATA, INCLUDE_OBJECT = "None", "Metadata", "Object"
-_YIELD_EVERY = 50
+
+_SAMPLE = 20
+_ROW_BYTES = 1000
 
 
-def read_representation(request: web.BaseRequest, source: ReadSource) -> Representation:
-    """Negotiate an answer: custom resources have no protobuf form, but their metadata has. Raises ApiError 406."""
-    representation = request_representation(request)
-    if representation.shape is Shape.OBJECT and not source.built_in:
-        return request_representation(request, offered=CUSTOM_TYPES)
-    return representation
+def read_representation(request: web.BaseRequest, source: ReadSource, *, collection: bool) -> Representation:
+    """Negotiate an answer: custom resources have no protobuf form, but their metadata has.
+
+    Raises ApiError 406; of a built-in kind, where nothing accepted is known at all, in the words of kube-apiserver's
+    router, which knows the streams of a collection as well.
+    """
+    if not source.built_in:
+        return request_representation(request, untransformed=CUSTOM_TYPES)
+    try:
+        return request_representation(request)
+    except ApiError:
+        clauses = parse_accept(request.headers.get("Accept", ""))
+        if any(clause.matches(media_type) for clause in clauses for media_type in BUILT_IN_TYPES):
+            raise
+        known = ", ".join((*BUILT_IN_TYPES, *STREAM_TYPES) if collection else BUILT_IN_TYPES)
+        message = f"406: Not Acceptable\n\nAvailable representations: {known}"
+        raise ApiError(406, "NotAcceptable", message) from None
 
 
-def include_object(query_value: str | None) -> str:
+def include_object(request: web.BaseRequest, representation: Representation) -> str:
     """Read `includeObject` of a Table request. Raises ApiError 400 for anything kube-apiserver does not know."""
-    value = query_value or INCLUDE_METADATA
-    if value not in {INCLUDE_NONE, INCLUDE_METADATA, INCLUDE_OBJECT}:
-        raise bad_request(f'Unable to convert to Table as requested: unrecognized includeObject value: "{value}"')
+    value = request[QUERY].get("includeObject") or INCLUDE_METADATA
+    if representation.shape is Shape.TABLE and value not in {INCLUDE_NONE, INCLUDE_METADATA, INCLUDE_OBJECT}:
+        known = "must be 'Metadata', 'Object', 'None', or empty"
+        problem = f"includeObject: Invalid value: {quote(value)}: {known}"
+        raise bad_request(f"Unable to convert to Table as requested: {problem}")
     return value
 
 
@@ -70,79 +92,44 @@ def list_metadata(page: Page) -> JsonObject:
     return metadata
 
 
-def _envelope(kind: str, api_version: str, fields: JsonObject) -> bytes:
-    head: JsonObject = {"kind": kind, "apiVersion": api_version, **fields}
-    return json.dumps(head, separators=(",", ":"), ensure_ascii=False).encode()[:-1]
-
-
-def _joined(head: bytes, name: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
-    yield head + f',"{name}":['.encode()
-    first = next(pieces, None)
-    if first is not None:
-        yield first
-        for piece in pieces:
-            yield b","
-            yield piece
-    yield b"]}\n"
-
-
-def list_pieces(
-    page: Page, source: ReadSource, representation: Representation, include: str, now: float
-) -> Iterator[bytes]:
-    """Return the JSON of a list, piece by piece, in the shape asked for."""
-    metadata = {"metadata": list_metadata(page)}
+def list_body(page: Page, source: ReadSource, representation: Representation, include: str, now: float) -> ListBody:
+    """Return a page in the shape asked for; its entries are written when they are sent."""
     version = representation.shape_version
+    metadata, items = list_metadata(page), page.items
     if representation.shape is Shape.TABLE:
-        fields = {**metadata, "columnDefinitions": column_definitions(source.columns)}
-        head = _envelope("Table", f"meta.k8s.io/{version}", fields)
-        return _joined(head, "rows", (table_row(source, stored, now, include, version) for stored in page.items))
+        head: JsonObject = {"kind": "Table", "apiVersion": f"meta.k8s.io/{version}", "metadata": metadata}
+        head["columnDefinitions"] = column_definitions(source.columns)
+        return ListBody(head, "rows", (table_row(source, stored, now, include, version) for stored in items))
     if representation.shape is Shape.METADATA_LIST:
-        head = _envelope("PartialObjectMetadataList", f"meta.k8s.io/{version}", metadata)
-        return _joined(
-            head, "items", (partial_metadata(source.metadata_bytes(stored), version) for stored in page.items)
-        )
-    head = _envelope(source.list_kind, source.gvk.api_version, metadata)
-    return _joined(head, "items", (source.item_bytes(stored) for stored in page.items))
+        head = {"kind": "PartialObjectMetadataList", "apiVersion": f"meta.k8s.io/{version}", "metadata": metadata}
+        return ListBody(head, "items", (partial_metadata(source.metadata_bytes(stored), version) for stored in items))
+    head = {"kind": source.list_kind, "apiVersion": source.gvk.api_version, "metadata": metadata}
+    return ListBody(head, "items", (source.item_bytes(stored) for stored in items))
 
 
-def _wrong_shape(representation: Representation, wanted: Shape) -> ApiError:
-    other = "a list" if wanted is Shape.METADATA_LIST else "not a list"
-    message = f"you requested {representation.shape.value}, but the requested object is {other} (*meta.{wanted.value})"
+def _wrong_shape(representation: Representation, found: str, kind: str) -> ApiError:
+    message = f"you requested {representation.shape.value}, but the requested object is {found} ({kind})"
     return ApiError(406, "NotAcceptable", message)
-
-
-async def _decoded(pieces: Iterator[bytes]) -> Any:
-    """Decode a whole answer for the representations that need the object; yields to the event loop on the way."""
-    collected: list[bytes] = []
-    for index, piece in enumerate(pieces):
-        collected.append(piece)
-        if index % _YIELD_EVERY == 0:
-            await asyncio.sleep(0)
-    return msgspec.json.decode(b"".join(collected))
 
 
 async def list_objects(
     request: web.BaseRequest, source: ReadSource, namespace: str, options: ListOptions, *, now: Callable[[], float]
 ) -> web.StreamResponse:
     """Answer a list. Raises ApiError before the first byte is sent, never after."""
-    representation = read_representation(request, source)
+    representation = read_representation(request, source, collection=True)
     if representation.shape is Shape.METADATA:
-        raise _wrong_shape(representation, Shape.METADATA_LIST)
-    include = include_object(request[QUERY].get("includeObject"))
+        raise _wrong_shape(representation, "a list", source.list_kind)
+    include = include_object(request, representation)
     page = await source.list(namespace, options)
-    pieces = list_pieces(page, source, representation, include, now())
-    if representation.media_type != JSON or representation.pretty:
-        obj = await _decoded(pieces)
-        return body_response(request, encode_object(obj, representation), representation.content_type)
-    return await stream_body(request, pieces, representation.content_type, size=_estimate(page, source, representation))
-
-
-_SAMPLE = 20
-_ROW_BYTES = 1000
+    pieces = await list_pieces(list_body(page, source, representation, include, now()), representation)
+    size = _estimate(page, source, representation)
+    if size <= CHUNK:
+        return body_response(request, b"".join(pieces), representation.content_type)
+    return await stream_body(request, pieces, representation.content_type, size=size)
 
 
 def _estimate(page: Page, source: ReadSource, representation: Representation) -> int:
-    """Guess the bytes of a list from its first objects: it only decides whether compressing pays."""
+    """Guess the bytes of a list from its first objects: whether it is sent at once, and whether compressing pays."""
     if representation.shape is not Shape.OBJECT:
         return _ROW_BYTES * len(page.items)
     sample = page.items[:_SAMPLE]
@@ -158,20 +145,19 @@ def object_json(
     *,
     with_columns: bool = True,
 ) -> bytes:
-    """Return one object as JSON in the shape asked for (a Table has one row). Raises ApiError 406 for a list shape."""
+    """Return one object as JSON in the shape asked for; a Table has one row."""
     version = representation.shape_version
-    if representation.shape is Shape.METADATA_LIST:
-        raise _wrong_shape(representation, Shape.METADATA)
     if representation.shape is Shape.OBJECT:
         return source.object_bytes(stored)
     metadata = source.metadata_bytes(stored)
-    if representation.shape is Shape.METADATA:
+    if representation.shape is not Shape.TABLE:
         return partial_metadata(metadata, version)
     resource_version = msgspec.json.decode(metadata, type=_Version).resourceVersion
-    fields: JsonObject = {"metadata": {"resourceVersion": resource_version}}
-    fields["columnDefinitions"] = column_definitions(source.columns) if with_columns else None
-    head = _envelope("Table", f"meta.k8s.io/{version}", fields)
-    return b"".join((head, b',"rows":[', table_row(source, stored, now, include, version), b"]}"))
+    head: JsonObject = {"kind": "Table", "apiVersion": f"meta.k8s.io/{version}"}
+    head["metadata"] = {"resourceVersion": resource_version}
+    head["columnDefinitions"] = column_definitions(source.columns) if with_columns else None
+    row = table_row(source, stored, now, include, version)
+    return b"".join((msgspec.json.encode(head)[:-1], b',"rows":[', row, b"]}"))
 
 
 class _Version(msgspec.Struct, gc=False):
@@ -182,10 +168,11 @@ async def get_object(
     request: web.BaseRequest, source: ReadSource, key: ObjectKey, *, now: Callable[[], float]
 ) -> web.StreamResponse:
     """Answer a get. Raises ApiError."""
-    query = request[QUERY]
-    representation = read_representation(request, source)
-    include = include_object(query.get("includeObject"))
-    stored = await source.get(key, query.get("resourceVersion", ""))
+    representation = read_representation(request, source, collection=False)
+    if representation.shape is Shape.METADATA_LIST:
+        raise _wrong_shape(representation, "not a list", source.gvk.kind)
+    include = include_object(request, representation)
+    stored = await source.get(key, request[QUERY].get("resourceVersion", ""))
     body = object_json(source, stored, representation, include, now())
     if representation.media_type != JSON or representation.pretty:
         body = encode_object(msgspec.json.decode(body), representation)

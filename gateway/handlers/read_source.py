@@ -1,7 +1,7 @@
-"""The port through which get, list and watch read: the embedded store and the cross-cluster cache look alike behind it.
+"""The port through which get, list and watch read: the embedded store and the cross-cluster cache look alike.
 
-Defined by its consumers, handlers/read.py and handlers/watch.py. Objects are opaque; the source gives cheap byte views of
-them. Nothing behind this port hands out decoded objects, so nothing in front of it can be tempted to re-encode a list.
+Defined by its consumers, handlers/read.py and handlers/watch.py. Objects are opaque; the source gives cheap byte views
+of them. Nothing behind this port hands out decoded objects, so nothing in front of it is tempted to re-encode a list.
 """
 
 from __future__ import annotations

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Final
 
 from aiohttp import web
 from isal import isal_zlib
 from multidict import CIMultiDict
 
 from gateway.apimachinery.codec import encode_json, encode_pretty, encode_yaml
-from gateway.apimachinery.errors import ApiError
+from gateway.apimachinery.errors import ApiError, PathNotFound
 from gateway.apimachinery.meta import JsonObject
 from gateway.apimachinery.protobuf import ProtobufError
 from gateway.apimachinery.protobuf import encode as encode_protobuf
-from gateway.handlers.negotiation import JSON, PROTOBUF, YAML, Representation, negotiate
+from gateway.handlers.negotiation import BUILT_IN_TYPES, JSON, PROTOBUF, YAML, Representation, negotiate
 from gateway.request_keys import AUDIT_ID, QUERY, WARNINGS
 
 GZIP_THRESHOLD = 128 * 1024
@@ -29,23 +31,35 @@ CHUNK = 64 * 1024
 
 _GZIP_CHUNK = 512 * 1024
 _GZIP_WINDOW_BITS = 31
-_WARNING_ITEM_LIMIT = 256
-_WARNING_TOTAL_LIMIT = 4096
-_ENCODE_PLAIN_LIMIT = 256
+
+CLIENT_LEFT: Final = (ConnectionResetError, BrokenPipeError)
+"""What writing to a client that has gone raises, and what a filter raises to break an answer off."""
+
+CLIENT_GONE: Final = 499
+"""The code, of logs and metrics only, of a request whose client left before the answer began."""
 
 
 def warning_header(text: str) -> str:
-    """Return the value of a Warning header (RFC 7234): code 299, agent `-`, text quoted and free of control characters."""
+    """Return the value of a Warning header (RFC 7234): code 299, agent `-`, quoted text without control characters."""
     clean = "".join(character if character.isprintable() else " " for character in text)
     quoted = clean.replace("\\", "\\\\").replace('"', '\\"')
     return f'299 - "{quoted}"'
 
 
-def _warning_texts(texts: Iterable[str]) -> list[str]:
-    distinct = list(dict.fromkeys(texts))
-    if sum(map(len, distinct)) > _WARNING_TOTAL_LIMIT:
-        distinct = [text[:_WARNING_ITEM_LIMIT] for text in distinct]
-    return distinct
+def answer_begun(request: web.BaseRequest) -> bool:
+    """Whether a part of the answer was sent: then no other one can be."""
+    return request.writer.output_size > 0
+
+
+def answer_code(request: web.BaseRequest, error: BaseException) -> int:
+    """Return the code that a request ends with which ends by an exception."""
+    if isinstance(error, ApiError):
+        return error.code
+    if isinstance(error, PathNotFound):
+        return 404
+    if isinstance(error, (asyncio.CancelledError, *CLIENT_LEFT)):
+        return 200 if answer_begun(request) else CLIENT_GONE
+    return 500
 
 
 def answer_headers(request: web.BaseRequest) -> CIMultiDict[str]:
@@ -54,14 +68,14 @@ def answer_headers(request: web.BaseRequest) -> CIMultiDict[str]:
     if audit_id := request.get(AUDIT_ID):
         headers["Audit-Id"] = audit_id
     headers["Cache-Control"] = "no-cache, private"
-    for text in _warning_texts(request.get(WARNINGS, ())):
+    for text in request.get(WARNINGS, ()):
         headers.add("Warning", warning_header(text))
     return headers
 
 
 def accepts_gzip(request: web.BaseRequest) -> bool:
-    """Whether the client accepts gzip; quality values are ignored, as kube-apiserver does."""
-    return "gzip" in request.headers.get("Accept-Encoding", "")
+    """Whether the client accepts gzip without any condition, as kube-apiserver reads it."""
+    return "gzip" in (token.strip() for token in request.headers.get("Accept-Encoding", "").split(","))
 
 
 def body_response(
@@ -107,12 +121,17 @@ def encode_object(obj: JsonObject, representation: Representation) -> bytes:
 
 
 def request_representation(
-    request: web.BaseRequest, *, offered: tuple[str, ...] = (JSON, YAML, PROTOBUF), tables: bool = True
+    request: web.BaseRequest,
+    *,
+    offered: tuple[str, ...] = BUILT_IN_TYPES,
+    untransformed: tuple[str, ...] | None = None,
+    tables: bool = True,
 ) -> Representation:
     """Negotiate for this request. Raises ApiError 406."""
     return negotiate(
         request.headers.get("Accept", ""),
         offered=offered,
+        untransformed=untransformed,
         tables=tables,
         user_agent=request.headers.get("User-Agent", ""),
         pretty=request.get(QUERY, {}).get("pretty"),
@@ -120,26 +139,33 @@ def request_representation(
 
 
 def object_response(
-    request: web.BaseRequest, obj: JsonObject, *, status: int = 200, headers: Mapping[str, str] | None = None
+    request: web.BaseRequest,
+    obj: JsonObject,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    tables: bool = True,
 ) -> web.Response:
-    """Return one decoded object in the negotiated media type. Raises ApiError 406."""
-    representation = request_representation(request)
+    """Return one decoded object in the negotiated media type; as JSON where it has no protobuf form.
+
+    It is never made into a Table; `tables` says whether a request for one is put up with. Raises ApiError 406.
+    """
+    representation = request_representation(request, tables=tables)
     try:
         body = encode_object(obj, representation)
     except ProtobufError:
-        representation = request_representation(request, offered=(JSON, YAML))
+        representation = replace(representation, media_type=JSON)
         body = encode_object(obj, representation)
     return body_response(request, body, representation.content_type, status=status, headers=headers)
 
 
 def status_response(request: web.BaseRequest, error: ApiError) -> web.Response:
     """Return a refusal; when negotiation itself fails the Status is sent as JSON all the same."""
-    status = error.status
     try:
         representation = request_representation(request, tables=False)
-        body, content_type = encode_object(status, representation), representation.content_type
+        body, content_type = encode_object(error.status, representation), representation.content_type
     except (ApiError, ProtobufError):
-        body, content_type = encode_pretty(status), JSON
+        body, content_type = encode_pretty(error.status), JSON
     response = body_response(request, body, content_type, status=error.code, headers=error.headers)
     if error.code == 413:
         response.force_close()  # the rest of the body is not read

@@ -1,7 +1,7 @@
 """watch: one stream out, in order, until the client leaves, the time is over, or the right to see it is gone.
 
-Reads through the ReadSource port. Frames of one batch are joined to one write. It holds no queue of its own: a client that
-does not read makes `write` wait, its subscription falls behind, and the source ends it (dialect 3.3).
+Reads through the ReadSource port. Frames of one batch are joined to one write. It holds no queue of its own: a client
+that does not read makes `write` wait, its subscription falls behind, and the source ends it (dialect 3.3).
 """
 
 from __future__ import annotations
@@ -14,25 +14,27 @@ import msgspec
 from aiohttp import web
 
 from gateway.apimachinery.codec import encode_json
-from gateway.apimachinery.errors import ApiError, expired
+from gateway.apimachinery.errors import ApiError, not_acceptable
 from gateway.apimachinery.meta import JsonObject
 from gateway.apimachinery.options import ListOptions
-from gateway.apimachinery.protobuf import encode_watch_event
-from gateway.handlers.negotiation import JSON, PROTOBUF, Representation, Shape
-from gateway.handlers.read import include_object, object_json
+from gateway.apimachinery.protobuf import encode, encode_watch_event
+from gateway.handlers.negotiation import JSON, PROTOBUF, STREAM_TYPES, YAML, Representation, Shape
+from gateway.handlers.read import include_object, object_json, read_representation
 from gateway.handlers.read_source import ReadSource, Subscription, WatchChange
-from gateway.handlers.response import answer_headers, request_representation
+from gateway.handlers.response import answer_headers
 from gateway.request_keys import LONG_RUNNING
 
 MIN_TIMEOUT = 1800.0
-"""Seconds; a watch without timeoutSeconds lives between this and twice this (kube-apiserver's --min-request-timeout)."""
+"""Seconds; a watch without timeoutSeconds lives between this and twice this (kube-apiserver's
+--min-request-timeout)."""
 
 BOOKMARK_PERIOD = 60.0
 BOOKMARK_BEFORE_END = 2.0
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
-_STREAM_TYPES = (JSON, PROTOBUF)
-_WRITE_LIMIT = 128 * 1024
+_WRITE_BYTES = 128 * 1024
+_TURN = {JSON: 512, PROTOBUF: 16}
+"""Frames between two turns of the event loop; protobuf has to look into every object."""
 
 
 class _Frames:
@@ -44,49 +46,50 @@ class _Frames:
         self._include = include
         self._columns_sent = False
 
+    @property
+    def turn(self) -> int:
+        return _TURN[self._representation.media_type]
+
     def frame(self, change: WatchChange, now: float) -> bytes:
+        if change.error is not None:
+            return self._wrap("ERROR", encode_json(change.error.status))
         if change.stored is None:
-            return self._wrap(change.type, self._bookmark(change))
+            return self._wrap(change.type, encode_json(self._bookmark(change)))
         with_columns = not self._columns_sent
         self._columns_sent = self._representation.shape is Shape.TABLE
 
-        def encode() -> bytes:
+        def make() -> bytes:
             body = object_json(
                 self._source, change.stored, self._representation, self._include, now, with_columns=with_columns
             )
             return self._wrap(change.type, body)
 
         if change.memo is None:
-            return encode()
-        return change.memo((self._source.gvk, self._representation, self._include, with_columns), encode)
+            return make()
+        return change.memo((self._source.gvk, self._representation, self._include, with_columns), make)
 
-    def _bookmark(self, change: WatchChange) -> bytes:
+    def _bookmark(self, change: WatchChange) -> JsonObject:
         metadata: JsonObject = {"resourceVersion": change.resource_version}
         if change.initial_events_end:
             metadata["annotations"] = {INITIAL_EVENTS_END: "true"}
-        version = self._representation.shape_version
-        if self._representation.metadata_only:
-            return encode_json(
-                {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{version}", "metadata": metadata}
-            )
-        obj: JsonObject = {"kind": self._source.gvk.kind, "apiVersion": self._source.gvk.api_version}
-        obj["metadata"] = {**metadata, "creationTimestamp": None} if self._source.built_in else metadata
-        if self._representation.shape is not Shape.TABLE:
-            return encode_json(obj)
-        partial = {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{version}", "metadata": metadata}
-        row = {"cells": [None] * len(self._source.columns), "object": partial}
-        table: JsonObject = {"kind": "Table", "apiVersion": f"meta.k8s.io/{version}"}
-        table["metadata"] = {"resourceVersion": change.resource_version}
-        table["columnDefinitions"] = None
-        table["rows"] = [row]
-        return encode_json(table)
-
-    def error(self, error: ApiError) -> bytes:
-        return self._wrap("ERROR", encode_json(error.status))
+        if self._representation.shape is Shape.OBJECT:
+            gvk = self._source.gvk
+            return {"kind": gvk.kind, "apiVersion": gvk.api_version, "metadata": metadata}
+        api_version = f"meta.k8s.io/{self._representation.shape_version}"
+        partial: JsonObject = {"kind": "PartialObjectMetadata", "apiVersion": api_version, "metadata": metadata}
+        if self._representation.shape is Shape.METADATA:
+            return partial
+        return {
+            "kind": "Table",
+            "apiVersion": api_version,
+            "metadata": {"resourceVersion": change.resource_version},
+            "columnDefinitions": None,
+            "rows": [{"cells": [None] * len(self._source.columns), "object": partial}],
+        }
 
     def _wrap(self, event_type: str, body: bytes) -> bytes:
         if self._representation.media_type == PROTOBUF:
-            return encode_watch_event(event_type, msgspec.json.decode(body))
+            return encode_watch_event(event_type, encode(msgspec.json.decode(body)))
         return b'{"type":"%s","object":%s}\n' % (event_type.encode(), body.rstrip(b"\n"))
 
 
@@ -97,21 +100,21 @@ class _Clock:
         self.end = started + lifetime
         self.bookmarks = bookmarks
         self._last_call = bookmarks
-        self.next_bookmark = started + BOOKMARK_PERIOD
+        self._next_bookmark = started + BOOKMARK_PERIOD
 
     def wake_at(self) -> float:
         return min(self.end, self._bookmark_due()) if self.bookmarks else self.end
 
     def _bookmark_due(self) -> float:
         last_call = self.end - BOOKMARK_BEFORE_END
-        return min(self.next_bookmark, last_call) if self._last_call else self.next_bookmark
+        return min(self._next_bookmark, last_call) if self._last_call else self._next_bookmark
 
     def bookmark_due(self, now: float) -> bool:
         """Say whether a bookmark is due, and schedule the next one."""
         if not self.bookmarks or now < self._bookmark_due():
             return False
         self._last_call = self._last_call and now < self.end - BOOKMARK_BEFORE_END
-        self.next_bookmark = now + BOOKMARK_PERIOD
+        self._next_bookmark = now + BOOKMARK_PERIOD
         return True
 
 
@@ -127,42 +130,49 @@ class _Ending:
         self._subscription.close()
 
 
+def _watch_representation(request: web.BaseRequest, source: ReadSource) -> Representation:
+    representation = read_representation(request, source, collection=True)
+    if representation.media_type == YAML or representation.shape is Shape.METADATA_LIST:
+        raise not_acceptable(STREAM_TYPES)
+    return representation
+
+
 async def watch_objects(
     request: web.BaseRequest, source: ReadSource, namespace: str, options: ListOptions, *, now: Callable[[], float]
 ) -> web.StreamResponse:
     """Answer a watch. Raises ApiError only before the stream begins; later errors are ERROR events."""
-    representation = request_representation(request, offered=_STREAM_TYPES if source.built_in else (JSON,))
-    include = include_object(request.rel_url.query.get("includeObject"))
-    frames = _Frames(source, representation, include)
+    representation = _watch_representation(request, source)
+    frames = _Frames(source, representation, include_object(request, representation))
     lifetime = float(options.timeout_seconds or 0) or MIN_TIMEOUT * (1 + random.random())  # noqa: S311  (jitter)
-    refusal: ApiError | None = None
-    subscription: Subscription | None = None
+    response = web.StreamResponse(headers=answer_headers(request))
+    response.headers["Content-Type"] = representation.stream_content_type
+    response.enable_chunked_encoding()
     try:
         subscription = await source.watch(namespace, options, lifetime)
     except ApiError as error:
         if error.code not in {410, 504}:
             raise
-        refusal = error
-    response = web.StreamResponse(headers=answer_headers(request))
-    response.headers["Content-Type"] = representation.stream_content_type
-    response.enable_chunked_encoding()
-    try:
         await response.prepare(request)
-        if subscription is None:
-            await response.write(frames.error(refusal or expired("the watch could not be opened")))
-        else:
-            ending = _Ending(subscription)
-            if supervised := request.get(LONG_RUNNING):
-                supervised.end = ending.finish
-            clock = _Clock(asyncio.get_running_loop().time(), lifetime, bookmarks=options.allow_watch_bookmarks)
-            await _pump(response, subscription, frames, clock, now)
-            if ending.error is not None:
-                await response.write(frames.error(ending.error))
+        await response.write(frames.frame(_failure(error), now()))
+        await response.write_eof()
+        return response
+    try:
+        ending = _Ending(subscription)
+        if supervised := request.get(LONG_RUNNING):
+            supervised.end = ending.finish
+        clock = _Clock(asyncio.get_running_loop().time(), lifetime, bookmarks=options.allow_watch_bookmarks)
+        await response.prepare(request)
+        await _pump(response, subscription, frames, clock, now)
+        if ending.error is not None:
+            await response.write(frames.frame(_failure(ending.error), now()))
         await response.write_eof()
     finally:
-        if subscription is not None:
-            subscription.close()
+        subscription.close()
     return response
+
+
+def _failure(error: ApiError) -> WatchChange:
+    return WatchChange("ERROR", "", error=error)
 
 
 async def _pump(
@@ -172,17 +182,18 @@ async def _pump(
     clock: _Clock,
     now: Callable[[], float],
 ) -> None:
+    """Send until the time is over, the source has no more, or an error was sent."""
     loop = asyncio.get_running_loop()
     while loop.time() < clock.end:
         batch = await _next_batch(subscription, clock.wake_at())
-        if batch is not None and not batch:
-            return
-        if await _send(response, batch or (), frames, clock, now()):
-            return
-        if clock.bookmark_due(loop.time()):
-            version = subscription.bookmark_version()
-            if version is not None:
-                await response.write(frames.frame(WatchChange("BOOKMARK", version), now()))
+        if batch is not None:
+            if not batch:
+                return
+            await _send(response, batch, frames, clock, now())
+            if batch[-1].error is not None:
+                return
+        if clock.bookmark_due(loop.time()) and (version := subscription.bookmark_version()) is not None:
+            await response.write(frames.frame(WatchChange("BOOKMARK", version), now()))
 
 
 async def _next_batch(subscription: Subscription, until: float) -> Sequence[WatchChange] | None:
@@ -196,21 +207,19 @@ async def _next_batch(subscription: Subscription, until: float) -> Sequence[Watc
 
 async def _send(
     response: web.StreamResponse, batch: Sequence[WatchChange], frames: _Frames, clock: _Clock, now: float
-) -> bool:
-    """Write a batch, joined up to a limit of bytes per write. Returns whether the watch ended with an error."""
+) -> None:
+    """Write a batch, joined up to a limit of bytes per write; a long one leaves turns to others."""
     pending: list[bytes] = []
     size = 0
-    for change in batch:
+    for index, change in enumerate(batch, start=1):
         if change.type == "BOOKMARK" and not clock.bookmarks:
             continue
-        frame = frames.frame(change, now) if change.error is None else frames.error(change.error)
-        pending.append(frame)
-        size += len(frame)
-        if size >= _WRITE_LIMIT:
+        pending.append(frames.frame(change, now))
+        size += len(pending[-1])
+        if size >= _WRITE_BYTES or (pending and index % frames.turn == 0):
             await response.write(b"".join(pending))
             await asyncio.sleep(0)
             pending.clear()
             size = 0
     if pending:
         await response.write(b"".join(pending))
-    return bool(batch) and batch[-1].error is not None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.apimachinery.meta import JsonObject, field
-from gateway.apimachinery.selectors import LabelRequirement
+from gateway.apimachinery.selectors import read_label_selector
 from gateway.printers.columns import Column
 from gateway.printers.object_printer import CellOf
 from gateway.printers.row import Cell, Slot, age_cell
@@ -101,16 +101,6 @@ def labels_of(*path: str) -> CellOf:
     return cell
 
 
-_OPERATORS = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "!"}
-
-
 def selector_text(selector: Any) -> str:
     """Return a LabelSelector as a selector in a query would be written, its terms in the order of their keys."""
-    if not isinstance(selector, dict):
-        return ""
-    labels: dict[str, str] = selector.get("matchLabels") or {}
-    terms = [LabelRequirement(key, "=", (value,)) for key, value in labels.items()]
-    for expression in listed(selector.get("matchExpressions")):
-        values = tuple(map(str, expression.get("values") or ()))
-        terms.append(LabelRequirement(str(expression.get("key")), _OPERATORS[str(expression.get("operator"))], values))
-    return ",".join(str(term) for term in sorted(terms, key=lambda term: term.key))
+    return str(read_label_selector(selector)) if isinstance(selector, dict) else ""

@@ -5,6 +5,7 @@ A kind without a printer of its own is a custom one: shown by the columns it dec
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -67,16 +68,20 @@ class Stored(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StoredPrinter:
-    """Prints objects of an embedded store; a row is prepared at the first look at an object's version."""
+    """Prints objects of an embedded store; a row is prepared at the first look at an object's version.
+
+    One object may be served by several versions of a custom resource, with columns of their own that change with their
+    definition: a prepared row is good only for the printer that prepared it.
+    """
 
     columns: Sequence[Column]
     prepare: Prepare
 
     def row(self, stored: Stored, now: float) -> bytes:
         """Return the inside of the object's Table row."""
-        if stored.cells is None:
-            stored.cells = self.prepare(_sections.decode(stored.raw))
-        row: PreparedRow = stored.cells
+        if stored.cells is None or stored.cells[0] is not self.prepare:
+            stored.cells = (self.prepare, self.prepare(_sections.decode(stored.raw)))
+        row: PreparedRow = stored.cells[1]
         return row.finish(now, encode_text(stored.key.name), b'""')
 
 
@@ -93,17 +98,16 @@ class Definition(Protocol):
     def columns(self) -> Sequence[CustomColumn]: ...  # noqa: D102
 
 
+@functools.lru_cache(maxsize=512)
 def stored_printer(definition: Definition) -> StoredPrinter:
-    """Return the printer of a resource of an embedded store."""
+    """Return the printer of a resource of an embedded store; the same one for the same definition."""
     group_resource = definition.gvr.group_resource
     if group_resource == PODS:
         return StoredPrinter(pods.COLUMNS, pods.prepare_pod)
     if group_resource in {EVENTS, NEW_EVENTS}:
         return StoredPrinter(events.COLUMNS, events.prepare_event)
-    if (printer := BUILT_IN.get(group_resource)) is not None:
-        return StoredPrinter(printer.columns, printer.prepare)
-    custom = CustomPrinter(definition.columns)
-    return StoredPrinter(custom.columns, custom.prepare)
+    printer = BUILT_IN.get(group_resource) or CustomPrinter(definition.columns)
+    return StoredPrinter(printer.columns, printer.prepare)
 
 
 def _with_cluster(columns: Sequence[Column], index: int) -> tuple[Column, ...]:

@@ -22,13 +22,37 @@ def test_human_duration(seconds, text):
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("32s", 32), ("1h2m3.5s", 3723.5), ("0", 0), ("-1m", -60), ("+5ms", 0.005), (".5s", 0.5), ("1us", 1e-6), ("1µs", 1e-6)],
+    [
+        ("32s", 32),
+        ("1h2m3.5s", 3723.5),
+        ("0", 0),
+        ("-1m", -60),
+        ("+5ms", 0.005),
+        (".5s", 0.5),
+        ("1us", 1e-6),
+        ("1µs", 1e-6),
+    ],
 )
 def test_parse_duration(text, seconds):
     assert parse_duration(text) == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize("text", ["", "5", "s", "1x", "1s ", "1h-2m", "-", "--1s"])
-def test_malformed_durations(text):
-    with pytest.raises(ValueError, match="time: invalid duration"):
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", 'invalid duration ""'),
+        ("s", 'invalid duration "s"'),
+        ("-", 'invalid duration "-"'),
+        ("--1s", 'invalid duration "--1s"'),
+        ('a"\\', 'invalid duration "a\\"\\\\"'),
+        ("5", 'missing unit in duration "5"'),
+        ("1h5", 'missing unit in duration "1h5"'),
+        ("1x", 'unknown unit "x" in duration "1x"'),
+        ("1s ", 'unknown unit "s " in duration "1s "'),
+        ("1h-2m", 'unknown unit "h-" in duration "1h-2m"'),
+    ],
+)
+def test_malformed_durations(text, problem):
+    with pytest.raises(ValueError) as refusal:
         parse_duration(text)
+    assert str(refusal.value) == f"time: {problem}"

@@ -124,3 +124,24 @@ def test_an_unknown_field_is_skipped_and_reported(golden, content):
     decoded = protobuf.decode(b"k8s\x00" + length_delimited(b"\x0a", type_meta) + length_delimited(b"\x12", longer))
     assert decoded.unknown_fields
     assert decoded.obj == _as_served(golden)
+
+
+TYPED_LISTS = [golden for golden in KINDS if golden.json.get("items") and golden.json["kind"] != "List"]
+
+
+@pytest.mark.parametrize("golden", TYPED_LISTS, ids=repr)
+def test_a_list_encoded_item_by_item_is_the_list(golden):
+    head = {name: value for name, value in golden.json.items() if name != "items"}
+    encode_item = protobuf.list_item_encoder(golden.json["apiVersion"], golden.json["kind"])
+    pieces = protobuf.encode_list(head, [encode_item(item) for item in golden.json["items"]])
+    assert b"".join(pieces) == protobuf.encode(golden.json)
+
+
+def test_an_empty_list_is_encoded_as_one():
+    head = {"kind": "PodList", "apiVersion": "v1", "metadata": {"resourceVersion": "5"}}
+    assert b"".join(protobuf.encode_list(head, [])) == protobuf.encode({**head, "items": []})
+
+
+def test_custom_kinds_have_no_list_either():
+    with pytest.raises(UnknownKindError):
+        protobuf.list_item_encoder("example.io/v1", "WidgetList")

@@ -19,7 +19,10 @@ TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
         ("application/vnd.kubernetes.protobuf,application/json", Representation(PROTOBUF)),
         ("application/json;q=0.5,application/yaml;q=0.9", Representation(YAML)),
         ("text/html,application/json;q=0.1", Representation(JSON)),
-        (f"{TABLE},application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json", Representation(JSON, Shape.TABLE)),
+        (
+            f"{TABLE},application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json",
+            Representation(JSON, Shape.TABLE),
+        ),
         ("application/json;as=Table;v=v1beta1;g=meta.k8s.io", Representation(JSON, Shape.TABLE, "v1beta1")),
         ("application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1", Representation(JSON, Shape.METADATA_LIST)),
         (
@@ -37,7 +40,9 @@ def test_what_is_chosen(accept, want):
     assert negotiate(accept) == want
 
 
-@pytest.mark.parametrize("accept", ["text/html", "application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io", "x"])
+@pytest.mark.parametrize(
+    "accept", ["text/html", "application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io", "x"]
+)
 def test_not_acceptable(accept):
     with pytest.raises(ApiError) as refusal:
         negotiate(accept)
@@ -68,4 +73,3 @@ def test_stream_content_types():
     assert Representation(PROTOBUF).stream_content_type == "application/vnd.kubernetes.protobuf;stream=watch"
     assert Representation(JSON).stream_content_type == JSON
     assert Representation(YAML).content_type == YAML
-    assert Representation(JSON, Shape.METADATA).metadata_only

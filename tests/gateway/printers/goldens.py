@@ -30,7 +30,7 @@ class Resource:
     """What the printers need to know of a resource."""
 
     gvr: GroupVersionResource
-    columns: Sequence[PrinterColumn] = ()
+    columns: tuple[PrinterColumn, ...] = ()
 
 
 def save(tables: Sequence[RealTable]) -> None:
@@ -53,13 +53,13 @@ def recorded() -> Mapping[str, RealTable]:
 
 def printer_of(table: RealTable) -> StoredPrinter:
     """Return our printer of a recorded resource."""
-    columns = [
+    columns = tuple(
         PrinterColumn(
             column["name"], column["type"], column["jsonPath"], column.get("format", ""), column.get("description", ""),
             column.get("priority", 0),
         )
         for column in table.custom_columns or ()
-    ]  # fmt: skip
+    )  # fmt: skip
     gvr = GroupVersionResource(table.resource.group, "v1", table.resource.resource)
     return stored_printer(Resource(gvr, columns))
 

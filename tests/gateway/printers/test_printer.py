@@ -66,3 +66,18 @@ def test_a_stored_object_is_rendered_once() -> None:
     kept = stored.cells
     assert decoded(printer.row(stored, 65)) == {"cells": ["c", 1, "65s"]}
     assert stored.cells is kept
+
+
+def test_two_versions_of_a_custom_resource_keep_their_own_columns() -> None:
+    raw = b'{"metadata":{"name":"w"},"spec":{"size":3,"color":"red"}}'
+    stored = StoredObject(ObjectKey("default", "w"), 1, raw, 0.0)
+    size = printer_for("example.io", "widgets", PrinterColumn("Size", "integer", ".spec.size"))
+    color = printer_for("example.io", "widgets", PrinterColumn("Color", "string", ".spec.color"))
+    assert decoded(size.row(stored, 0)) == {"cells": ["w", 3]}
+    assert decoded(color.row(stored, 0)) == {"cells": ["w", "red"]}
+    assert decoded(size.row(stored, 0)) == {"cells": ["w", 3]}
+
+
+def test_a_definition_has_one_printer() -> None:
+    definition = Resource(GroupVersionResource("example.io", "v1", "widgets"))
+    assert stored_printer(definition) is stored_printer(definition)
