@@ -58,9 +58,7 @@ class WorkloadControllers:
 
     async def run(self) -> None:
         """Control until cancelled."""
-        for objects in self._owners.values():
-            for stored in objects.stored():
-                self._work.add(Reference(objects.resource, stored.key))
+        self._look_around("")
         await self._work.run()
 
     def _observe(self, event: StoredEvent) -> None:
@@ -74,6 +72,14 @@ class WorkloadControllers:
             objects = self._owners.get(owner.get("kind", "")) if owner is not None else None
             if owner is not None and objects is not None:
                 self._work.add(Reference(objects.resource, ObjectKey(stored.key.namespace, owner.get("name", ""))))
+        if event.resource in {self._pods.resource, self._replica_sets.resource} and _is_new_orphan(event):
+            self._look_around(stored.key.namespace)
+
+    def _look_around(self, namespace: str) -> None:
+        """Have every workload of a namespace, of all for "", look for what is its own."""
+        for objects in self._owners.values():
+            for stored in objects.stored(namespace):
+                self._work.add(Reference(objects.resource, stored.key))
 
     async def _reconcile(self, reference: Reference) -> None:
         resource, key = reference.resource, reference.key
@@ -193,3 +199,10 @@ class WorkloadControllers:
         for name in names:
             await self._pods.delete(ObjectKey(meta.namespace(owner), name))
             await events.record(owner, Happening(NORMAL, "SuccessfulDelete", f"Deleted pod: {name}"))
+
+
+def _is_new_orphan(event: StoredEvent) -> bool:
+    """Whether an object without a controller has come, or has other labels now: it may be somebody's to adopt."""
+    if event.object is None or event.type == "DELETED" or controller_of(event.object) is not None:
+        return False
+    return event.previous is None or event.previous.metadata.labels != event.object.metadata.labels
