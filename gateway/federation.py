@@ -38,9 +38,10 @@ from gateway.discovery.remote import RemoteDiscovery
 from gateway.discovery.sources import DiscoverySource
 from gateway.handlers.body import read_body
 from gateway.handlers.connect import ConnectAudit, connect
-from gateway.handlers.embedded_source import EmbeddedSource
+from gateway.handlers.embedded_source import EmbeddedScaleSource, EmbeddedSource
+from gateway.handlers.read_source import ReadSource
 from gateway.handlers.resource import FederationStore, read_from
-from gateway.handlers.response import answer_headers, object_response
+from gateway.handlers.response import answer_headers
 from gateway.handlers.reviews import RulesOf
 from gateway.printers.printer import StoredPrinter, stored_printer
 from gateway.proxy.forward import forward
@@ -106,10 +107,11 @@ class EmbeddedStore:
         if definition.deprecation_warning:
             scope.warn(definition.deprecation_warning)
         if info.subresource == "scale":
-            return object_response(request, await self.registry.get_scale(definition, info.key))
-        if info.subresource not in {"", "status"}:
+            source: ReadSource = EmbeddedScaleSource(self.registry, definition)
+        elif info.subresource in {"", "status"}:
+            source = EmbeddedSource(self.registry, definition, self._printer_for(definition))
+        else:
             raise method_not_supported(info.group_resource, info.verb)
-        source = EmbeddedSource(self.registry, definition, self._printer_for(definition))
         return await read_from(request, scope, source, now=self._now)
 
     async def connect(self, request: web.BaseRequest, scope: RequestScope) -> web.StreamResponse:

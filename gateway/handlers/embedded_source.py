@@ -9,12 +9,14 @@ import msgspec
 from gateway.apimachinery.meta import ObjectKey
 from gateway.apimachinery.options import ListOptions
 from gateway.handlers.read_source import Page, WatchChange
+from gateway.printers import workloads
 from gateway.printers.columns import Column
 from gateway.printers.printer import StoredPrinter
 from gateway.storage.definitions import ResourceDefinition
-from gateway.storage.interface import StoredEvent, StoredObject
+from gateway.storage.interface import StoredEvent, StoredObject, encode_value
 from gateway.storage.reads import RegistryWatch
 from gateway.storage.registry import Registry
+from gateway.storage.scale import SCALES, scale_of
 
 
 class _Metadata(msgspec.Struct, gc=False):
@@ -66,6 +68,24 @@ class EmbeddedSource:
     async def watch(self, namespace: str, options: ListOptions, lifetime: float) -> EmbeddedSubscription:
         """Open a watch; its lifetime is the handler's to keep."""
         return EmbeddedSubscription(await self._registry.watch(self._definition, namespace, options))
+
+
+_SCALE_PRINTER = StoredPrinter(workloads.SCALES.columns, workloads.SCALES.prepare)
+
+
+class EmbeddedScaleSource(EmbeddedSource):
+    """Reads the Scales of one resource of an embedded store; there is only `get` to them."""
+
+    def __init__(self, registry: Registry, definition: ResourceDefinition) -> None:
+        """Bind a registry to the resource that is scaled."""
+        super().__init__(registry, SCALES, _SCALE_PRINTER)
+        self._scaled = definition
+
+    async def get(self, key: ObjectKey, resource_version: str) -> StoredObject:
+        """Return the Scale of an object."""
+        stored = await self._registry.get(self._scaled, key, resource_version=resource_version)
+        scale = scale_of(self._scaled, self._scaled.object(stored))
+        return StoredObject.from_value(key, stored.revision, encode_value(scale), stored.written_at)
 
 
 class EmbeddedSubscription:

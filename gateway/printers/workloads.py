@@ -47,6 +47,12 @@ DEPLOYMENTS = ObjectPrinter(
     *_TEMPLATE,
     _SELECTOR,
 )
+SCALES = ObjectPrinter(
+    NAME,
+    _number("Desired", "How many replicas are wanted.", "spec", "replicas"),
+    _number("Available", "How many replicas there are.", "status", "replicas"),
+    AGE,
+)
 _REPLICA_COUNTS = (
     _number("Desired", "How many replicas are wanted.", "spec", "replicas"),
     _number("Current", "How many replicas there are.", "status", "replicas"),

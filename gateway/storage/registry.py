@@ -32,7 +32,6 @@ from gateway.storage.preparing import ObjectPreparer
 from gateway.storage.reads import ListResult, RegistryWatch, open_watch, read_list
 from gateway.storage.resources import CUSTOM_RESOURCE_DEFINITIONS
 from gateway.storage.revision import check_not_too_large
-from gateway.storage.scale import scale_of
 from gateway.storage.selection import Selection
 from gateway.storage.write_context import Deleted, WriteContext, Written
 from gateway.storage.writes import ObjectWriter
@@ -130,10 +129,6 @@ class Registry:
         if stored is None:
             raise not_found(definition.group_resource, key.name)
         return stored
-
-    async def get_scale(self, definition: ResourceDefinition, key: ObjectKey) -> JsonObject:
-        """Return the Scale of an object. Raises ApiError 404."""
-        return scale_of(definition, definition.object(await self.get(definition, key)))
 
     async def list(self, definition: ResourceDefinition, namespace: str, options: ListOptions) -> ListResult:
         """List objects of a namespace, of all for "". Raises ApiError: 400, 410, 504."""
