@@ -4,6 +4,7 @@ import http.client
 import json
 import ssl
 import threading
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +19,10 @@ class UnexpectedStatus(Exception):
         """`text` is the body, mostly a Status object."""
         super().__init__(f"{status}: {text}")
         self.status = status
+
+
+# A kube-apiserver closes a connection that was idle for 90 seconds, and may do so as the next request leaves.
+LONGEST_IDLE = 30.0
 
 
 class Client:
@@ -73,7 +78,12 @@ class Client:
 
     def _connection(self) -> http.client.HTTPSConnection:
         connection: http.client.HTTPSConnection | None = getattr(self._local, "connection", None)
+        now = time.monotonic()
+        if connection is not None and now - self._local.used > LONGEST_IDLE:
+            connection.close()
+            connection = None
         if connection is None:
             connection = http.client.HTTPSConnection(self._address, context=self._context, timeout=10)
             self._local.connection = connection
+        self._local.used = now
         return connection
