@@ -102,7 +102,7 @@ class ClientConnection(RequestHandler):
         if request.writer.output_size > 0:
             raise ConnectionResetError("an answer was already begun")
         text = "500 Internal Server Error" if status == 500 else "400 Bad Request"
-        response = web.Response(status=status, text=text)
+        response = web.Response(status=status, text=text, headers={"Server": "fleetgate"})
         response.force_close()
         return response
 
@@ -177,7 +177,7 @@ class Listener:
         if self._http is not None:
             for connection in self._http.connections:
                 if isinstance(connection, ClientConnection) and connection.idle:
-                    connection.close()
+                    connection.force_close()
 
     async def close(self, grace: float) -> None:
         """Wait at most `grace` seconds for requests in flight, then close every connection."""

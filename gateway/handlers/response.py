@@ -32,6 +32,9 @@ CHUNK = 64 * 1024
 _GZIP_CHUNK = 512 * 1024
 _GZIP_WINDOW_BITS = 31
 
+NO_BANNER: Final = {"Server": "fleetgate"}
+"""Takes the place of aiohttp's header, which tells strangers the versions of what we are made of."""
+
 CLIENT_LEFT: Final = (ConnectionResetError, BrokenPipeError)
 """What writing to a client that has gone raises, and what a filter raises to break an answer off."""
 
@@ -64,7 +67,7 @@ def answer_code(request: web.BaseRequest, error: BaseException) -> int:
 
 def answer_headers(request: web.BaseRequest) -> CIMultiDict[str]:
     """Return the headers every answer carries: audit id, no caching, warnings collected so far."""
-    headers: CIMultiDict[str] = CIMultiDict()
+    headers = CIMultiDict(NO_BANNER)
     if audit_id := request.get(AUDIT_ID):
         headers["Audit-Id"] = audit_id
     headers["Cache-Control"] = "no-cache, private"

@@ -1,0 +1,295 @@
+"""The HTTP layer as strangers meet it, slow, oversize, malformed, silent: facts of aiohttp that we rely on."""
+
+import asyncio
+import logging
+import ssl
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import web
+
+from gateway import listener as listener_module
+from gateway.listener import MAX_HEAD, Listener
+from tests.support.gateway_chain import Pki
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+async def hello(request: web.BaseRequest) -> web.StreamResponse:
+    body = await request.content.read()
+    return web.Response(text=f"{request.method} {len(request.raw_path)} {len(body)}")
+
+
+@asynccontextmanager
+async def listening(
+    handler: Handler = hello, context: ssl.SSLContext | None = None, **options: float
+) -> AsyncIterator[tuple[Listener, int]]:
+    listener = Listener(handler, context, **options)  # type: ignore[arg-type]  # head_timeout and max_connections
+    port = await listener.start("127.0.0.1", 0)
+    try:
+        yield listener, port
+    finally:
+        await listener.close(0.1)
+
+
+async def connect(port: int, tls: ssl.SSLContext | None = None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    return await asyncio.open_connection("127.0.0.1", port, ssl=tls)
+
+
+async def exchange(port: int, data: bytes) -> bytes:
+    """Send bytes and return everything that comes back until the other side closes."""
+    reader, writer = await connect(port)
+    writer.write(data)
+    async with asyncio.timeout(5):
+        answer = await reader.read()
+    writer.close()
+    return answer
+
+
+def get(path: str = "/", *headers: str) -> bytes:
+    return "\r\n".join((f"GET {path} HTTP/1.1", "Host: x", *headers, "", "")).encode()
+
+
+async def test_serves_over_tls_with_http_1_only(gateway_pki: Pki) -> None:
+    client = gateway_pki.client()
+    client.set_alpn_protocols(["h2", "http/1.1"])
+    async with listening(context=gateway_pki.identity.context.context) as (_, port):
+        reader, writer = await connect(port, client)
+        assert writer.get_extra_info("ssl_object").selected_alpn_protocol() == "http/1.1"
+        writer.write(get("/", "Connection: close"))
+        assert (await reader.read()).endswith(b"GET 1 0")
+        writer.close()
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\nA: "])
+async def test_a_head_that_does_not_arrive_ends_the_connection(sent: bytes) -> None:
+    async with listening(head_timeout=0.2) as (listener, port):
+        assert await exchange(port, sent) == b""
+        assert listener.connections == 0
+
+
+async def test_a_trickle_is_no_head_either() -> None:
+    async with listening(head_timeout=0.3) as (_, port):
+        reader, writer = await connect(port)
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        for byte in get("/" + "x" * 1000):
+            if reader.at_eof():
+                break
+            writer.write(bytes((byte,)))
+            await asyncio.sleep(0.02)
+        assert await reader.read() == b""
+        assert loop.time() - started < 5
+        writer.close()
+
+
+async def test_a_head_that_arrived_stops_the_clock() -> None:
+    async def slow(request: web.BaseRequest) -> web.StreamResponse:
+        await asyncio.sleep(0.4)
+        return await hello(request)
+
+    async with listening(slow, head_timeout=0.2) as (_, port):
+        assert (await exchange(port, get("/", "Connection: close"))).endswith(b"GET 1 0")
+
+
+async def test_other_clients_are_served_meanwhile() -> None:
+    async with listening(head_timeout=5) as (listener, port):
+        silent = [await connect(port) for _ in range(200)]
+        assert (await exchange(port, get("/", "Connection: close"))).startswith(b"HTTP/1.1 200")
+        assert listener.connections >= 200
+        for _, writer in silent:
+            writer.close()
+
+
+async def test_connections_above_the_limit_are_closed() -> None:
+    async with listening(max_connections=2) as (_, port):
+        kept = [await connect(port) for _ in range(2)]
+        await asyncio.sleep(0.05)
+        assert await exchange(port, b"") == b""
+        for _, writer in kept:
+            writer.close()
+        await asyncio.sleep(0.05)
+        assert (await exchange(port, get("/", "Connection: close"))).startswith(b"HTTP/1.1 200")
+
+
+async def test_long_requests_are_ordinary() -> None:
+    async with listening() as (_, port):
+        selector = "x" * 9000
+        token = "t" * 8191
+        groups = [f"Impersonate-Group: g{number}" for number in range(200)]
+        data = get(f"/?labelSelector={selector}&continue={'c' * 65536}", f"A: {token}", *groups, "Connection: close")
+        assert (await exchange(port, data)).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /" + b"x" * (MAX_HEAD + 1),
+        b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"x" * (MAX_HEAD + 1),
+        b"GET / HTTP/1.1\r\nHost: x\r\n" + b"".join(b"A%d: %s\r\n" % (n, b"x" * 4000) for n in range(300)),
+    ],
+    ids=["line", "field", "fields"],
+)
+async def test_a_head_above_the_limit_is_refused(head: bytes) -> None:
+    async with listening() as (_, port):
+        reader, writer = await connect(port)
+        writer.write(head)
+        async with asyncio.timeout(5):
+            answer = await reader.read()
+        writer.close()
+    assert answer[:12] in {b"HTTP/1.1 431", b"HTTP/1.0 400", b"HTTP/1.1 400"}
+    assert b"xxxx" not in answer
+
+
+async def test_more_headers_than_anybody_needs_are_refused() -> None:
+    async with listening() as (_, port):
+        answer = await exchange(port, get("/", *(f"A{number}: b" for number in range(1100))))
+    assert b"400 Bad Request" in answer
+
+
+async def test_bodies_are_not_counted_as_heads() -> None:
+    async with listening() as (_, port):
+        body = b"x" * (3 * MAX_HEAD)
+        data = b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
+        answer = await exchange(port, data + body)
+    assert answer.endswith(b"POST 1 %d" % len(body))
+
+
+MALFORMED = {
+    "no http": b"\x16\x03\x01 this is no HTTP\r\n\r\n",
+    "both lengths": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nX",
+    "two lengths": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhellox",
+    "folded": b"GET / HTTP/1.1\r\nHost: x\r\nA: b\r\n c\r\n\r\n",
+    "bare newline": b"GET / HTTP/1.1\nHost: x\n\n",
+    "space before colon": b"GET / HTTP/1.1\r\nHost : x\r\n\r\n",
+    "strange encoding": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+    "signed length": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: +5\r\n\r\nhello",
+    "two hosts": b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
+    "nul": b"GET / HTTP/1.1\r\nHost: x\r\nA: b\x00c\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("data", MALFORMED.values(), ids=MALFORMED.keys())
+async def test_what_could_smuggle_is_refused(data: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with listening() as (_, port):
+        answer = await exchange(port, data)
+    assert answer.split(b"\r\n")[0].endswith(b"400 Bad Request")
+    assert answer.count(b"HTTP/1.") == 1
+    assert answer.endswith(b"400 Bad Request")
+    assert b"aiohttp" not in answer
+    assert "Traceback" not in caplog.text
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "gateway.listener"]
+    assert line.startswith("malformed request from 127.0.0.1: ")
+
+
+async def test_a_chunked_body_with_a_bad_chunk_is_no_second_request() -> None:
+    seen: list[str] = []
+
+    async def note(request: web.BaseRequest) -> web.StreamResponse:
+        seen.append(request.raw_path)
+        return await hello(request)
+
+    data = b"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\n"
+    async with listening(note) as (_, port):
+        await exchange(port, data)
+    assert "/b" not in seen
+
+
+async def test_pipelined_requests_are_answered_in_order() -> None:
+    async with listening() as (_, port):
+        data = b"".join(get("/" + "x" * number) for number in range(200)) + get("/", "Connection: close")
+        answer = await exchange(port, data)
+    lengths = [int(part.split()[1]) for part in answer.split(b"GET ")[1:] for part in [b"GET " + part]]
+    assert lengths == [*range(1, 201), 1]
+
+
+async def test_a_client_that_leaves_cancels_its_request() -> None:
+    entered, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def hang(_request: web.BaseRequest) -> web.StreamResponse:
+        entered.set()
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+        raise AssertionError
+
+    async with listening(hang) as (_, port):
+        _, writer = await connect(port)
+        writer.write(get())
+        await entered.wait()
+        writer.close()
+        async with asyncio.timeout(5):
+            await cancelled.wait()
+
+
+async def test_leaving_takes_no_new_connections_and_closes_the_idle_ones() -> None:
+    entered = asyncio.Event()
+
+    async def upload(request: web.BaseRequest) -> web.StreamResponse:
+        entered.set()
+        return await hello(request)
+
+    async with listening(upload) as (listener, port):
+        idle = await connect(port)
+        busy_reader, busy = await connect(port)
+        busy.write(b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 10\r\n\r\nhello")
+        await entered.wait()
+        listener.stop_accepting()
+        async with asyncio.timeout(5):
+            assert await idle[0].read() == b""
+            with pytest.raises(OSError):
+                await connect(port)
+            busy.write(b"world")  # a request in flight still gets the rest of its body
+            assert (await busy_reader.read()).endswith(b"POST 1 10")
+        busy.close()
+        idle[1].close()
+
+
+async def test_the_end_does_not_wait_for_ever() -> None:
+    async def hang(_request: web.BaseRequest) -> web.StreamResponse:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    listener = Listener(hang, None)
+    port = await listener.start("127.0.0.1", 0)
+    reader, writer = await connect(port)
+    writer.write(get())
+    await asyncio.sleep(0.05)
+    async with asyncio.timeout(5):
+        await listener.close(0.1)
+        assert await reader.read() == b""
+    writer.close()
+
+
+async def test_a_taken_address_is_told() -> None:
+    async with listening() as (_, port):
+        with pytest.raises(OSError):
+            await Listener(hello, None).start("127.0.0.1", port)
+
+
+async def test_the_kernel_gives_up_dead_peers() -> None:
+    import socket
+
+    async with listening() as (listener, port):
+        _, writer = await connect(port)
+        await asyncio.sleep(0.05)
+        (connection,) = listener._http.connections  # type: ignore[union-attr]  # started
+        sock = connection.transport.get_extra_info("socket")  # type: ignore[union-attr]  # connected
+        seconds = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) / 1000
+        assert seconds == listener_module.PEER_TIMEOUT
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        writer.close()
+
+
+def test_the_pure_python_parser_is_refused() -> None:
+    code = "from gateway.listener import Listener; Listener(None, None)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={"AIOHTTP_NO_EXTENSIONS": "1"}, capture_output=True, text=True, check=False
+    )
+    assert "RuntimeError: aiohttp runs without its C parser" in done.stderr
