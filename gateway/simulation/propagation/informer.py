@@ -32,14 +32,23 @@ class Informer:
         name: what log lines call the API server.
         source: lists and watches.
         changed: called after each change with the key of the object, and for every object after a list.
+        listed: called after each list, when all of it is known.
     """
 
-    def __init__(self, name: str, source: ListerWatcher, changed: Callable[[ObjectKey], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        source: ListerWatcher,
+        changed: Callable[[ObjectKey], None],
+        *,
+        listed: Callable[[], None] = lambda: None,
+    ) -> None:
         self.objects: dict[ObjectKey, JsonObject] = {}
         self.synced = False
         self._name = name
         self._source = source
         self._changed = changed
+        self._listed = listed
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -62,11 +71,12 @@ class Informer:
             body = await self._source.list(limit=0, continue_token="")
         document = msgspec.json.decode(body)
         listed = {meta.key(item): item for item in document.get("items") or []}
-        keys = self.objects.keys() | listed.keys()
+        keys = sorted(self.objects.keys() | listed.keys())
         self.objects = listed
         self.synced = True
         for key in keys:
             self._changed(key)
+        self._listed()
         return meta.resource_version(document)
 
     async def _watch(self, version: str) -> str:

@@ -54,7 +54,10 @@ class MemberPropagator:
         self._upstream = upstream
         self._wanted = wanted
         self._reported = reported
-        self._informer = Informer(self.name, HttpListerWatcher(upstream, DEPLOYMENTS), self._observe)
+        source = HttpListerWatcher(upstream, DEPLOYMENTS)
+        self._informer = Informer(self.name, source, self._observe, listed=self._look_at_waiting)
+        self._waiting: set[ObjectKey] = set()
+        """What the federation wants of a member whose own objects are not known yet; it may have none of them."""
         self._work: TimedWorkLoop[ObjectKey] = TimedWorkLoop(f"propagation to {self.name}", self._settle)
 
     async def run(self) -> None:
@@ -76,9 +79,15 @@ class MemberPropagator:
         self._work.add(key)
         self._reported(key)
 
+    def _look_at_waiting(self) -> None:
+        for key in self._waiting:
+            self._work.add(key)
+        self._waiting.clear()
+
     async def _settle(self, key: ObjectKey) -> None:
         if not self._informer.synced:
-            return  # the list that is still to come has every object looked at
+            self._waiting.add(key)
+            return
         try:
             wanted = self._wanted(key)
         except LookupError:
