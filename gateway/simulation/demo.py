@@ -22,6 +22,7 @@ from certs import kubeconfig
 from certs.keystore import PRIVATE_DIRECTORY, write_atomically
 from certs.profiles import Subject
 from gateway import server
+from gateway.apimachinery import meta
 from gateway.apimachinery.errors import ApiError
 from gateway.apimachinery.meta import JsonObject
 from gateway.clusters import join as joining
@@ -47,6 +48,8 @@ MOST_MEMBERS = 9
 _SIMULATION_KUBECONFIG = "simulation.kubeconfig"
 _RENEWAL_SECONDS = 1800.0
 _JOIN_SECONDS = 30.0
+_AVAILABLE_PERIOD = 0.2
+_AVAILABLE_ATTEMPTS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +140,8 @@ class _Demo:
             await _create(gateway, *simulation_rights(SIMULATION.user))
             if self._first_time:
                 await _create(gateway, hello_deployment())
-                self._say("  created Deployment hello in namespace default, so that there is something to see")
-        self._write_credentials()
-        await self._propagate()
+            self._write_credentials()
+            await self._propagate(gateway)
 
     async def _start(self, member: MemberProcess) -> None:
         await member.start()
@@ -164,7 +166,7 @@ class _Demo:
             raise DemoError(f"{member.name} was joined, but the gateway does not reach it: {message}")
         self._say(f"  {member.name}: joined")
 
-    async def _propagate(self) -> None:
+    async def _propagate(self, gateway: Upstream) -> None:
         """Propagate Deployments for ever, and do what goes on beside it."""
         async with AsyncExitStack() as stack:
             federation = await stack.enter_async_context(
@@ -179,6 +181,9 @@ class _Demo:
                 tasks.create_task(self._keep_credentials())
                 for member in self._members:
                     tasks.create_task(self._tell_end(member))
+                if self._first_time:
+                    await _wait_available(gateway, hello_deployment())
+                    self._say("  Deployment hello: divided over the members, so that there is something to see")
                 self._tell_what_to_type()
 
     async def _tell_end(self, member: MemberProcess) -> None:
@@ -225,6 +230,16 @@ async def _create(gateway: Upstream, *objects: tuple[str, JsonObject]) -> None:
         except ApiError as error:
             if error.reason != "AlreadyExists":
                 raise
+
+
+async def _wait_available(gateway: Upstream, created: tuple[str, JsonObject]) -> None:
+    """Wait until a Deployment has all its replicas, but not for ever."""
+    collection, obj = created
+    for _ in range(_AVAILABLE_ATTEMPTS):
+        found = await gateway.get_json(f"{collection}/{meta.name(obj)}")
+        if meta.field(found, "status", "availableReplicas") == obj["spec"]["replicas"]:
+            return
+        await asyncio.sleep(_AVAILABLE_PERIOD)
 
 
 @asynccontextmanager

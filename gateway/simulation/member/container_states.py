@@ -106,7 +106,7 @@ def _running(place: ContainerPlace, status: JsonObject, restart: int, now: float
         **_images(place),
         "containerID": identity,
         "restartCount": restart,
-        "ready": True,
+        "ready": place.behaviour.ready,
         "started": True,
         "state": {"running": {"startedAt": timestamp(now)}},
     }

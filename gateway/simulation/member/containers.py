@@ -20,20 +20,22 @@ _FOREVER = re.compile(r"\bwhile\b|\binfinity\b|\btail\s+-[fF]\b")
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """How long a container runs, None for ever, and how it exits."""
+    """How long a container runs, None for ever, how it exits, and whether it is ready while it runs."""
 
     runs_for: float | None = None
     exit_code: int = 0
+    ready: bool = True
 
 
 def behaviour(container: JsonObject, *, batch: bool) -> Behaviour:
     """Return what a container does; `batch` says that it belongs to a Job, whose containers come to an end.
 
-    An image whose name begins with `crash` fails. `sleep N`, `exit N` and a few well-known programs in the command are
-    understood; everything else is taken for a server, or for work that is done soon where it belongs to a Job.
+    An image whose name begins with `crash` fails before it is ready. `sleep N`, `exit N` and a few well-known programs
+    in the command are understood; everything else is taken for a server, or for work that is done soon where it belongs
+    to a Job.
     """
     if image_name(str(container.get("image") or "")).startswith("crash"):
-        return Behaviour(_BRIEF_SECONDS, 1)
+        return Behaviour(_BRIEF_SECONDS, 1, ready=False)
     words = [str(word) for word in [*(container.get("command") or []), *(container.get("args") or [])]]
     text = " ".join(words)
     if _FOREVER.search(text):

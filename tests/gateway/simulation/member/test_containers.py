@@ -41,8 +41,9 @@ def test_a_command_tells_how_long_a_container_runs_and_how_it_exits(command: lis
     assert behaviour({"image": "x", "command": command[:1], "args": command[1:]}, batch=False) == does
 
 
-def test_an_image_named_crash_fails_whatever_its_command() -> None:
-    assert behaviour({"image": "a/crash-loop:1", "args": ["sleep", "9"]}, batch=False) == Behaviour(1.0, 1)
+def test_an_image_named_crash_fails_whatever_its_command_and_is_never_ready() -> None:
+    crashing = {"image": "a/crash-loop:1", "args": ["sleep", "9"]}
+    assert behaviour(crashing, batch=False) == Behaviour(1.0, 1, ready=False)
 
 
 @pytest.mark.parametrize("command", [[], ["perl", "-e", "1"]])
