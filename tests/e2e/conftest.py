@@ -11,6 +11,7 @@ from tests.e2e.environment.fleet import Fleet
 from tests.e2e.environment.kubectl import Kubectl, kubectl_versions
 from tests.e2e.environment.seed import NAMESPACES, create_pods, wait_for_pods
 from tests.e2e.gateway import Gateway
+from tests.e2e.side_by_side import SideBySide
 
 KubectlFor = Callable[[Path], Kubectl]
 
@@ -92,6 +93,25 @@ def gateway(
     with Gateway(seeded_fleet, binaries["kubectl"], tmp_path_factory.mktemp("gateway")) as gateway:
         gateway.join(*seeded_fleet.members.values())
         yield gateway
+
+
+@pytest.fixture(scope="session")
+def embedded(fleet: Fleet, binaries: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway with its embedded store, and no member until a test joins one."""
+    with Gateway(fleet, binaries["kubectl"], tmp_path_factory.mktemp("embedded"), remote=False) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def store(embedded: Gateway) -> Kubectl:
+    """kubectl as the administrator of the embedded store."""
+    return embedded.kubectl(embedded.admin)
+
+
+@pytest.fixture(scope="session")
+def both(embedded: Gateway) -> SideBySide:
+    """The embedded store beside a real kube-apiserver, which the fleet's federation is."""
+    return SideBySide(embedded, embedded.fleet.federation)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A fleetgate process under test: started as a user starts it, with members joined and callers issued by its own commands."""
+"""A fleetgate process under test: started as a user starts it, members joined and callers issued by its commands."""
 
 import subprocess
 import sys
@@ -67,11 +67,11 @@ class Gateway:
 
         self.process.wait_until(synced, 60)
 
-    def kubectl(self, kubeconfig: Path, program: Path | None = None) -> Kubectl:
+    def kubectl(self, kubeconfig: Path, program: Path | None = None, *, editor: str = "") -> Kubectl:
         """A kubectl that speaks to this gateway."""
         home = self.folder / "home"
         home.mkdir(exist_ok=True)
-        return Kubectl(program or self._program, kubeconfig, home)
+        return Kubectl(program or self._program, kubeconfig, home, editor=editor)
 
     def issue(self, user: str, groups: Sequence[str] = ()) -> Path:
         """Issue a kubeconfig with the command and return its path."""

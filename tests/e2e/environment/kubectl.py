@@ -12,11 +12,12 @@ from tests.e2e.environment.lines import Lines
 class Kubectl:
     """One kubectl with one kubeconfig; its discovery cache is its own."""
 
-    def __init__(self, program: Path, kubeconfig: Path, folder: Path) -> None:
-        """`folder` is its home, and holds its cache."""
+    def __init__(self, program: Path, kubeconfig: Path, folder: Path, *, editor: str = "") -> None:
+        """`folder` is its home, and holds its cache; `editor` is the command that `kubectl edit` runs."""
         self.program = program
         self._environment = {name: value for name, value in os.environ.items() if not name.startswith("KUBE")}
         self._environment |= {"HOME": str(folder), "KUBECONFIG": str(kubeconfig), "LC_ALL": "C"}
+        self._environment |= {"KUBE_EDITOR": editor} if editor else {}
         self._command = [str(program), f"--cache-dir={folder / 'cache'}"]
 
     def run(self, *arguments: str, stdin: str | None = None, timeout: float = 60) -> subprocess.CompletedProcess[str]:
