@@ -106,7 +106,8 @@ class _Demo:
         self._say = say
         folder = settings.data_dir / "members"
         existing = len(list(folder.glob("member[1-9]")))
-        self._first_time = not existing
+        self._hello_created = folder / "hello-created"
+        self._greets = not self._hello_created.exists()
         numbers = range(1, member_count(settings.members, existing) + 1)
         self._members = [MemberProcess(f"member{number}", number, folder) for number in numbers]
         self._serving = asyncio.Event()
@@ -138,8 +139,9 @@ class _Demo:
             for member in self._members:
                 await self._join(gateway, member)
             await _create(gateway, *simulation_rights(SIMULATION.user))
-            if self._first_time:
+            if self._greets:
                 await _create(gateway, hello_deployment())
+                self._hello_created.touch()
             self._write_credentials()
             await self._propagate(gateway)
 
@@ -181,7 +183,7 @@ class _Demo:
                 tasks.create_task(self._keep_credentials())
                 for member in self._members:
                     tasks.create_task(self._tell_end(member))
-                if self._first_time:
+                if self._greets:
                     await _wait_available(gateway, hello_deployment())
                     self._say("  Deployment hello: divided over the members, so that there is something to see")
                 self._tell_what_to_type()
