@@ -49,7 +49,7 @@ type store struct {
 
 func main() {
 	kubeconfig := flag.String("kubeconfig", os.Getenv("KUBECONFIG"), "kubeconfig file")
-	resource := flag.String("resource", "pods", "pods, events (core/v1) or events.events.k8s.io")
+	resource := flag.String("resource", "pods", "pods, events (core/v1), events.events.k8s.io or configmaps")
 	watchList := flag.Bool("watchlist", true, "fetch the first state by WatchList, with client-go's consistency detector")
 	contentType := flag.String("content-type", "protobuf", "json or protobuf")
 	duration := flag.Duration("duration", 0, "end after this time; 0: at the end of standard input")
@@ -113,8 +113,10 @@ func informerOf(factory informers.SharedInformerFactory, resource string) (cache
 		return factory.Core().V1().Events().Informer(), nil
 	case "events.events.k8s.io":
 		return factory.Events().V1().Events().Informer(), nil
+	case "configmaps":
+		return factory.Core().V1().ConfigMaps().Informer(), nil
 	}
-	return nil, fmt.Errorf("resource must be pods, events or events.events.k8s.io, not %q", resource)
+	return nil, fmt.Errorf("resource must be pods, events, events.events.k8s.io or configmaps, not %q", resource)
 }
 
 func observe(informer cache.SharedIndexInformer) error {
