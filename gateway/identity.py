@@ -72,4 +72,3 @@ def open_identity(data_dir: Path, host: str, names: Sequence[str], client_author
     all_names = serving_names(host, socket.gethostname(), names)
     context = ServingContext(pki, authority, store, all_names, now=time.time)
     return Identity(data_dir, context, verifier, revocations, store)
-

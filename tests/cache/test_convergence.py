@@ -27,7 +27,7 @@ from tests.support.objects import pod
 PODS = GroupVersionResource("", "v1", "pods")
 MEMBERS = ("a", "b", "c")
 NAMES = ("web", "web.b", "web.b.b", "db")
-SELECTORS = ({}, {"labelSelector": "tier=1"}, {"fieldSelector": "status.phase=Running"})
+SELECTORS: tuple[dict[str, str], ...] = ({}, {"labelSelector": "tier=1"}, {"fieldSelector": "status.phase=Running"})
 
 
 class World:
@@ -87,6 +87,10 @@ class World:
                 await self.restore(cluster)
             case (fault, cluster):
                 self.fault(fault, cluster)
+            case ("answer",):
+                pass  # nothing was written that could be answered
+            case _:
+                raise ValueError(action)
 
     def put(self, cluster: str, name: str, age: int, tier: str, phase: str) -> JsonObject:
         member = self.members[cluster]

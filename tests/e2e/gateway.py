@@ -38,9 +38,14 @@ class Gateway:
         self.admin = self.data_dir / "admin.kubeconfig"
 
     def start(self) -> None:
-        """Start it and wait until it says that it is ready."""
+        """Start it and wait until it says that it is ready, once more when it had been started before."""
+        said = self._said_ready()
         self.process.start()
-        self.process.wait_until(lambda: "fleetgate is ready" in self.process.log.read_text(), 60)
+        self.process.wait_until(lambda: self._said_ready() > said, 60)
+
+    def _said_ready(self) -> int:
+        log = self.process.log
+        return log.read_text().count("fleetgate is ready") if log.exists() else 0
 
     def __enter__(self) -> Self:
         """Start."""

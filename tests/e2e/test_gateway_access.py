@@ -140,11 +140,15 @@ def test_impersonation_asks_for_the_right(gateway: Gateway, admin: Kubectl) -> N
         assert admin.run("get", "ns", "--as", "jane", "--as-group", group).returncode == 1
 
 
+CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
+UNSUPPORTED = (415, "UnsupportedMediaType")
+BAD = (400, "BadRequest")
+
 CASES: list[tuple[str, str, bytes | None, dict[str, str], int, str]] = [
-    ("POST", "/api/v1/namespaces/default/configmaps", b"{", {}, 400, "BadRequest"),
-    ("POST", "/api/v1/namespaces/default/configmaps", b'{"kind":"ConfigMap"', {}, 400, "BadRequest"),
-    ("POST", "/api/v1/namespaces/default/configmaps", b"x" * (3 * 1024 * 1024 + 1), {}, 413, "RequestEntityTooLarge"),
-    ("POST", "/api/v1/namespaces/default/configmaps", b"<x/>", {"Content_Type": "text/xml"}, 415, "UnsupportedMediaType"),
+    ("POST", CONFIG_MAPS, b"{", {}, 400, "BadRequest"),
+    ("POST", CONFIG_MAPS, b'{"kind":"ConfigMap"', {}, 400, "BadRequest"),
+    ("POST", CONFIG_MAPS, b"x" * (3 * 1024 * 1024 + 1), {}, 413, "RequestEntityTooLarge"),
+    ("POST", CONFIG_MAPS, b"<x/>", {"Content_Type": "text/xml"}, *UNSUPPORTED),
     ("GET", "/api/v1/pods?labelSelector=a%3D%3D%3Db", None, {}, 400, "BadRequest"),
     ("GET", "/api/v1/pods?fieldSelector=nonsense%3Dx", None, {}, 400, "BadRequest"),
     ("GET", "/api/v1/pods?resourceVersion=abc", None, {}, 400, "BadRequest"),
@@ -156,9 +160,8 @@ CASES: list[tuple[str, str, bytes | None, dict[str, str], int, str]] = [
     ("GET", "/api/v1/pods", None, {"Accept": "text/html"}, 406, "NotAcceptable"),
     ("GET", "/api/v1/namespaces/default/pods/none", None, {}, 404, "NotFound"),
     ("GET", "/api/v1/pods?timeout=abc", None, {}, 400, "BadRequest"),
-    ("PATCH", "/api/v1/namespaces/default/configmaps/x", b"{}", {"Content_Type": "text/plain"}, 415, "UnsupportedMediaType"),
-    ("PUT", "/api/v1/namespaces/default/configmaps/a", b'{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"b"}}',
-     {}, 400, "BadRequest"),
+    ("PATCH", f"{CONFIG_MAPS}/x", b"{}", {"Content_Type": "text/plain"}, *UNSUPPORTED),
+    ("PUT", f"{CONFIG_MAPS}/a", b'{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"b"}}', {}, *BAD),
 ]  # fmt: skip
 
 

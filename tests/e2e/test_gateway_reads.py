@@ -1,4 +1,4 @@
-"""Reading through the gateway: every command says what the same command says at the members, with the cluster beside it."""
+"""Reading through the gateway: every command says what it says at the members, with the cluster beside it."""
 
 import json
 import re
@@ -28,7 +28,7 @@ def test_pods_of_all_members_with_their_cluster_after_the_age(gateway: Gateway, 
     merged = admin.output("get", "pods", "-A")
     header = merged.splitlines()[0].split()
     assert header == ["NAMESPACE", "NAME", "READY", "STATUS", "RESTARTS", "AGE", "CLUSTER"]
-    said = {tuple([*row[:5], row[6]]) for row in rows(merged)}
+    said = {(*row[:5], row[6]) for row in rows(merged)}
     expected = {
         (*row[:5], cluster)
         for cluster, table in members_say(gateway, "get", "pods", "-A").items()

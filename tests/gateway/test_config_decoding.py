@@ -44,7 +44,9 @@ def test_defaults():
 
 
 def test_everything():
-    got = read("listen: a:1\nnames: [x, y]\nenabled: false\ninner: {maxStep: 3, share: 1, wait: 1m30s}\nneeded: {name: n}\n")
+    got = read(
+        "listen: a:1\nnames: [x, y]\nenabled: false\ninner: {maxStep: 3, share: 1, wait: 1m30s}\nneeded: {name: n}\n"
+    )
     assert got == Outer("a:1", ("x", "y"), False, Inner(3, 1.0, 90.0), Needed("n"))
 
 

@@ -26,7 +26,7 @@ class Informer(Lines):
         watch_list: bool = True,
         content_type: str = "protobuf",
     ) -> None:
-        """Start it; `resource` is pods, events, events.events.k8s.io or configmaps; `content_type` is protobuf or json."""
+        """Start it; `resource` is one of those its `-h` names, `content_type` is protobuf or json."""
         super().__init__(
             [
                 *(program, "--kubeconfig", kubeconfig, "--resource", resource),

@@ -6,6 +6,10 @@ from gateway.apimachinery import errors
 from gateway.apimachinery.errors import ApiError
 from gateway.apimachinery.schema import GroupResource
 
+NOT_SUPPORTED = 'patch is not supported on resources of kind "pods"'
+NOT_ALLOWED = "the server does not allow this method on the requested resource"
+MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
+
 PODS = GroupResource("", "pods")
 DEPLOYMENTS = GroupResource("apps", "deployments")
 
@@ -31,11 +35,11 @@ def test_not_found_is_the_whole_status():
         (errors.forbidden(PODS, "x", "no"), 403, "Forbidden", 'pods "x" is forbidden: no'),
         (errors.forbidden(PODS, "", "no"), 403, "Forbidden", "pods is forbidden: no"),
         (errors.forbidden(GroupResource("", ""), "", "no"), 403, "Forbidden", "forbidden: no"),
-        (errors.method_not_supported(PODS, "patch"), 405, "MethodNotAllowed", 'patch is not supported on resources of kind "pods"'),
-        (errors.method_not_allowed(), 405, "MethodNotAllowed", "the server does not allow this method on the requested resource"),
+        (errors.method_not_supported(PODS, "patch"), 405, "MethodNotAllowed", NOT_SUPPORTED),
+        (errors.method_not_allowed(), 405, "MethodNotAllowed", NOT_ALLOWED),
         (errors.not_acceptable(["a", "b"]), 406, "NotAcceptable", "only the following media types are accepted: a, b"),
         (errors.already_exists(PODS, "x"), 409, "AlreadyExists", 'pods "x" already exists'),
-        (errors.conflict(PODS, "x"), 409, "Conflict", 'Operation cannot be fulfilled on pods "x": ' + errors.OBJECT_MODIFIED),
+        (errors.conflict(PODS, "x"), 409, "Conflict", f'Operation cannot be fulfilled on pods "x": {MODIFIED}'),
         (errors.apply_conflict("Apply failed", [{"a": "b"}]), 409, "Conflict", "Apply failed"),
         (errors.too_old_resource_version(5, 9), 410, "Expired", "too old resource version: 5 (9)"),
         (errors.request_entity_too_large(), 413, "RequestEntityTooLarge", "Request entity too large: limit is 3145728"),
@@ -52,7 +56,9 @@ def test_codes_and_texts(error, code, reason, message):
 
 def test_unsupported_media_type_names_what_is_understood():
     message = errors.unsupported_media_type(["application/json"]).message
-    assert message == "the body of the request was in an unknown format - accepted media types include: application/json"
+    assert (
+        message == "the body of the request was in an unknown format - accepted media types include: application/json"
+    )
 
 
 def test_invalid_joins_its_causes():
