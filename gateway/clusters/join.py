@@ -39,6 +39,7 @@ _SECRETS = f"/api/v1/namespaces/{SECRET_NAMESPACE}/secrets"
 _NAMESPACES = "/api/v1/namespaces"
 _SYSTEM_LABEL = "karmada.io/system"
 _INSTALL_ATTEMPTS = 60
+_REMOVAL_ATTEMPTS = 120
 _POLL = 0.5
 
 
@@ -68,12 +69,21 @@ async def member_states(gateway: Upstream) -> list[JsonObject]:
 async def join(gateway: Upstream, member: NewMember, *, written_at: str) -> None:
     """Write a member's Secret and Cluster object, or bring those of an earlier join up to date.
 
-    Raises JoinError when the name is taken by somebody else's Cluster or the kind cannot be installed, or ApiError.
+    Raises JoinError when the name is taken by somebody else's Cluster or Secret or by a Cluster that is being removed,
+    or when the kind cannot be installed, or ApiError.
     """
     await _require_kind(gateway)
-    existing = await _get(gateway, f"{_CLUSTERS}/{quote(member.name, safe='')}")
+    existing = await _get(gateway, _path(_CLUSTERS, member.name))
     if existing is not None and not _ours(existing):
         raise JoinError(f'there is a cluster "{member.name}" that was not joined by fleetgate: choose another name')
+    if existing is not None and meta.deletion_timestamp(existing):
+        raise JoinError(f'cluster "{member.name}" is still being removed: join it again when it is gone')
+    secret = await _get(gateway, _path(_SECRETS, member.name))
+    if secret is not None and not _ours(secret):
+        raise JoinError(
+            f"there is a Secret {SECRET_NAMESPACE}/{member.name} that was not written by fleetgate: choose another "
+            "name, or delete it when no cluster uses it"
+        )
     try:
         await gateway.send_json("POST", _NAMESPACES, _namespace())
     except ApiError as error:
@@ -84,19 +94,41 @@ async def join(gateway: Upstream, member: NewMember, *, written_at: str) -> None
 
 
 async def unjoin(gateway: Upstream, name: str) -> None:
-    """Delete a member's Cluster object and Secret. Raises JoinError for one that join did not write, or ApiError."""
+    """Delete a member's Cluster object and Secret, or what an earlier unjoin has left of them.
+
+    The Secret goes last: Karmada's controllers need it to take away what they made in the member, and keep the Cluster
+    until that is done. Raises JoinError for one that join did not write or that is kept for long, or ApiError.
+    """
+    path = _path(_CLUSTERS, name)
     try:
-        existing = await _get(gateway, f"{_CLUSTERS}/{quote(name, safe='')}")
+        existing = await _get(gateway, path)
     except PathNotFound:
         existing = None
-    if existing is None:
-        raise JoinError(f'there is no cluster "{name}" in the store (see: fleetgate clusters)')
-    if not _ours(existing):
+    if existing is not None and not _ours(existing):
         raise JoinError(f'cluster "{name}" was not joined by fleetgate: remove it with the tool that joined it')
-    await gateway.send_json("DELETE", f"{_CLUSTERS}/{quote(name, safe='')}", None)
-    secret = await _get(gateway, f"{_SECRETS}/{quote(name, safe='')}")
-    if secret is not None and _ours(secret):
-        await gateway.send_json("DELETE", f"{_SECRETS}/{quote(name, safe='')}", None)
+    secret = await _get(gateway, _path(_SECRETS, name))
+    left = secret is not None and _ours(secret)
+    if existing is None and not left:
+        raise JoinError(f'there is no cluster "{name}" in the store (see: fleetgate clusters)')
+    if existing is not None:
+        await gateway.send_json("DELETE", path, None)
+        await _wait_removed(gateway, path, name)
+    if left:
+        await gateway.send_json("DELETE", _path(_SECRETS, name), None)
+
+
+async def _wait_removed(gateway: Upstream, path: str, name: str) -> None:
+    finalizers: list[str] = []
+    for _ in range(_REMOVAL_ATTEMPTS):
+        cluster = await _get(gateway, path)
+        if cluster is None:
+            return
+        finalizers = meta.finalizers(cluster)
+        await asyncio.sleep(_POLL)
+    raise JoinError(
+        f'cluster "{name}" is being removed and kept by its finalizers ({", ".join(finalizers)}): the federation\'s '
+        "controllers have not finished with it; its Secret stays until then, so unjoin it again later"
+    )
 
 
 async def wait_for_member(
@@ -145,6 +177,10 @@ async def _kind_served(gateway: Upstream) -> bool:
     return True
 
 
+def _path(collection: str, name: str) -> str:
+    return f"{collection}/{quote(name, safe='')}"
+
+
 async def _get(gateway: Upstream, path: str) -> JsonObject | None:
     try:
         return await gateway.get_json(path)
@@ -156,7 +192,7 @@ async def _get(gateway: Upstream, path: str) -> JsonObject | None:
 
 async def _put(gateway: Upstream, collection: str, obj: JsonObject) -> None:
     """Create an object, or replace all of it but what others keep in its metadata and status."""
-    path = f"{collection}/{quote(meta.name(obj), safe='')}"
+    path = _path(collection, meta.name(obj))
     existing = await _get(gateway, path)
     if existing is None:
         await gateway.send_json("POST", collection, obj)

@@ -74,7 +74,9 @@ class FakeApi:
             raise LookupError(path)
         if path not in self.objects:
             raise errors.not_found(GroupResource("", collection.rpartition("/")[2]), name)
-        if method == "DELETE":
+        if method == "DELETE" and self.objects[path]["metadata"].get("finalizers"):
+            self.objects[path]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+        elif method == "DELETE":
             return self.objects.pop(path)
         if method == "PUT":
             assert obj["metadata"]["resourceVersion"] == self.objects[path]["metadata"]["resourceVersion"]

@@ -133,6 +133,51 @@ async def test_an_unjoin_takes_both_away() -> None:
     assert set(api.objects) == {f"{NAMESPACES}/karmada-cluster"}
 
 
+async def test_the_secret_stays_until_the_finalizers_of_the_cluster_are_done() -> None:
+    api = FakeApi()
+    looks = iter(range(100))
+
+    def finish_at_the_third_look(request: web.BaseRequest) -> None:
+        cluster = api.objects.get(f"{CLUSTERS}/m1")
+        if request.method == "GET" and cluster and "deletionTimestamp" in cluster["metadata"] and next(looks) == 2:
+            assert f"{SECRETS}/m1" in api.objects
+            del api.objects[f"{CLUSTERS}/m1"]
+
+    api.refuse = finish_at_the_third_look
+    async with of(api) as gateway:
+        await joining.join(gateway, MEMBER, written_at="now")
+        api.objects[f"{CLUSTERS}/m1"]["metadata"]["finalizers"] = ["karmada.io/cluster-controller"]
+        await joining.unjoin(gateway, "m1")
+    assert set(api.objects) == {f"{NAMESPACES}/karmada-cluster"}
+
+
+async def test_a_cluster_that_is_kept_is_neither_unjoined_nor_joined_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(joining, "_REMOVAL_ATTEMPTS", 3)
+    api = FakeApi()
+    async with of(api) as gateway:
+        await joining.join(gateway, MEMBER, written_at="now")
+        api.objects[f"{CLUSTERS}/m1"]["metadata"]["finalizers"] = ["karmada.io/cluster-controller"]
+        with pytest.raises(JoinError, match=r"karmada\.io/cluster-controller"):
+            await joining.unjoin(gateway, "m1")
+        assert f"{SECRETS}/m1" in api.objects
+        with pytest.raises(JoinError, match="still being removed"):
+            await joining.join(gateway, MEMBER, written_at="now")
+        del api.objects[f"{CLUSTERS}/m1"]
+        await joining.unjoin(gateway, "m1")
+    assert set(api.objects) == {f"{NAMESPACES}/karmada-cluster"}
+
+
+async def test_somebody_elses_secret_is_not_overwritten() -> None:
+    api = FakeApi()
+    api.objects[f"{SECRETS}/m1"] = {"metadata": {"name": "m1"}, "data": {"token": "dA=="}}
+    async with of(api) as gateway:
+        with pytest.raises(JoinError, match="Secret karmada-cluster/m1"):
+            await joining.join(gateway, MEMBER, written_at="now")
+        with pytest.raises(JoinError, match='no cluster "m1"'):
+            await joining.unjoin(gateway, "m1")
+    assert api.objects[f"{SECRETS}/m1"]["data"] == {"token": "dA=="}
+
+
 @pytest.mark.parametrize("served", [True, False])
 async def test_an_unjoin_of_nobody_says_so(served: bool) -> None:
     async with of(FakeApi(clusters_served=served)) as gateway:
