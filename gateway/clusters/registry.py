@@ -95,6 +95,7 @@ class ClusterRegistry:
         self._health_listeners: list[HealthListener] = []
         self._declared_in_store: dict[str, Declaration] = {}
         self._objects: dict[str, JsonObject] = {}
+        self._unread = "the federation store has not answered yet"
         self._synced = asyncio.Event()
         self._settling = asyncio.Lock()
         self._tasks: asyncio.TaskGroup | None = None
@@ -122,16 +123,26 @@ class ClusterRegistry:
     def upstream(self, name: str) -> Upstream:
         """Return the way to a member that a request may be sent to.
 
-        Raises ApiError: 404 when there is no such member, 503 at once when it is known not to answer.
+        Raises ApiError: 404 when there is no such member, 503 at once when it is known not to answer, or when nobody
+        knows yet whether there is one.
         """
         entry = self._entries.get(name)
         if entry is None:
+            self.require_known()
             raise not_found(CLUSTERS.group_resource, name)
         if entry.upstream is None or not entry.health.reachable:
             message = entry.health.message
             prefix = f'member cluster "{name}"'
             raise service_unavailable(message if message.startswith(prefix) else f"{prefix} cannot be used: {message}")
         return entry.upstream
+
+    def require_known(self) -> None:
+        """Raise ApiError 503 until the declared members were read once.
+
+        Before that, what no member is known to have may well exist: an answer without it would be taken for the truth.
+        """
+        if not self._synced.is_set():
+            raise service_unavailable(f"the member clusters are not known yet: {self._unread}")
 
     async def wait_synced(self, timeout: float) -> bool:
         """Wait until the declared members are known; False when that takes longer than `timeout` seconds."""
@@ -193,6 +204,7 @@ class ClusterRegistry:
             except SourceLost:
                 await self._pause(_RETRY_FIRST)
             except ApiError as error:
+                self._unread = error.message
                 _log.warning("Cluster objects cannot be read, keeping the members known: %s", error.message)
                 await self._pause(delay)
                 delay = min(delay * 2, _RETRY_LIMIT)

@@ -332,3 +332,28 @@ def test_waiting_for_a_store_that_does_not_answer_ends(probes: Probes) -> None:
             task.cancel()
 
     virtual_time.run(main())
+
+
+def test_nobody_is_called_unknown_before_the_members_were_read_once(probes: Probes) -> None:
+    async def main() -> None:
+        source = FakeSource(cluster("m1"))
+        source.fail()
+        registry = ClusterRegistry(source=source, now=virtual_time.now, jitter=lambda: 0.5)
+        assert "has not answered yet" in refusal(registry, "m1").message
+        async with asyncio.TaskGroup() as tasks:
+            task = tasks.create_task(registry.run())
+            await asyncio.sleep(1)
+            unread = refusal(registry, "m1")
+            assert (unread.code, unread.reason) == (503, "ServiceUnavailable")
+            assert source.error is not None
+            assert source.error.message in unread.message
+            source.error = None
+            assert await registry.wait_synced(60)
+            registry.require_known()
+            assert refusal(registry, "m2").code == 404
+            source.fail()
+            await asyncio.sleep(60)
+            assert refusal(registry, "m2").code == 404
+            task.cancel()
+
+    virtual_time.run(main())
