@@ -44,8 +44,8 @@ class Surface(Protocol):
         """Whether the resource, subresource included, exists and is allowed."""
         ...
 
-    def has_version(self, group: str, version: str) -> bool:
-        """Whether the group and version is served, whatever its resources."""
+    def has_routes(self, group: str) -> bool:
+        """Whether the group is one of Kubernetes' own."""
         ...
 
     def wrong_verb(self, info: RequestInfo) -> ApiError | None:

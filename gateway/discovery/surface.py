@@ -90,6 +90,7 @@ class ApiSurface:
         resources = [resource for version in self._versions.values() for resource in version.resources]
         self._by_gvr = {resource.gvr: resource for resource in resources}
         self._by_gvk = {resource.gvk: resource for resource in resources}
+        self._built_in_groups = frozenset(resource.gvr.group for resource in resources if not resource.custom)
 
     def __repr__(self) -> str:
         return f"ApiSurface({len(self.groups)} groups, {len(self._by_gvr)} resources)"
@@ -114,9 +115,9 @@ class ApiSurface:
         """Return the resource whose objects have this kind, None when none is served."""
         return self._by_gvk.get(gvk)
 
-    def has_version(self, group: str, version: str) -> bool:
-        """Whether the group and version is served, whatever its resources."""
-        return self.version(GroupVersion(group, version)) is not None
+    def has_routes(self, group: str) -> bool:
+        """Whether the group is one of Kubernetes' own, which a router of its own answers for, versions and all."""
+        return group in self._built_in_groups
 
     def kind_of(self, info: RequestInfo) -> str:
         """The kind of the bodies of the resource or subresource, which must be served."""

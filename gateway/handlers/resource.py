@@ -145,8 +145,8 @@ async def write_through(
 
 
 def not_served(info: RequestInfo, surface: Surface) -> Exception:
-    """Return the 404 of a resource that is not served: a Status inside a known version, else the router's text."""
-    if surface.has_version(info.api_group, info.api_version):
+    """Return the 404 of a resource that is not served: a Status inside a group of Kubernetes' own, else plain text."""
+    if surface.has_routes(info.api_group):
         return ApiError(404, "NotFound", "the server could not find the requested resource", details={})
     return PathNotFound()
 

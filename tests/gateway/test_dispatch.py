@@ -16,7 +16,7 @@ class FakeSurface:
     def serves(self, info: RequestInfo) -> bool:
         return info.resource != "nope"
 
-    def has_version(self, group: str, version: str) -> bool:
+    def has_routes(self, group: str) -> bool:
         return True
 
     def is_merged(self, info: RequestInfo) -> bool:

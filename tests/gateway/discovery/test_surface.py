@@ -162,11 +162,12 @@ def test_kinds_of_bodies() -> None:
     assert served.kind_of(asked("/api/v1/namespaces/a/pods/x/eviction")) == "Eviction"
 
 
-def test_a_version_is_known_by_its_group_too() -> None:
-    served = surface(CORE, APPS)
-    assert served.has_version("apps", "v1")
-    assert served.has_version("", "v1")
-    assert not served.has_version("apps", "v2")
+def test_groups_of_kubernetes_have_routes_whatever_their_versions() -> None:
+    served = surface(CORE, APPS, SHOP)
+    assert served.has_routes("apps")
+    assert served.has_routes("")
+    assert not served.has_routes("shop.example.com")
+    assert not served.has_routes("nope")
 
 
 def test_a_stale_version_is_kept_even_when_nothing_of_it_was_ever_known() -> None:
