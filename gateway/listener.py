@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from aiohttp import http_parser, web
-from aiohttp.web_protocol import RequestHandler
+from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from gateway.request_keys import Handler
 
@@ -73,8 +73,14 @@ class ClientConnection(RequestHandler):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Count the bytes of a head that is not complete yet; aiohttp limits single fields only."""
+        """Count the bytes of a head that is not complete yet; aiohttp limits single fields only.
+
+        It does not tell a handler that reads a body that the rest of it is malformed either: that is done here.
+        """
         super().data_received(data)
+        if self._current_request is not None and self._messages and isinstance(self._messages[-1][0], _ErrInfo):
+            self._current_request.content.set_exception(web.RequestPayloadError("malformed body"))
+            self._current_request.content.feed_eof()
         if not self.idle:
             self._stop_timer()
             self._head_bytes = 0

@@ -17,7 +17,8 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 async def read_body(request: web.BaseRequest, limit: int = BODY_LIMIT, *, timeout: float = BODY_TIMEOUT) -> bytes:
     """Return the whole body.
 
-    Raises ApiError 413 above `limit` bytes, before or while reading, 400 for an encoded body, and 504 for a slow one.
+    Raises ApiError 413 above `limit` bytes, before or while reading, 400 for an encoded or malformed body, and 504 for
+    one that does not arrive.
     """
     if request.content_length is not None and request.content_length > limit:
         raise request_entity_too_large(limit)
@@ -29,6 +30,8 @@ async def read_body(request: web.BaseRequest, limit: int = BODY_LIMIT, *, timeou
     try:
         async with asyncio.timeout(timeout):
             return await _read(request, limit)
+    except web.RequestPayloadError:
+        raise bad_request("the request body is malformed") from None
     except TimeoutError:
         raise gateway_timeout("the request body did not arrive within the allotted timeout") from None
 

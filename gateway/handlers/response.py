@@ -170,8 +170,8 @@ def status_response(request: web.BaseRequest, error: ApiError) -> web.Response:
     except (ApiError, ProtobufError):
         body, content_type = encode_pretty(error.status), JSON
     response = body_response(request, body, content_type, status=error.code, headers=error.headers)
-    if error.code == 413:
-        response.force_close()  # the rest of the body is not read
+    if error.code == 413 or request.content.exception() is not None:
+        response.force_close()  # the rest of the body is not read, or cannot be
     return response
 
 

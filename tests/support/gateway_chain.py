@@ -106,7 +106,10 @@ class RunningChain:
     async def session(self, user: str = "", *groups: str) -> AsyncIterator[aiohttp.ClientSession]:
         """A client of the chain; nobody without a user."""
         connector = aiohttp.TCPConnector(ssl=self.pki.client(user, *groups))
-        async with aiohttp.ClientSession(self.url, connector=connector, auto_decompress=False) as session:
+        headers = {"Accept-Encoding": "identity"}
+        async with aiohttp.ClientSession(
+            self.url, connector=connector, auto_decompress=False, headers=headers
+        ) as session:
             yield session
 
     async def ask(self, method: str, path: str, *, user: str = "alice", **options: Any) -> "Answer":

@@ -1,0 +1,158 @@
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from cache.freshness import ClusterFreshness
+from cache.merged_resource import MergedResource
+from cache.multi_cluster_cache import MultiClusterCache
+from gateway.apimachinery.errors import ApiError
+from gateway.apimachinery.meta import ObjectKey
+from gateway.apimachinery.options import parse_list_options
+from gateway.apimachinery.schema import GroupResource, GroupVersionResource
+from gateway.handlers.merged_source import MergedSource, stale_warning
+from gateway.printers.printer import MERGED_POD_PRINTER
+from gateway.request import UserInfo, parse_request_info
+from gateway.request_scope import RequestScope
+from tests.support.fake_member import FakeMember
+from tests.support.objects import pod
+
+PODS = GroupVersionResource("", "v1", "pods")
+NOW = 1_700_000_600.0
+
+
+@dataclass
+class Fleet:
+    pods: MergedResource
+    members: dict[str, FakeMember]
+    cache: MultiClusterCache
+    scope: RequestScope = field(
+        default_factory=lambda: RequestScope(
+            parse_request_info("GET", "/api/v1/pods", {}), UserInfo("alice"), UserInfo("alice"), "id"
+        )
+    )
+
+    def source(self, *visible: str) -> MergedSource:
+        seen = visible or tuple(self.members)
+        return MergedSource(self.pods, MERGED_POD_PRINTER, self.scope, lambda name: name in seen, lambda: NOW)
+
+
+def factory(member: FakeMember) -> Callable[[GroupVersionResource], FakeMember]:
+    return lambda gvr: member if gvr == PODS else FakeMember()
+
+
+@pytest.fixture
+async def fleet() -> AsyncIterator[Fleet]:
+    cache = MultiClusterCache(
+        now=lambda: NOW,
+        jitter=lambda: 0.5,
+        token_key=b"0123456789abcdef",
+        renderers={GroupResource("", "pods"): MERGED_POD_PRINTER.prepare},
+    )
+    task = asyncio.get_running_loop().create_task(cache.run())
+    members = {name: FakeMember() for name in ("m1", "m2")}
+    for name, member in members.items():
+        member.put(pod(f"web-{name}", uid=f"u-{name}"))
+        member.put(pod("same", uid=f"s-{name}", created=NOW - 60 if name == "m1" else NOW - 30))
+        await cache.add_cluster(name, factory(member))
+    resource = cache.resource(PODS)
+    assert resource is not None
+    await resource.wait_synced(5)
+    yield Fleet(resource, members, cache)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_lists_what_all_members_have(fleet: Fleet) -> None:
+    source = fleet.source()
+    page = await source.list("default", parse_list_options({}, watch=False))
+    listed = [json.loads(source.item_bytes(item)) for item in page.items]
+    assert {item["metadata"]["name"] for item in listed} >= {"web-m1", "web-m2"}
+    assert len(listed) == 4
+    assert "kind" not in listed[0]
+    assert (source.gvk.kind, source.list_kind, source.built_in) == ("Pod", "PodList", True)
+    assert fleet.scope.warnings == []
+
+
+async def test_a_row_names_its_cluster(fleet: Fleet) -> None:
+    source = fleet.source()
+    stored = await source.get(ObjectKey("default", "web-m2"), "")
+    row = json.loads(b"{" + source.row(stored, NOW) + b"}")
+    shown = dict(zip((column.name for column in source.columns), row["cells"], strict=True))
+    assert (shown["Name"], shown["Cluster"], shown["Status"]) == ("web-m2", "m2", "Running")
+    assert json.loads(source.object_bytes(stored))["kind"] == "Pod"
+    assert json.loads(source.metadata_bytes(stored))["name"] == "web-m2"
+
+
+async def test_what_the_caller_may_not_see_is_not_there(fleet: Fleet) -> None:
+    source = fleet.source("m1")
+    page = await source.list("default", parse_list_options({}, watch=False))
+    assert {item.cluster for item in page.items} == {"m1"}
+    with pytest.raises(ApiError) as refusal:
+        await source.get(ObjectKey("default", "web-m2"), "")
+    assert refusal.value.message == 'pods "web-m2" not found'
+
+
+async def test_a_name_in_several_clusters_is_told(fleet: Fleet) -> None:
+    stored = await fleet.source().get(ObjectKey("default", "same"), "")
+    assert stored.cluster == "m1"
+    (warning,) = fleet.scope.warnings
+    assert warning.startswith('"same" exists in several clusters')
+    assert "(m1)" in warning
+    assert "(m2)" in warning
+
+
+async def test_a_member_that_does_not_answer_is_told(fleet: Fleet) -> None:
+    fleet.cache.report_unreachable("m2", "connection refused")
+    source = fleet.source()
+    await source.get(ObjectKey("default", "web-m1"), "")
+    assert fleet.scope.warnings == []
+    await source.get(ObjectKey("default", "web-m2"), "")
+    page = await source.list("default", parse_list_options({}, watch=False))
+    assert len(page.items) == 4
+    (warning,) = fleet.scope.warnings
+    assert warning.startswith('member cluster "m2" does not answer: its objects are as of ')
+    await fleet.source("m1").list("default", parse_list_options({}, watch=False))
+    assert len(fleet.scope.warnings) == 1
+
+
+@pytest.mark.parametrize(
+    ("cluster", "said"),
+    [
+        (
+            ClusterFreshness("m1", synced=False, last_contact=0.0, stale_since=None, objects=0, error=""),
+            'member cluster "m1" has not been read yet: its objects are missing from this answer',
+        ),
+        (
+            ClusterFreshness("", synced=True, last_contact=NOW - 90, stale_since=NOW - 80, objects=5, error=""),
+            "the federation store does not answer: its objects are as of 90s ago",
+        ),
+    ],
+)
+def test_how_old_an_answer_is(cluster: ClusterFreshness, said: str) -> None:
+    assert stale_warning(cluster, NOW) == said
+
+
+async def test_watches_what_happens_in_members(fleet: Fleet) -> None:
+    options = parse_list_options({"watch": "1", "allowWatchBookmarks": "1"}, watch=True)
+    watch = await fleet.source().watch("default", options, 60)
+    assert [change.type for change in await watch.next_batch()] == ["ADDED"] * 4
+    (bookmark,) = await watch.next_batch()
+    assert (bookmark.type, bookmark.stored, bookmark.initial_events_end) == ("BOOKMARK", None, True)
+    fleet.members["m1"].put(pod("new", uid="n"))
+    (event,) = await watch.next_batch()
+    assert (event.type, event.stored.name) == ("ADDED", "new")  # type: ignore[union-attr]  # an object
+    assert event.memo is not None
+    assert event.memo("form", lambda: b"made") == event.memo("form", lambda: b"again") == b"made"
+    watch.close()
+    assert await watch.next_batch() == []
+
+
+async def test_an_error_of_the_cache_is_one_of_the_watch(fleet: Fleet) -> None:
+    options = parse_list_options({"watch": "1", "resourceVersion": "1"}, watch=True)
+    watch = await fleet.source().watch("default", options, 60)
+    (change,) = await watch.next_batch()
+    assert change.error is not None
+    assert (change.type, change.error.code) == ("ERROR", 410)
