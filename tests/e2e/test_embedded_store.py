@@ -79,19 +79,15 @@ def test_every_kubectl_takes_objects_through_their_lives(both: SideBySide, all_k
         in_space = ("-n", space)
         with both.namespace(space):
             here.same("apply", "-f", "-", stdin=shop)
-            here.same("apply", "-f", "-", stdin=shop)
             here.same("get", "-f", "-", "-o", "wide", stdin=shop)
             here.same("diff", "-f", "-", stdin=shop.replace("web:1", "web:2"))
             here.same("scale", "deployment", "web", "--replicas=4", *in_space)
             here.same("edit", "deployment", "web", *in_space)
             here.same("patch", "deployment", "web", "-p", CONTAINER % "web:3", *in_space)
             here.same("apply", "--server-side", "-f", "-", stdin=shop)
-            here.same("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=shop)
-            here.same("replace", "-f", "-", stdin=shop)
-            here.same("get", "deployment", "web", "-o", "yaml", *in_space)
             here.same("describe", "deployment", "web", *in_space)
             here.same("explain", "deployment.spec.replicas")
-            here.same("wait", "deployment/web", "--for=jsonpath={.spec.replicas}=3", *in_space)
+            here.same("wait", "deployment/web", "--for=jsonpath={.spec.replicas}=4", *in_space)
             here.same("delete", "-f", "-", stdin=shop)
 
     with ThreadPoolExecutor(2) as pool:
@@ -103,6 +99,8 @@ def test_every_way_to_write(both: SideBySide, space: str) -> None:
     in_space = ("-n", space)
     both.same("create", "-f", "-", stdin=shop)
     both.same("create", "-f", "-", stdin=shop)
+    both.same("replace", "-f", "-", stdin=shop)
+    both.same("get", "-f", "-", "-o", "yaml", stdin=shop)
     for command in (
         ("create", "configmap", "tried", "--from-literal=a=b", "--dry-run=server", "-o", "yaml"),
         ("get", "configmap", "tried"),

@@ -190,7 +190,7 @@ def test_bad_input_gets_the_status_of_a_kube_apiserver(
         assert said["message"] == expected[1]["message"]
 
 
-@pytest.mark.parametrize("path", ["/apis/nonsense/v1/x", "/nonsense", "/api/v2/pods"])
+@pytest.mark.parametrize("path", ["/apis/nonsense/v1/x", "/nonsense", "/apis/nonsense/v1/namespaces/a/pods"])
 def test_unknown_paths(connection: http.client.HTTPSConnection, path: str) -> None:
     status, said, answered = ask(connection, "GET", path)
     assert (status, said.strip(), answered["Content-Type"]) == (404, "404 page not found", "text/plain; charset=utf-8")

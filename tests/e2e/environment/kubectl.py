@@ -15,6 +15,7 @@ class Kubectl:
     def __init__(self, program: Path, kubeconfig: Path, folder: Path, *, editor: str = "") -> None:
         """`folder` is its home, and holds its cache; `editor` is the command that `kubectl edit` runs."""
         self.program = program
+        self.kubeconfig = kubeconfig
         self._environment = {name: value for name, value in os.environ.items() if not name.startswith("KUBE")}
         self._environment |= {"HOME": str(folder), "KUBECONFIG": str(kubeconfig), "LC_ALL": "C"}
         self._environment |= {"KUBE_EDITOR": editor} if editor else {}
