@@ -19,6 +19,7 @@ from cache.multi_cluster_cache import MultiClusterCache
 from cache.watcher import Visible
 from cache.watcher import everyone as every_cluster
 from gateway.apimachinery.duration import human_duration
+from gateway.apimachinery.errors import ApiError
 from gateway.apimachinery.meta import JsonObject
 from gateway.apimachinery.schema import GroupVersionResource
 from gateway.audit.log import AuditLog
@@ -42,11 +43,6 @@ _PODS = GroupVersionResource("", "v1", "pods")
 _EVENTS = GroupVersionResource("", "v1", "events")
 
 
-async def visible_clusters(_scope: RequestScope) -> Visible:
-    """Return which members a caller may see: whoever may read the merged resource sees every member."""
-    return every_cluster
-
-
 @dataclass(frozen=True, slots=True)
 class Members:
     """The registry and the cache, joined."""
@@ -66,6 +62,14 @@ class Members:
         if await self.registry.wait_synced(seconds):
             await self.cache.wait_synced(max(0.0, seconds - (self.now() - started)))
 
+    async def visible(self, _scope: RequestScope) -> Visible:
+        """Return which members a caller may see: whoever may read the merged resource sees every member.
+
+        Raises ApiError 503 while it is not known which members there are: an answer without them would pass for whole.
+        """
+        self.registry.require_known()
+        return every_cluster
+
     def parts(self, write: Write, audit: AuditLog) -> MemberParts:
         """Return what the handlers need."""
         pods = self.cache.resource(_PODS)
@@ -75,13 +79,17 @@ class Members:
             cache=self.cache,
             clusters=self.registry,
             printers=_printer,
-            visible=visible_clusters,
-            connect=ConnectHandler(pods=pods, clusters=self.registry, visible=visible_clusters, audit=audit),
+            visible=self.visible,
+            connect=ConnectHandler(pods=pods, clusters=self.registry, visible=self.visible, audit=audit),
             explicit=ClusterProxyHandler(clusters=self.registry, write=write, audit=audit),
         )
 
     def notes(self) -> Sequence[Note]:
         """Return a line a member for `/readyz?verbose`."""
+        try:
+            self.registry.require_known()
+        except ApiError as error:
+            return [Note("clusters", error.message)]
         return [Note(f"cluster/{item['name']}", _state_text(item)) for item in self._items()]
 
     def status(self) -> JsonObject:

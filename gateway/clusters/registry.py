@@ -204,6 +204,11 @@ class ClusterRegistry:
             except SourceLost:
                 await self._pause(_RETRY_FIRST)
             except ApiError as error:
+                if error.code == 403 and self._file:
+                    # Members come from the file alone: the gateway was given no right to look for others.
+                    await self._settle_store()
+                    await self._pause(_NOT_SERVED_INTERVAL)
+                    continue
                 self._unread = error.message
                 _log.warning("Cluster objects cannot be read, keeping the members known: %s", error.message)
                 await self._pause(delay)
