@@ -20,6 +20,7 @@ from gateway.apimachinery.errors import PathNotFound, method_not_supported
 from gateway.apimachinery.schema import GroupVersionResource
 from gateway.authorization.access_review import AccessReviewAuthorizer
 from gateway.authorization.authorizer import Authorizer
+from gateway.authorization.guarded_write_target import GuardedWriteTarget
 from gateway.authorization.rbac import visible_rules
 from gateway.authorization.rbac_source import RbacAuthorizer
 from gateway.clusters.embedded_lister_watcher import EmbeddedListerWatcher
@@ -91,12 +92,17 @@ class EmbeddedStore:
     accepts_pods = False
 
     def __init__(
-        self, registry: Registry, printer_for: Callable[[ResourceDefinition], StoredPrinter], now: Callable[[], float]
+        self,
+        registry: Registry,
+        printer_for: Callable[[ResourceDefinition], StoredPrinter],
+        now: Callable[[], float],
+        target: WriteTarget | None = None,
     ) -> None:
-        """Take the registry and the printers of its kinds."""
+        """Take the registry and the printers of its kinds; `target` stands before the registry's own write port."""
         self.registry = registry
         self._printer_for = printer_for
         self._now = now
+        self._target = target or EmbeddedWriteTarget(registry)
 
     async def read(self, request: web.BaseRequest, scope: RequestScope) -> web.StreamResponse:
         """Answer from the store."""
@@ -124,7 +130,7 @@ class EmbeddedStore:
 
     def write_target(self) -> WriteTarget:
         """Return the store's write port."""
-        return EmbeddedWriteTarget(self.registry)
+        return self._target
 
 
 @dataclass(slots=True)
@@ -151,8 +157,9 @@ async def open_embedded(data_dir: Path, root_ca: str) -> AsyncIterator[Federatio
         authorizer = RbacAuthorizer(registry)
         await authorizer.load()
         discovery = EmbeddedDiscovery(registry)
+        target = GuardedWriteTarget(registry, lambda: authorizer.policy)
         yield Federation(
-            store=EmbeddedStore(registry, stored_printer, time.time),
+            store=EmbeddedStore(registry, stored_printer, time.time, target),
             authorizer=authorizer,
             rules_of=lambda user, namespace: visible_rules(authorizer.policy, user, namespace),
             discovery=discovery,
