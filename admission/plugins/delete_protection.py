@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.apimachinery.patch.patch import JSON_PATCH
-
 from admission.attributes import Attributes
 from admission.blockers import active_content, is_active, named, protected_content
 from admission.config import DeleteProtectionConfig
@@ -25,6 +23,7 @@ from admission.replicas import (
 )
 from gateway.apimachinery.errors import ApiError
 from gateway.apimachinery.meta import JsonObject, deletion_timestamp, field, labels
+from gateway.apimachinery.patch.patch import JSON_PATCH
 from gateway.apimachinery.schema import GroupResource
 
 PROTECTED_RULE = "DeletionProtected"
