@@ -69,6 +69,13 @@ def prune_custom_resource(obj: JsonObject, schema: Schema | None) -> list[str]:
     return sorted(pruner.unknown)
 
 
+def prune_value(value: Any, schema: Schema) -> list[str]:
+    """Remove the unknown fields of a value in place and return their paths."""
+    pruner = _Pruner(lambda node: node)
+    pruner.prune(value, schema, "")
+    return pruner.unknown
+
+
 def prune_builtin(obj: JsonObject, gvk: GroupVersionKind) -> None:
     """Remove in place the fields a built-in kind does not have; kinds without a schema stay as they are."""
     schemas = builtin_schemas()

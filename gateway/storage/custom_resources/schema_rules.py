@@ -6,14 +6,20 @@ defaulted, so what is not is refused.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from typing import Any
 
 from gateway.apimachinery.errors import field_error
+from gateway.storage.custom_resources.pruning import prune_value
+from gateway.storage.validation.custom_resources import schema_causes
 
 _TYPES = frozenset({"array", "boolean", "integer", "number", "object", "string"})
 _PLACES = {"root": "at the root", "items": "for specified array items", "field": "for specified object fields"}
+_LIST_TYPES = ("atomic", "set", "map")
+_MAP_TYPES = ("atomic", "granular")
 _JUNCTORS = ("allOf", "anyOf", "oneOf")
 _STRUCTURE = ("description", "type", "title", "default", "nullable", "additionalProperties")
 _EXTENSIONS = (
@@ -37,6 +43,15 @@ def _required(path: str, detail: str) -> Cause:
     return field_error("FieldValueRequired", path, f"Required value: {detail}")
 
 
+def _unsupported(path: str, value: str, known: Sequence[str]) -> Cause:
+    listed = ", ".join(f'"{name}"' for name in known)
+    return field_error("FieldValueNotSupported", path, f'Unsupported value: "{value}": supported values: {listed}')
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
 def _invalid(path: str, value: Any, detail: str) -> Cause:
     text = f'"{value}"' if isinstance(value, str) else str(value).lower()
     return field_error("FieldValueInvalid", path, f"Invalid value: {text}: {detail}")
@@ -44,7 +59,8 @@ def _invalid(path: str, value: Any, detail: str) -> Cause:
 
 def structural_faults(schema: dict[str, Any], path: str) -> list[Cause]:
     """Return what keeps a schema from being structural, in a stable order."""
-    return sorted(_node_faults(schema, path, "root"), key=lambda cause: (cause["field"], cause["message"]))
+    faults = (*_node_faults(schema, path, "root"), *_root_faults(schema, path))
+    return sorted(faults, key=lambda cause: (cause["field"], cause["message"]))
 
 
 def _node_faults(node: dict[str, Any], path: str, place: str) -> Iterator[Cause]:
@@ -60,6 +76,7 @@ def _node_faults(node: dict[str, Any], path: str, place: str) -> Iterator[Cause]
     if place == "root" and node.get("additionalProperties"):
         yield _forbidden(f"{path}.additionalProperties", "must not be used at the root")
     yield from _pattern_faults(node, path)
+    yield from _default_faults(node, path)
     yield from _list_faults(node, path)
     yield from _junctor_faults(node, path)
     for name, child in (node.get("properties") or {}).items():
@@ -78,15 +95,51 @@ def _type_faults(node: dict[str, Any], path: str, place: str) -> Iterator[Cause]
     elif not kind and not untyped:
         yield _required(f"{path}.type", f"must not be empty {_PLACES[place]}")
     elif kind and kind not in _TYPES:
-        supported = ", ".join(f'"{name}"' for name in sorted(_TYPES))
-        message = f'Unsupported value: "{kind}": supported values: {supported}'
-        yield field_error("FieldValueNotSupported", f"{path}.type", message)
+        yield _unsupported(f"{path}.type", kind, sorted(_TYPES))
     elif place == "root" and kind and kind != "object":
         yield _invalid(f"{path}.type", kind, "must be object at the root")
-    if kind == "array" and not isinstance(node.get("items"), dict):
+    if node.get("items") and isinstance(node["items"], list):
+        yield _forbidden(f"{path}.items", "items must be a schema object and not an array")
+    elif kind == "array" and not isinstance(node.get("items"), dict):
         yield _required(f"{path}.items", "must be specified")
-    if kind and node.get("x-kubernetes-int-or-string"):
-        yield _invalid(f"{path}.type", kind, "must be empty if x-kubernetes-int-or-string is true")
+    if (
+        node.get("x-kubernetes-embedded-resource")
+        and not node.get("properties")
+        and not node.get("x-kubernetes-preserve-unknown-fields")
+    ):
+        needed = "if x-kubernetes-embedded-resource is true without x-kubernetes-preserve-unknown-fields"
+        yield _required(f"{path}.properties", f"must not be empty {needed}")
+
+
+def _default_faults(node: dict[str, Any], path: str) -> Iterator[Cause]:
+    """A default is a value like any other: one of the schema, with the schema's fields only."""
+    if (default := node.get("default")) is None:
+        return
+    kept = deepcopy(default)
+    if isinstance(kept, dict | list) and prune_value(kept, node):
+        yield field_error(
+            "FieldValueInvalid", f"{path}.default", f"Invalid value: {_json(default)}: must not have unknown fields"
+        )
+    for cause in schema_causes("", default, node):
+        inner = f"{path}.default.{cause['field']}" if cause["field"] else f"{path}.default"
+        yield {**cause, "field": inner}
+
+
+def _root_faults(schema: dict[str, Any], path: str) -> Iterator[Cause]:
+    """What every object has is not the schema's to say."""
+    properties = schema.get("properties") or {}
+    for name in ("apiVersion", "kind"):
+        kind = (properties.get(name) or {}).get("type")
+        if name in properties and kind != "string":
+            yield _invalid(f"{path}.properties[{name}].type", kind or "", "must be string")
+    metadata = properties.get("metadata") or {}
+    if "default" in metadata:
+        yield _forbidden(f"{path}.properties[metadata].default", "must not be set in top-level metadata")
+    said = {name for name, value in metadata.items() if value}
+    names = (metadata.get("properties") or {}).keys()
+    if not said <= {"type", "properties", "default"} or not names <= {"name", "generateName"}:
+        detail = "must not specify anything other than name and generateName, but metadata is implicitly specified"
+        yield _forbidden(f"{path}.properties[metadata]", detail)
 
 
 def _pattern_faults(node: dict[str, Any], path: str) -> Iterator[Cause]:
@@ -110,8 +163,19 @@ def _list_faults(node: dict[str, Any], path: str) -> Iterator[Cause]:
         yield _invalid(
             f"{path}.x-kubernetes-list-type", list_type or "", "must be map if x-kubernetes-list-map-keys is non-empty"
         )
-    if not (list_type == "map" and isinstance(items := node.get("items"), dict)):
+    if list_type not in {None, "", *_LIST_TYPES}:
+        yield _unsupported(f"{path}.x-kubernetes-list-type", str(list_type), _LIST_TYPES)
+    if (map_type := node.get("x-kubernetes-map-type")) not in {None, "", *_MAP_TYPES}:
+        yield _unsupported(f"{path}.x-kubernetes-map-type", str(map_type), _MAP_TYPES)
+    if not isinstance(items := node.get("items"), dict):
         return
+    if list_type == "set":
+        yield from _set_item_faults(items, f"{path}.items")
+    if list_type != "map":
+        return
+    if items.get("type") != "object":
+        detail = "must be object if parent array's x-kubernetes-list-type is map"
+        yield _invalid(f"{path}.items.type", items.get("type") or "", detail)
     properties = items.get("properties") or {}
     for index, key in enumerate(keys):
         if key not in properties:
@@ -121,6 +185,14 @@ def _list_faults(node: dict[str, Any], path: str) -> Iterator[Cause]:
                 "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property"
             )
             yield _required(f"{path}.items.properties[{key}].default", detail)
+
+
+def _set_item_faults(items: dict[str, Any], path: str) -> Iterator[Cause]:
+    if items.get("nullable"):
+        yield _forbidden(f"{path}.nullable", "cannot be nullable when x-kubernetes-list-type is set")
+    if items.get("type") == "object" and items.get("x-kubernetes-map-type") != "atomic":
+        detail = "Invalid value: null: must be atomic as item of a list with x-kubernetes-list-type=set"
+        yield field_error("FieldValueInvalid", f"{path}.x-kubernetes-map-type", detail)
 
 
 def _junctor_faults(node: dict[str, Any], path: str) -> Iterator[Cause]:

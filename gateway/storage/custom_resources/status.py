@@ -24,7 +24,8 @@ def complete_names(crd: JsonObject) -> None:
     """Fill in the names that follow from the kind, in place."""
     names = crd["spec"]["names"]
     names.setdefault("singular", names["kind"].lower())
-    names.setdefault("listKind", f"{names['kind']}List")
+    if names["kind"]:
+        names.setdefault("listKind", f"{names['kind']}List")
 
 
 def set_condition(crd: JsonObject, condition: Mapping[str, str], now: str) -> None:

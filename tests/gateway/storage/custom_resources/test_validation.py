@@ -61,28 +61,47 @@ LABEL = "a DNS-1035 label must consist of lower case alphanumeric characters or 
         ),
         (
             lambda crd: version(crd)["subresources"]["scale"].update(specReplicasPath=".status.replicas"),
-            "spec.versions[0].subresources.scale.specReplicasPath",
+            "spec.subresources.scale.specReplicasPath",
             "should be a json path under .spec",
         ),
         (
             lambda crd: version(crd)["subresources"]["scale"].pop("statusReplicasPath"),
-            "spec.versions[0].subresources.scale.statusReplicasPath",
+            "spec.subresources.scale.statusReplicasPath",
             "Required value",
         ),
         (
             lambda crd: version(crd)["subresources"]["scale"].update(labelSelectorPath=".metadata.x"),
-            "spec.versions[0].subresources.scale.labelSelectorPath",
+            "spec.subresources.scale.labelSelectorPath",
             "should be a json path under either .spec or .status",
         ),
         (
             lambda crd: version(crd).update(additionalPrinterColumns=[{"name": "A", "type": "any", "jsonPath": ".a"}]),
-            "spec.versions[0].additionalPrinterColumns[0].type",
+            "spec.additionalPrinterColumns[0].type",
             "must be one of boolean,date,integer,number,string",
         ),
         (
             lambda crd: version(crd).update(additionalPrinterColumns=[{"type": "string", "jsonPath": "a"}]),
-            "spec.versions[0].additionalPrinterColumns[0].jsonPath",
-            "is an invalid path",
+            "spec.additionalPrinterColumns[0].JSONPath",
+            "must be a simple json path starting with .",
+        ),
+        (lambda crd: crd["spec"].update(scope=""), "spec.scope", "Required value"),
+        (lambda crd: crd["spec"]["names"].update(categories=["A"]), "spec.names.categories[0]", LABEL),
+        (
+            lambda crd: version(crd).update(deprecationWarning="old"),
+            "spec.versions[0].deprecationWarning",
+            "can only be set for deprecated versions",
+        ),
+        (
+            lambda crd: version(crd).update(schema={"openAPIV3Schema": {"type": "string"}}),
+            "spec.validation.openAPIV3Schema.type",
+            "must be object at the root",
+        ),
+        (
+            lambda crd: crd["spec"]["versions"].append(
+                {"name": "v2", "storage": False, "schema": {"openAPIV3Schema": {"type": "string"}}}
+            ),
+            "spec.versions[1].schema.openAPIV3Schema.type",
+            "must be object at the root",
         ),
     ],
 )
