@@ -5,7 +5,11 @@ The floor of all packages: pure, imports nothing of ours.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+_VERSION = re.compile(r"v([1-9][0-9]*)(?:(alpha|beta)([1-9][0-9]*))?")
+_STABILITY = {None: 2, "beta": 1, "alpha": 0}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -96,3 +100,15 @@ class GroupVersionKind:
     def __str__(self) -> str:
         """Return `apps/v1, Kind=Deployment` or `/v1, Kind=Pod`, as error messages of Kubernetes print it."""
         return f"{self.group}/{self.version}, Kind={self.kind}"
+
+
+def version_priority(version: str) -> tuple[bool, int, int, int, str]:
+    """Sort key of a group's versions, the preferred one first: v2, v1, v1beta2, v1alpha1, then other names by letter.
+
+    The rule by which Kubernetes orders the versions of a custom resource (apimachinery `version/helpers.go`).
+    """
+    match = _VERSION.fullmatch(version)
+    if match is None:
+        return True, 0, 0, 0, version
+    major, stability, minor = match.groups()
+    return False, -_STABILITY[stability], -int(major), -int(minor or 0), ""

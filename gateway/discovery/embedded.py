@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from gateway.apimachinery.meta import JsonObject
-from gateway.apimachinery.schema import GroupVersionKind
+from gateway.apimachinery.schema import GroupVersionKind, version_priority
 from gateway.discovery.review_kinds import REVIEW_GROUPS
 from gateway.discovery.server_version import gateway_version
-from gateway.discovery.surface import ApiGroup, ApiResource, ApiSubresource, ApiVersion, version_priority
+from gateway.discovery.surface import ApiGroup, ApiResource, ApiSubresource, ApiVersion
 from gateway.storage.definitions import ResourceDefinition
 
 

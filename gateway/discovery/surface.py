@@ -6,7 +6,6 @@ It knows names and verbs only, and of where objects live no more than "in the me
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -19,8 +18,6 @@ _SUBPATH_SUBRESOURCE = "proxy"
 _OBJECT_VERBS = frozenset({"get", "update", "patch", "delete"})
 """Verbs of one object, whose path ends in its name."""
 _NAMESPACES = GroupVersionResource("", "v1", "namespaces")
-_VERSION = re.compile(r"v([1-9][0-9]*)(?:(alpha|beta)([1-9][0-9]*))?")
-_STABILITY = {None: 2, "beta": 1, "alpha": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,18 +166,6 @@ def _scope_fits(resource: ApiResource, info: RequestInfo) -> bool:
     if not resource.namespaced:
         return not info.namespace
     return bool(info.namespace) or len(info.parts) == 1
-
-
-def version_priority(version: str) -> tuple[bool, int, int, int, str]:
-    """Sort key of a group's versions, the preferred one first: v2, v1, v1beta2, v1alpha1, then other names by letter.
-
-    The rule by which Kubernetes orders the versions of a custom resource (apimachinery `version/helpers.go`).
-    """
-    match = _VERSION.fullmatch(version)
-    if match is None:
-        return True, 0, 0, 0, version
-    major, stability, minor = match.groups()
-    return False, -_STABILITY[stability], -int(major), -int(minor or 0), ""
 
 
 def served_surface(groups: Iterable[ApiGroup], allow_list: AllowList, merged: Sequence[ApiResource] = ()) -> ApiSurface:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gateway.apimachinery.meta import JsonObject, deletion_timestamp, field
-from gateway.apimachinery.schema import GroupVersion, GroupVersionKind
+from gateway.apimachinery.schema import GroupVersion, GroupVersionKind, version_priority
 from gateway.storage.definitions import (
     METADATA_LABELS,
     OWN_METADATA,
@@ -76,7 +76,7 @@ def _definition(
         field_labels=own_labels(*sorted(selectable)) if selectable else METADATA_LABELS,
         schema=schema,
         columns=_columns(version),
-        deprecation_warning=_deprecation_warning(version, gvk),
+        deprecation_warning=_deprecation_warning(spec["versions"], version, gvk),
         unevaluated_rules=has_rules(schema),
         terminating=bool(deletion_timestamp(crd)),
         **more,
@@ -124,10 +124,17 @@ def _columns(version: JsonObject) -> tuple[PrinterColumn, ...]:
     )
 
 
-def _deprecation_warning(version: JsonObject, gvk: GroupVersionKind) -> str:
+def _deprecation_warning(versions: list[JsonObject], version: JsonObject, gvk: GroupVersionKind) -> str:
+    """What users of a deprecated version are told: its author's words, else which version to use instead."""
     if not version.get("deprecated"):
         return ""
-    return version.get("deprecationWarning") or f"{gvk.api_version} {gvk.kind} is deprecated"
+    if declared := version.get("deprecationWarning"):
+        return str(declared)
+    good = [other["name"] for other in versions if other.get("served") and not other.get("deprecated")]
+    better = [name for name in good if version_priority(name) < version_priority(gvk.version)]
+    instead = min(better, key=version_priority, default="")
+    hint = f"; use {gvk.group}/{instead} {gvk.kind}" if instead else ""
+    return f"{gvk.api_version} {gvk.kind} is deprecated{hint}"
 
 
 def has_rules(node: Any) -> bool:

@@ -1,8 +1,16 @@
 """Names of API types."""
 
+import random
+
 import pytest
 
-from gateway.apimachinery.schema import GroupResource, GroupVersion, GroupVersionKind, GroupVersionResource
+from gateway.apimachinery.schema import (
+    GroupResource,
+    GroupVersion,
+    GroupVersionKind,
+    GroupVersionResource,
+    version_priority,
+)
 
 
 def test_group_version_round_trip():
@@ -33,3 +41,10 @@ def test_views():
     gvk = GroupVersion("apps", "v1").kind("Deployment")
     assert gvk.api_version == "apps/v1"
     assert gvk.group_version == GroupVersion("apps", "v1")
+
+
+def test_versions_are_ordered_as_kubernetes_does():
+    expected = ["v10", "v2", "v1", "v11beta2", "v10beta3", "v3beta1", "v12alpha1", "v11alpha2", "foo1", "foo10"]
+    shuffled = expected.copy()
+    random.Random(1).shuffle(shuffled)
+    assert sorted(shuffled, key=version_priority) == expected

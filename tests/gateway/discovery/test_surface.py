@@ -1,12 +1,10 @@
-import random
-
 import pytest
 
 from gateway.apimachinery.errors import method_not_allowed
 from gateway.apimachinery.schema import GroupVersion, GroupVersionKind, GroupVersionResource
 from gateway.discovery.allow_list import AllowList
 from gateway.discovery.merged_kinds import MERGED_RESOURCES
-from gateway.discovery.surface import ApiGroup, ApiSurface, ApiVersion, served_surface, version_priority
+from gateway.discovery.surface import ApiGroup, ApiSurface, ApiVersion, served_surface
 from gateway.request import RequestInfo, parse_request_info
 from tests.gateway.discovery.builders import APPS, CONFIG_MAPS, CORE, DEPLOYMENTS, NODES, SHOP, TOYS, group, resource
 
@@ -186,13 +184,6 @@ def test_a_version_with_merged_resources_never_goes_stale() -> None:
     assert version is not None
     assert not version.stale
     assert CONFIG_MAPS in version.resources
-
-
-def test_versions_are_ordered_as_kubernetes_does() -> None:
-    expected = ["v10", "v2", "v1", "v11beta2", "v10beta3", "v3beta1", "v12alpha1", "v11alpha2", "foo1", "foo10"]
-    shuffled = expected.copy()
-    random.Random(1).shuffle(shuffled)
-    assert sorted(shuffled, key=version_priority) == expected
 
 
 def test_a_surface_says_how_much_it_holds() -> None:

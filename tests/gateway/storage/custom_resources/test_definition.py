@@ -1,3 +1,5 @@
+import pytest
+
 from gateway.apimachinery.meta import JsonObject, ObjectKey
 from gateway.storage.custom_resources.definition import is_established, served_definitions
 from gateway.storage.custom_resources.status import accept_names, complete_names
@@ -41,10 +43,25 @@ def test_only_served_versions_are_served_and_share_their_objects() -> None:
     definitions = served_definitions(established(crd))
     assert [definition.gvr.version for definition in definitions] == ["v1", "v1beta1"]
     assert len({definition.storage_key for definition in definitions}) == 1
-    assert definitions[1].deprecation_warning == "x.io/v1beta1 Widget is deprecated"
+    assert definitions[1].deprecation_warning == "x.io/v1beta1 Widget is deprecated; use x.io/v1 Widget"
     assert definitions[1].subresources == {}
     stored = StoredObject.from_value(ObjectKey("ns", "w"), 1, encode_value({"metadata": {"name": "w"}}), 0)
     assert [kind.object(stored)["apiVersion"] for kind in definitions] == ["x.io/v1", "x.io/v1beta1"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"deprecationWarning": "go away"}, "go away"),
+        ({"name": "v2"}, "x.io/v2 Widget is deprecated"),
+    ],
+)
+def test_what_users_of_a_deprecated_version_are_told(changes: JsonObject, text: str) -> None:
+    crd = widget_crd()
+    crd["spec"]["versions"].append({**crd["spec"]["versions"][0], "storage": False, "name": "v1beta1",
+                                    "deprecated": True, **changes})  # fmt: skip
+    told = [definition.deprecation_warning for definition in served_definitions(established(crd))]
+    assert sorted(told) == ["", text]
 
 
 def test_columns_and_selectable_fields() -> None:
