@@ -41,7 +41,8 @@ def add_clusters_parsers(subparsers: argparse._SubParsersAction[argparse.Argumen
         metavar="SECONDS",
         help="how long to wait until the gateway has the member's objects (default: 15)",
     )
-    unjoin = _add(subparsers, "unjoin", "take a member out of the fleet; Karmada, where it runs, removes what it made there", _UNJOIN_EXAMPLES)
+    leaving = "take a member out of the fleet; Karmada, where it runs, removes what it made there"
+    unjoin = _add(subparsers, "unjoin", leaving, _UNJOIN_EXAMPLES)
     unjoin.add_argument("name", metavar="NAME", help="the member's name")
     clusters = _add(
         subparsers, "clusters", "show the members, whether they answer and how fresh they are", _CLUSTERS_EXAMPLES
