@@ -61,7 +61,8 @@ def test_what_is_served(both: SideBySide, store: Kubectl) -> None:
     ours, theirs = both.each("api-resources", "--no-headers", "-o", "wide")
     known = {line.split()[0]: line.split() for line in theirs.stdout.splitlines()}
     served = {line.split()[0]: line.split() for line in ours.stdout.splitlines()}
-    assert served.keys() - known.keys() == {"clusters"}
+    assert "clusters" in served
+    assert served.keys() - known.keys() <= {"clusters"}, "the store beside may have been given that kind by a join"
     merged = {"pods", "events"}
     assert {name: line for name, line in served.items() if name not in {"clusters", *merged}} == {
         name: known[name] for name in served if name not in {"clusters", *merged}

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/util/retry"
 )
 
 const name = "typedclient"
@@ -135,13 +136,18 @@ func (s *session) deployment(ctx context.Context) error {
 			return err
 		}
 	}
-	if _, err = step("scale deployment", func() (*autoscalingv1.Scale, error) {
-		scale, err := deployments.GetScale(ctx, name, metav1.GetOptions{})
-		if err != nil {
-			return nil, err
-		}
-		scale.Spec.Replicas = 3
-		return deployments.UpdateScale(ctx, name, scale, metav1.UpdateOptions{})
+	if _, err = step("scale deployment", func() (scaled *autoscalingv1.Scale, err error) {
+		// A controller that writes the status in between is no fault of the server.
+		err = retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+			scale, err := deployments.GetScale(ctx, name, metav1.GetOptions{})
+			if err != nil {
+				return err
+			}
+			scale.Spec.Replicas = 3
+			scaled, err = deployments.UpdateScale(ctx, name, scale, metav1.UpdateOptions{})
+			return err
+		})
+		return scaled, err
 	}); err != nil {
 		return err
 	}
