@@ -7,6 +7,7 @@ custom_resources/. One stored resource may be served under several definitions: 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
@@ -17,6 +18,7 @@ import msgspec
 from gateway.apimachinery.meta import JsonObject, ObjectKey
 from gateway.apimachinery.patch.typed_schema import TypeSchema, builtin_type, custom_type
 from gateway.apimachinery.schema import GroupResource, GroupVersionKind, GroupVersionResource
+from gateway.storage.defaulting.defaulting import default_custom_resource
 from gateway.storage.interface import FieldReader, StoredObject
 
 METADATA_LABELS: Mapping[str, str] = MappingProxyType(
@@ -133,6 +135,8 @@ class ResourceDefinition:
     read_fields: FieldReader = read_name_fields
     schema: JsonObject | None = None
     """The openAPIV3Schema of a custom resource."""
+    stored_schema: JsonObject | None = None
+    """The schema of the version custom resources are stored in, where that is another one: its defaults count too."""
     columns: tuple[PrinterColumn, ...] = ()
     deprecation_warning: str = ""
     """What every request to a deprecated version is warned with."""
@@ -203,6 +207,8 @@ class ResourceDefinition:
         content = {name: value for name, value in served.items() if name not in {"kind", "apiVersion"}}
         if self.conversion is not None:
             content = self.conversion.to_stored(content)
+        if self.stored_schema is not None:
+            content = default_custom_resource(deepcopy(content), self.stored_schema)
         return {"kind": self.storage_kind.kind, "apiVersion": self.storage_kind.api_version, **content}
 
     def from_stored(self, obj: JsonObject) -> JsonObject:

@@ -53,6 +53,34 @@ def other(api_version: str, kind: str, **fields: Any) -> dict[str, Any]:
     return {"apiVersion": api_version, "kind": kind, "metadata": {"name": "bad"}, **fields}
 
 
+def definition(*, scope: str = "Namespaced", version: dict[str, Any] | None = None, **properties: Any) -> Any:
+    schema = {"openAPIV3Schema": {"type": "object", "properties": properties}}
+    versions = [{"name": "v1", "served": True, "storage": True, "schema": schema, **(version or {})}]
+    names = {"kind": "Thing", "plural": "things"}
+    spec = {"group": "bad.example.com", "scope": scope, "names": names, "versions": versions}
+    metadata = {"name": "things.bad.example.com"}
+    return other("apiextensions.k8s.io/v1", "CustomResourceDefinition", metadata=metadata, spec=spec)
+
+
+DEFINITIONS = [
+    definition(scope=""),
+    definition(scope="Planet"),
+    definition(version={"schema": None}),
+    definition(version={"name": None}),
+    definition(version={"deprecationWarning": "old"}),
+    definition(version={"additionalPrinterColumns": [{"name": "a", "type": "any", "jsonPath": "a"}]}),
+    definition(version={"subresources": {"scale": {"specReplicasPath": ".a", "statusReplicasPath": ".status.a"}}}),
+    definition(a={}),
+    definition(a={"type": "nope"}),
+    definition(a={"type": "array"}),
+    definition(a={"type": "string", "default": 5}),
+    definition(a={"type": "object", "uniqueItems": True}),
+    definition(a={"anyOf": [{"type": "string"}]}),
+    definition(a={"type": "array", "items": {"type": "object"}, "x-kubernetes-list-type": "set"}),
+    definition(metadata={"type": "object", "properties": {"labels": {"type": "object"}}}),
+    definition(a="nope"),
+]
+
 BODIES: list[tuple[str, Any, str]] = [
     *((CONFIG, body, "") for body in ("{", "", "[]", '"x"', "null", "{}", "1", '{"a":}')),
     (CONFIG, "x", "application/xml"),
@@ -126,6 +154,7 @@ BODIES: list[tuple[str, Any, str]] = [
         "",
     ),
     (f"/api/v1/namespaces/{SPACE}/events", other("v1", "Event", involvedObject={"namespace": "other"}), ""),
+    *(("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", body, "") for body in DEFINITIONS),
 ]  # fmt: skip
 
 CHANGES: list[tuple[str, str, Any, str]] = [

@@ -162,6 +162,19 @@ def test_a_definition_that_is_changed_and_one_that_is_wrong(both: SideBySide, st
     both.same("apply", "-f", "-", stdin=WIDGETS.replace("name: widgets.", "name: gadgets."))
 
 
+def test_deprecated_versions_warn(both: SideBySide) -> None:
+    anything = "{openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}"
+    older = f"- {{name: v1beta1, served: true, storage: false, deprecated: true, schema: {anything}}}"
+    both.same("apply", "-f", "-", stdin=WIDGETS.replace("  versions:\n", f"  versions:\n  {older}\n"))
+    for kubectl in (both.gateway, both.kube):
+        while kubectl.run("get", "--raw", "/apis/shop.example.com/v1beta1").returncode:
+            time.sleep(0.2)
+    both.same("create", "-f", "-", *SPACE, stdin=widget("old", size="small").replace("com/v1", "com/v1beta1"))
+    both.same("get", "widgets.v1beta1.shop.example.com", "old", "-o", "jsonpath={.apiVersion}", *SPACE)
+    both.same("get", "widgets.v1.shop.example.com", "old", *SPACE)
+    both.same("apply", "-f", "-", stdin=WIDGETS)
+
+
 def test_the_new_kind_is_explained(both: SideBySide) -> None:
     # A kube-apiserver takes its time over its OpenAPI documents.
     while both.kube.run("explain", "widget").returncode:

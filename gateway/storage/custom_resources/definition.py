@@ -75,6 +75,7 @@ def _definition(
         scale=_scale_paths(field(version, "subresources", "scale")),
         field_labels=own_labels(*sorted(selectable)) if selectable else METADATA_LABELS,
         schema=schema,
+        stored_schema=_stored_schema(spec["versions"], version),
         columns=_columns(version),
         deprecation_warning=_deprecation_warning(spec["versions"], version, gvk),
         unevaluated_rules=has_rules(schema),
@@ -122,6 +123,14 @@ def _columns(version: JsonObject) -> tuple[PrinterColumn, ...]:
         )
         for entry in declared
     )
+
+
+def _stored_schema(versions: list[JsonObject], version: JsonObject) -> JsonObject | None:
+    if version.get("storage"):
+        return None
+    stored = next((other for other in versions if other.get("storage")), version)
+    schema: JsonObject | None = field(stored, "schema", "openAPIV3Schema")
+    return schema
 
 
 def _deprecation_warning(versions: list[JsonObject], version: JsonObject, gvk: GroupVersionKind) -> str:

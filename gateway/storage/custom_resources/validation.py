@@ -102,7 +102,8 @@ def _version_faults(versions: list[JsonObject]) -> Iterator[Cause]:
     }
     for index, version in enumerate(versions):
         path = f"spec.versions[{index}]"
-        yield from _label_faults(f"{path}.name", version.get("name") or "")
+        name = version.get("name") or ""
+        yield from _label_faults(f"{path}.name", name) if name else [invalid_value(f"{path}.name", "", _LABEL_TEXT)]
         if version.get("deprecationWarning") and not version.get("deprecated"):
             warning = version["deprecationWarning"]
             yield invalid_value(f"{path}.deprecationWarning", warning, "can only be set for deprecated versions")

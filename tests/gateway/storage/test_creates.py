@@ -205,3 +205,13 @@ async def test_custom_resources_are_held_to_their_schema(registry: Registry) -> 
     code, reason, message = await refused(registry, widget("v", replicas="x"))
     assert (code, reason) == (422, "Invalid")
     assert 'spec.replicas: Invalid value: "string": spec.replicas in body must be of type integer' in message
+
+
+async def test_custom_resources_have_the_defaults_of_the_version_they_are_stored_in(registry: Registry) -> None:
+    crd = widget_crd()
+    anything = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    crd["spec"]["versions"].append({"name": "v1beta1", "served": True, "storage": False, "schema": anything})
+    await create_crd(registry, crd)
+    made = await create(registry, widget(api_version="x.io/v1beta1", replicas=1))
+    assert made["apiVersion"] == "x.io/v1beta1"
+    assert made["spec"] == {"replicas": 1, "color": "red"}

@@ -52,6 +52,7 @@ LABEL = "a DNS-1035 label must consist of lower case alphanumeric characters or 
             "cannot set to true",
         ),
         (lambda crd: version(crd).update(name="V1"), "spec.versions[0].name", LABEL),
+        (lambda crd: version(crd).update(name=""), "spec.versions[0].name", LABEL),
         (lambda crd: version(crd).pop("schema"), "spec.versions[0].schema.openAPIV3Schema", "Required value"),
         (lambda crd: version(crd).update(storage=False), "spec.versions", "exactly one version marked as storage"),
         (
