@@ -159,6 +159,8 @@ def parse_request_info(method: str, raw_path: str, query: Mapping[str, str]) -> 
     cluster = ""
     if len(segments) >= 2 and segments[0] == "clusters":
         cluster, segments = segments[1], segments[2:]
+        if segments and not segments[0]:  # a path rebuilt for the member would lose the empty segment
+            raise bad_request("the request URL has an empty path segment behind the cluster")
     path = "/" + "/".join(segments) + ("/" if raw_path.endswith("/") and segments else "")
     other = RequestInfo(False, path, method.lower(), parts=tuple(segments), cluster=cluster)
     if len(segments) < 3 or segments[0] not in {"api", "apis"}:

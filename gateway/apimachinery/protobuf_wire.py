@@ -60,6 +60,8 @@ def skip_field(data: bytes, pos: int, tag: int) -> int:
     """Return the position after the value of an unknown field whose tag was just read."""
     if tag < 8:
         raise ProtobufError(f"proto: illegal tag 0 (wire type {tag})")
+    if tag >= 1 << 32:  # Go keeps the low 32 bits of a field number: what is unknown here would be known there
+        raise ProtobufError("proto: illegal tag above 32 bits")
     wire_type = tag & 7
     if wire_type == VARINT:
         return read_varint(data, pos)[1]

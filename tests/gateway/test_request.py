@@ -93,6 +93,11 @@ def test_named_cluster():
     assert parse_request_info("GET", "/clusters/m1", {}).cluster == "m1"
 
 
+def test_an_empty_segment_behind_the_cluster_is_refused():
+    with pytest.raises(ApiError, match="empty path segment"):
+        parse_request_info("GET", "/clusters/m1//api/v1/namespaces/a/pods/x/exec", {})
+
+
 def test_long_running_and_write():
     def info(method: str, path: str, **query: str) -> RequestInfo:
         return parse_request_info(method, path, query)

@@ -36,7 +36,8 @@ class Reference:
 
 
 def _owner_uids(metadata: StoredMetadata) -> set[str]:
-    return {owner.get("uid", "") for owner in metadata.owner_references}
+    owners = metadata.owner_references
+    return {str(owner.get("uid", "")) for owner in owners if isinstance(owner, dict)}  # what is stored may be junk
 
 
 def _waits_for_dependents(metadata: StoredMetadata) -> bool:

@@ -57,3 +57,9 @@ def test_malformed_fields(data, problem):
 
 def test_length_delimited():
     assert wire.length_delimited(wire.tag(16, wire.LENGTH), b"hi") == b"\x82\x01\x02hi"
+
+
+def test_a_field_number_that_go_would_cut_short_is_refused():
+    tag = (1 << 35) | (2 << 3) | 2
+    with pytest.raises(ProtobufError, match="above 32 bits"):
+        wire.skip_field(b"\x00", 0, tag)
