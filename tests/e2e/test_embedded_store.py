@@ -265,7 +265,7 @@ def test_a_namespace_ends_with_its_content(both: SideBySide, store: Kubectl) -> 
 
 
 def test_events_of_federated_objects(store: Kubectl, both: SideBySide, space: str) -> None:
-    both.each("apply", "-f", "-", stdin=SHOP.replace("SPACE", space))
+    both.each("apply", "-f", "-", stdin=SHOP.replace("SPACE", space).partition("---")[0])
     event = f"""
 apiVersion: v1
 kind: Event
@@ -288,5 +288,5 @@ count: 3
     head, row = store.output("get", "events", "-n", space).splitlines()
     assert head.split() == ["LAST", "SEEN", "TYPE", "REASON", "OBJECT", "CLUSTER", "MESSAGE"]
     assert row.split()[1:] == ["Normal", "Divided", "deployment/web", "divided", "over", "two", "clusters"]
-    both.same("get", "events.events.k8s.io", "-n", space, "-o", "yaml")
+    both.same("get", "events.events.k8s.io", "web.1", "-n", space, "-o", "yaml")
     both.same("delete", "event", "web.1", "-n", space)
