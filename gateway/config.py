@@ -11,6 +11,7 @@ from pathlib import Path
 
 from admission.config import AdmissionConfig
 from gateway.audit.config import AuditConfig
+from gateway.clusters.cluster import SECRET_NAMESPACE
 from gateway.config_decoding import ConfigError, decode_file, duration_field
 
 API_VERSION = "config.fleetgate.io/v1alpha1"
@@ -59,12 +60,15 @@ class ResourcesConfig:
 
 @dataclass(frozen=True, slots=True)
 class MembersConfig:
-    """Where member clusters come from beside the Cluster objects in the store."""
+    """Where member clusters come from, and where their credentials may stand."""
 
     kubeconfig: str | None = None
     """A kubeconfig file whose contexts are members, named by context; None: Cluster objects only."""
     contexts: tuple[str, ...] = ()
     """Which of its contexts; empty means all."""
+    secret_namespaces: tuple[str, ...] = (SECRET_NAMESPACE,)
+    """Namespaces of the Secrets that Cluster objects may name: what `karmadactl join` and `fleetgate join` use. The
+    gateway reads no other, for it would send what is in there to the address that the Cluster object says."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from dataclasses import dataclass
 import aiohttp
 
 from gateway.clusters.credentials import Credentials, CredentialSource, client_context
-from gateway.clusters.endpoint import Endpoint
+from gateway.clusters.endpoint import Endpoint, is_link_local
 
 CONNECT_TIMEOUT = 5.0
 """Seconds for TCP and TLS together: a frozen API server accepts the one and never finishes the other."""
@@ -31,14 +30,18 @@ _READ_BUFFER = 1 << 18
 _DEAD_PEER_MILLISECONDS = 45_000
 
 
+class AddressRefused(OSError):
+    """An address that is not dialled, whatever name led to it."""
+
+
 def _upstream_socket(address: aiohttp.AddrInfoType) -> socket.socket:
     """Make the socket for one resolved address, so that a changing DNS answer is judged when it is dialled.
 
-    Raises OSError for link-local addresses: metadata services of clouds live there, never API servers.
+    The proxy on the way is dialled through it as well. Raises AddressRefused for link-local addresses.
     """
     family, kind, protocol, _, target = address
-    if ipaddress.ip_address(str(target[0]).partition("%")[0]).is_link_local:
-        raise OSError(f"the link-local address {target[0]} is never dialled")
+    if is_link_local(str(target[0])):
+        raise AddressRefused("its address is link-local, which is never dialled")
     made = socket.socket(family, kind, protocol)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in (("TCP_KEEPIDLE", 20), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):

@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from gateway.clusters.credentials import CredentialError, Credentials
-from gateway.clusters.endpoint import Endpoint, EndpointError, normalize_url
+from gateway.clusters.endpoint import Endpoint, EndpointError, normalize_proxy, normalize_url
 
 _PLUGIN_TIMEOUT = 60.0
 
@@ -56,11 +56,12 @@ class Kubeconfig:
         """Return where a context (None: the current one) leads. Raises KubeconfigError."""
         cluster = self._section(self.clusters, "cluster", self._context(context))
         try:
+            url = normalize_url(str(cluster.get("server") or ""))
             return Endpoint(
-                url=normalize_url(str(cluster.get("server") or "")),
+                url=url,
                 tls_server_name=str(cluster.get("tls-server-name") or ""),
                 insecure_skip_tls_verify=cluster.get("insecure-skip-tls-verify") is True,
-                proxy_url=str(cluster.get("proxy-url") or ""),
+                proxy_url=normalize_proxy(str(cluster.get("proxy-url") or ""), url),
             )
         except EndpointError as error:
             raise self._problem(str(error)) from None

@@ -6,14 +6,14 @@ registry.py acts on what is decided here.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from gateway.apimachinery import meta
 from gateway.apimachinery.meta import JsonObject
-from gateway.clusters.cluster import Cluster, name_problem, parse_cluster
+from gateway.clusters.cluster import SECRET_NAMESPACE, Cluster, name_problem, parse_cluster, secret_problem
 from gateway.clusters.endpoint import Endpoint
 from gateway.clusters.health import ClusterHealth
 from gateway.clusters.kubeconfig import Kubeconfig, KubeconfigError, member_contexts
@@ -88,8 +88,11 @@ class ClusterChange:
     upstream: Upstream | None = None
 
 
-def declare_cluster(obj: JsonObject) -> Declaration:
-    """Return the declaration a Cluster object makes; one that cannot be used carries its problem."""
+def declare_cluster(obj: JsonObject, secret_namespaces: Collection[str] = (SECRET_NAMESPACE,)) -> Declaration:
+    """Return the declaration a Cluster object makes; one that cannot be used carries its problem.
+
+    One whose credentials stand in other namespaces than `secret_namespaces` cannot be used: they are never read.
+    """
     name = meta.name(obj)
     # All but the status, which we write ourselves: our own writes must not look like a change.
     declared = (obj.get("spec"), meta.labels(obj), meta.annotations(obj))
@@ -98,6 +101,8 @@ def declare_cluster(obj: JsonObject) -> Declaration:
         cluster = parse_cluster(obj)
     except ValueError as error:
         return Declaration(name, Origin.STORE, problem=str(error), revision=revision)
+    if problem := secret_problem(cluster, secret_namespaces):
+        return Declaration(name, Origin.STORE, problem=problem, revision=revision)
     return Declaration(name, Origin.STORE, endpoint=cluster.endpoint, cluster=cluster, revision=revision)
 
 

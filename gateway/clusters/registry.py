@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from pathlib import Path
 from gateway.apimachinery import meta
 from gateway.apimachinery.errors import ApiError, PathNotFound, not_found, service_unavailable
 from gateway.apimachinery.meta import JsonObject
-from gateway.clusters.cluster import CLUSTERS, Cluster
+from gateway.clusters.cluster import CLUSTERS, SECRET_NAMESPACE, Cluster
 from gateway.clusters.credentials import CredentialSource, ImpersonatorCredentials, SecretCredentials
 from gateway.clusters.health import INVALID, ClusterHealth
 from gateway.clusters.kubeconfig import KubeconfigCredentials
@@ -73,6 +73,7 @@ class ClusterRegistry:
         source: where Cluster objects are kept, None for none.
         kubeconfig: a file whose contexts are members, None for none. Raises KubeconfigError when it cannot be used.
         contexts: which of its contexts; empty means all.
+        secret_namespaces: where the Secrets that Cluster objects name may stand; others are never read.
         now: seconds since the epoch.
         jitter: a number in [0, 1), to spread probes.
     """
@@ -83,10 +84,12 @@ class ClusterRegistry:
         source: ClusterSource | None,
         kubeconfig: Path | None = None,
         contexts: Sequence[str] = (),
+        secret_namespaces: Collection[str] = (SECRET_NAMESPACE,),
         now: Callable[[], float],
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._source = source
+        self._secret_namespaces = frozenset(secret_namespaces)
         self._file = StaticMembers(kubeconfig, contexts) if kubeconfig else None
         self._now = now
         self._jitter = jitter
@@ -221,7 +224,11 @@ class ClusterRegistry:
             self._objects[meta.name(obj)] = obj
 
     async def _settle_store(self) -> None:
-        declarations = [declare_cluster(obj) for obj in self._objects.values() if not meta.deletion_timestamp(obj)]
+        declarations = [
+            declare_cluster(obj, self._secret_namespaces)
+            for obj in self._objects.values()
+            if not meta.deletion_timestamp(obj)
+        ]
         self._declared_in_store = {declaration.name: declaration for declaration in declarations}
         await self._settle()
         self._synced.set()

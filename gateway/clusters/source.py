@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from typing import Protocol
+from urllib.parse import quote
 
 import aiohttp
 import msgspec
@@ -97,8 +98,9 @@ class RemoteClusterSource:
 
     async def read_secret(self, reference: SecretReference) -> JsonObject | None:
         """Read at the store."""
+        namespace, name = quote(reference.namespace, safe=""), quote(reference.name, safe="")
         try:
-            return await self._upstream.get_json(f"/api/v1/namespaces/{reference.namespace}/secrets/{reference.name}")
+            return await self._upstream.get_json(f"/api/v1/namespaces/{namespace}/secrets/{name}")
         except ApiError as error:
             if error.code == 404:
                 return None

@@ -22,7 +22,7 @@ from yarl import URL
 
 from gateway.apimachinery.errors import ApiError, PathNotFound, internal_error
 from gateway.apimachinery.meta import JsonObject
-from gateway.clusters.connections import CONNECT_TIMEOUT, Connection, Connections
+from gateway.clusters.connections import CONNECT_TIMEOUT, AddressRefused, Connection, Connections
 from gateway.clusters.credentials import CredentialError, CredentialSource
 from gateway.clusters.endpoint import Endpoint
 from gateway.clusters.identity_headers import impersonation_headers, strip_identity
@@ -157,15 +157,16 @@ class Upstream:
         *,
         query: str = "",
         headers: Mapping[str, str] | None = None,
+        user: UserInfo | None = None,
         timeout: float = ANSWER_TIMEOUT,
     ) -> JsonObject:
-        """Send JSON with the gateway's own identity and return the JSON answer; raises as `get_json` does."""
+        """Send JSON and return the JSON answer; raises as `get_json` does. Without `user` the gateway itself asks."""
         sent: CIMultiDict[str] = CIMultiDict({"Accept": "application/json"})
         if body is not None:
             sent["Content-Type"] = "application/json"
         sent.update(headers or {})
         encoded = None if body is None else msgspec.json.encode(body)
-        response = await self.request(method, path, query=query, headers=sent, body=encoded, timeout=timeout)
+        response = await self.request(method, path, query=query, headers=sent, body=encoded, user=user, timeout=timeout)
         async with response:
             answer = await self.read_body(response)
         return self.json_answer(response.status, response.content_type, answer)
@@ -308,6 +309,8 @@ def _explain(error: BaseException) -> str:
             return "its host name cannot be resolved"
         case aiohttp.ClientSSLError():
             return "the TLS handshake failed"
+        case aiohttp.ClientConnectorError(os_error=AddressRefused() as refusal):
+            return str(refusal)
         case aiohttp.ClientConnectorError(os_error=reason):
             return os.strerror(reason.errno).lower() if reason.errno else "no connection"
         case aiohttp.ServerDisconnectedError() | ConnectionResetError():

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from gateway.clusters.cluster import SecretReference, name_problem, parse_cluster
+from gateway.clusters.cluster import SecretReference, name_problem, parse_cluster, secret_problem
 from gateway.clusters.endpoint import EndpointError
 
 
@@ -75,3 +75,55 @@ def test_bad_names(name: str) -> None:
     assert name_problem(name)
     with pytest.raises(ValueError, match=r"cluster"):
         parse_cluster(cluster(name))
+
+
+@pytest.mark.parametrize("field", ["secretRef", "impersonatorSecretRef"])
+@pytest.mark.parametrize(
+    ("namespace", "name"),
+    [
+        ("karmada-cluster", "../../kube-system/secrets/admin"),
+        ("karmada-cluster", "m1?watch=true"),
+        ("karmada-cluster", ".."),
+        ("karmada-cluster", "M1"),
+        ("karmada-cluster/secrets/m1", "m1"),
+        ("..", "m1"),
+        ("a.b", "m1"),
+    ],
+)
+def test_a_reference_that_can_name_no_secret_is_refused(field: str, namespace: str, name: str) -> None:
+    with pytest.raises(ValueError, match=rf"spec\.{field}"):
+        parse_cluster(cluster(**{field: {"namespace": namespace, "name": name}}))
+
+
+@pytest.mark.parametrize("field", ["secretRef", "impersonatorSecretRef"])
+def test_a_secret_elsewhere_is_a_problem(field: str) -> None:
+    parsed = parse_cluster(cluster(**{field: {"namespace": "kube-system", "name": "admin"}}))
+    assert secret_problem(parsed, {"kube-system"}) == ""
+    problem = secret_problem(parsed, {"karmada-cluster", "members"})
+    assert f"spec.{field} names the Secret kube-system/admin" in problem
+    assert "karmada-cluster, members" in problem
+    assert "members.secretNamespaces" in problem
+    assert "of no namespace" in secret_problem(parsed, ())
+
+
+def test_a_cluster_without_secrets_has_no_problem_with_them() -> None:
+    assert secret_problem(parse_cluster(cluster()), ()) == ""
+
+
+def test_a_proxy_that_cannot_be_used_is_refused() -> None:
+    with pytest.raises(EndpointError, match=r"spec\.proxyURL.*socks5"):
+        parse_cluster(cluster(proxyURL="socks5://proxy:1080"))
+
+
+def test_headers_for_no_proxy_are_kept_from_the_member() -> None:
+    parsed = parse_cluster(cluster(proxyHeader={"Proxy-Authorization": "Basic a"}))
+    assert parsed.endpoint.proxy_url == ""
+    assert parsed.endpoint.proxy_headers == {}
+
+
+@pytest.mark.parametrize(
+    "headers", [{"X-A\r\nHost": "b"}, {"X-A": "b\r\nAuthorization: c"}, {"": "b"}, {"X A": "b"}, {"X-A": "\x00"}]
+)
+def test_headers_that_cannot_be_sent_are_refused(headers: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=r"spec\.proxyHeader"):
+        parse_cluster(cluster(proxyURL="http://proxy:3128", proxyHeader=headers))

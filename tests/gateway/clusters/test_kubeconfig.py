@@ -160,3 +160,9 @@ def test_all_contexts_are_members_unless_some_are_named(tmp_path: Path) -> None:
     assert member_contexts(kubeconfig, ["two"]) == ["two"]
     with pytest.raises(KubeconfigError, match="three"):
         member_contexts(kubeconfig, ["three"])
+
+
+def test_a_proxy_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
+    cluster = {"server": "https://10.0.0.1", "proxy-url": "socks5://proxy:1080"}
+    with pytest.raises(KubeconfigError, match="socks5"):
+        read_kubeconfig(write(tmp_path, document(cluster=cluster))).endpoint()

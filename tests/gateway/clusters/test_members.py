@@ -17,7 +17,7 @@ from gateway.clusters.members import (
 
 
 def cluster(name: str = "m1", *, endpoint: str = "https://10.0.0.1", **more: Any) -> dict[str, Any]:
-    spec = {"apiEndpoint": endpoint, "secretRef": {"namespace": "a", "name": "b"}}
+    spec = {"apiEndpoint": endpoint, "secretRef": {"namespace": "karmada-cluster", "name": "b"}}
     return {"metadata": {"name": name, **more.pop("metadata", {})}, "spec": spec, **more}
 
 
@@ -38,6 +38,13 @@ def test_a_cluster_that_cannot_be_used_says_why(obj: dict[str, Any]) -> None:
     assert declare_cluster(obj).endpoint is None
 
 
+def test_a_cluster_with_credentials_elsewhere_cannot_be_used() -> None:
+    declared = declare_cluster(cluster(), ("members",))
+    assert "karmada-cluster/b" in declared.problem
+    assert declared.endpoint is None
+    assert declare_cluster(cluster(), ("members", "karmada-cluster")).problem == ""
+
+
 def test_a_change_of_status_is_no_change() -> None:
     before = declare_cluster(cluster(metadata={"resourceVersion": "1"}))
     after = declare_cluster(cluster(metadata={"resourceVersion": "2"}, status={"kubernetesVersion": "v1"}))
@@ -55,11 +62,11 @@ def test_an_annotation_renews_and_an_address_opens() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"spec": {"apiEndpoint": "https://10.0.0.1", "secretRef": {"namespace": "a", "name": "other"}}},
+        {"spec": {"apiEndpoint": "https://10.0.0.1", "secretRef": {"namespace": "karmada-cluster", "name": "other"}}},
         {
             "spec": {
                 "apiEndpoint": "https://10.0.0.1",
-                "secretRef": {"namespace": "a", "name": "b"},
+                "secretRef": {"namespace": "karmada-cluster", "name": "b"},
                 "insecureSkipTLSVerification": True,
             }
         },

@@ -357,3 +357,47 @@ def test_nobody_is_called_unknown_before_the_members_were_read_once(probes: Prob
             task.cancel()
 
     virtual_time.run(main())
+
+
+@pytest.mark.parametrize("field", ["secretRef", "impersonatorSecretRef"])
+def test_a_secret_of_another_namespace_is_never_read(field: str) -> None:
+    async def main() -> None:
+        obj = cluster("m1")
+        obj["spec"][field] = {"namespace": "kube-system", "name": "admin"}
+        source = FakeSource(obj)
+        async with running(source) as watched:
+            assert source.secret_reads == []
+            assert watched.changes == []
+            refused = refusal(watched.registry, "m1")
+            assert refused.code == 503
+            assert "kube-system/admin" in refused.message
+            condition = source.statuses[0]["status"]["conditions"][0]
+            assert (condition["status"], condition["reason"]) == ("False", "ClusterInvalid")
+            assert "members.secretNamespaces" in condition["message"]
+
+    virtual_time.run(main())
+
+
+def test_other_namespaces_can_be_allowed(probes: Probes) -> None:
+    async def main() -> None:
+        obj = cluster("m1")
+        obj["spec"]["secretRef"]["namespace"] = "members"
+        async with running(FakeSource(obj, cluster("m2")), secret_namespaces=("members",)) as watched:
+            assert watched.registry.upstream("m1") is not None
+            assert "karmada-cluster/m2" in refusal(watched.registry, "m2").message
+
+    virtual_time.run(main())
+
+
+def test_a_member_whose_secret_moves_out_of_reach_is_let_go(probes: Probes) -> None:
+    async def main() -> None:
+        source = FakeSource(cluster("m1"))
+        async with running(source) as watched:
+            moved = cluster("m1")
+            moved["spec"]["secretRef"] = {"namespace": "kube-system", "name": "admin"}
+            source.put(moved)
+            await asyncio.sleep(0.1)
+            assert watched.changes == [("added", "m1"), ("removed", "m1")]
+            assert refusal(watched.registry, "m1").code == 503
+
+    virtual_time.run(main())

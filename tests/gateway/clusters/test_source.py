@@ -52,6 +52,18 @@ async def test_a_store_without_the_kind(store: Handler) -> None:
             await source.list_clusters()
 
 
+async def test_the_name_of_a_secret_leads_to_no_other_path() -> None:
+    asked: list[str] = []
+
+    async def store(request: web.BaseRequest) -> web.StreamResponse:
+        asked.append(request.raw_path)
+        return web.json_response({})
+
+    async with of(store) as source:
+        await source.read_secret(SecretReference("a?b", "../c"))
+    assert asked == ["/api/v1/namespaces/a%3Fb/secrets/..%2Fc"]
+
+
 async def test_a_store_that_refuses() -> None:
     async with of(refusing(403)) as source:
         with pytest.raises(ApiError):

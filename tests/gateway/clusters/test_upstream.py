@@ -1,5 +1,6 @@
 import asyncio
 import json
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -137,6 +138,30 @@ async def test_a_redirect_is_refused_and_not_followed(status: int) -> None:
     assert refusal.value.code == 502
     assert not refusal.value.unanswered
     assert visited == ["/x"]
+
+
+async def test_a_redirect_takes_no_credentials_to_another_server() -> None:
+    strangers: list[str] = []
+
+    async def stranger(request: web.BaseRequest) -> web.StreamResponse:
+        strangers.append(request.path)
+        return web.Response()
+
+    async with serve(stranger) as elsewhere:
+
+        async def redirect(request: web.BaseRequest) -> web.StreamResponse:
+            return web.Response(status=307, headers={"Location": f"{elsewhere}{request.path}"})
+
+        async with serve(redirect) as url:
+            up = upstream(url)
+            with pytest.raises(UpstreamError) as own:
+                await up.get_json("/x")
+            headers = {"Upgrade": "SPDY/3.1", "Connection": "Upgrade"}
+            with pytest.raises(UpstreamError) as tunnel:
+                await up.open_tunnel("POST", "/exec", query="", headers=headers, user=ALICE, audit_id="")
+            await up.close()
+    assert (own.value.code, tunnel.value.code) == (502, 502)
+    assert strangers == []
 
 
 async def test_not_modified_is_no_redirect() -> None:
@@ -278,13 +303,33 @@ async def test_half_an_answer_is_no_answer() -> None:
     assert refusal.value.unanswered
 
 
-async def test_a_link_local_address_is_never_dialled() -> None:
-    up = upstream("https://169.254.169.254")
-    with pytest.raises(UpstreamError) as refusal:
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        Endpoint("https://169.254.169.254"),
+        Endpoint("https://[::ffff:169.254.169.254]"),
+        Endpoint("https://10.0.0.1", proxy_url="http://169.254.169.254:3128"),
+    ],
+)
+async def test_a_link_local_address_is_never_dialled(endpoint: Endpoint) -> None:
+    up = upstream("", endpoint=endpoint)
+    with pytest.raises(UpstreamError, match="link-local") as refusal:
         await up.request("GET", "/latest/meta-data")
     await up.close()
     assert refusal.value.code == 503
     assert not refusal.value.unanswered
+
+
+async def test_what_a_name_resolves_to_is_judged_when_it_is_dialled(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def resolve(_: object, host: str, port: int = 0, family: int = 0) -> list[dict[str, Any]]:
+        answer = {"hostname": host, "host": "169.254.169.254", "port": port, "family": socket.AF_INET}
+        return [{**answer, "proto": 0, "flags": socket.AI_NUMERICHOST}]
+
+    monkeypatch.setattr("aiohttp.resolver.ThreadedResolver.resolve", resolve)
+    up = upstream("https://member.example")
+    with pytest.raises(UpstreamError, match="link-local"):
+        await up.get_json("/x")
+    await up.close()
 
 
 # -- JSON answers
