@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from gateway.apimachinery.meta import JsonObject
-from gateway.apimachinery.schema import GroupResource, GroupVersionResource
+from gateway.apimachinery.schema import GroupResource
 
 
 class ObjectLookup(Protocol):
@@ -23,6 +23,10 @@ class ObjectLookup(Protocol):
         """
         ...
 
+    async def old_at(self, version: str) -> JsonObject | None:
+        """Return the same object as another version of its API shows it, None when that shows none."""
+        ...
+
     async def new(self) -> JsonObject:
         """Return what the write would answer, from a dry run as the caller: a Scale for /scale, else the object."""
         ...
@@ -31,10 +35,10 @@ class ObjectLookup(Protocol):
         """Return everything in a namespace; Pods, claims and workloads whole, of others at least the metadata."""
         ...
 
-    async def instances(self, group: str, resource: str) -> Sequence[JsonObject]:
-        """Return every object of a custom resource, at least the metadata."""
+    async def instances(self, group: str, resource: str, version: str = "") -> Sequence[JsonObject]:
+        """Return every object of a custom resource, whole: as the named version shows it, else as any does."""
         ...
 
-    async def scale_path(self, resource: GroupVersionResource) -> str | None:
-        """Return `specReplicasPath` of a custom resource's scale subresource, None without one."""
+    async def definition(self, resource: GroupResource) -> JsonObject | None:
+        """Return the CustomResourceDefinition of a resource, None when it is not a custom resource."""
         ...

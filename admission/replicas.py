@@ -23,34 +23,42 @@ WORKLOADS = frozenset(
 )
 """Built-in resources with `spec.replicas`; all default it to 1."""
 
-BUILTIN_GROUPS = frozenset(
-    {
-        "",
-        "admissionregistration.k8s.io",
-        "apiextensions.k8s.io",
-        "apiregistration.k8s.io",
-        "apps",
-        "authentication.k8s.io",
-        "authorization.k8s.io",
-        "autoscaling",
-        "batch",
-        "certificates.k8s.io",
-        "coordination.k8s.io",
-        "discovery.k8s.io",
-        "events.k8s.io",
-        "flowcontrol.apiserver.k8s.io",
-        "internal.apiserver.k8s.io",
-        "networking.k8s.io",
-        "node.k8s.io",
-        "policy",
-        "rbac.authorization.k8s.io",
-        "resource.k8s.io",
-        "scheduling.k8s.io",
-        "storage.k8s.io",
-        "storagemigration.k8s.io",
-    }
+_WITHOUT_REPLICAS = {
+    "": """bindings componentstatuses configmaps endpoints events limitranges namespaces nodes persistentvolumeclaims
+        persistentvolumes pods podtemplates resourcequotas secrets serviceaccounts services""",
+    "admissionregistration.k8s.io": """mutatingadmissionpolicies mutatingadmissionpolicybindings
+        mutatingwebhookconfigurations validatingadmissionpolicies validatingadmissionpolicybindings
+        validatingwebhookconfigurations""",
+    "apiextensions.k8s.io": "customresourcedefinitions",
+    "apiregistration.k8s.io": "apiservices",
+    "apps": "controllerrevisions daemonsets",
+    "authentication.k8s.io": "selfsubjectreviews tokenreviews",
+    "authorization.k8s.io": """localsubjectaccessreviews selfsubjectaccessreviews selfsubjectrulesreviews
+        subjectaccessreviews""",
+    "autoscaling": "horizontalpodautoscalers",
+    "batch": "cronjobs jobs",
+    "certificates.k8s.io": "certificatesigningrequests clustertrustbundles podcertificaterequests",
+    "coordination.k8s.io": "leasecandidates leases",
+    "discovery.k8s.io": "endpointslices",
+    "events.k8s.io": "events",
+    "flowcontrol.apiserver.k8s.io": "flowschemas prioritylevelconfigurations",
+    "internal.apiserver.k8s.io": "storageversions",
+    "networking.k8s.io": "ingressclasses ingresses ipaddresses networkpolicies servicecidrs",
+    "node.k8s.io": "runtimeclasses",
+    "policy": "poddisruptionbudgets",
+    "rbac.authorization.k8s.io": "clusterrolebindings clusterroles rolebindings roles",
+    "resource.k8s.io": """deviceclasses devicetaintrules resourceclaims resourceclaimtemplates
+        resourcepoolstatusrequests resourceslices""",
+    "scheduling.k8s.io": "priorityclasses",
+    "storage.k8s.io": """csidrivers csinodes csistoragecapacities storageclasses volumeattachments
+        volumeattributesclasses""",
+    "storagemigration.k8s.io": "storageversionmigrations",
+}
+WITHOUT_REPLICAS = frozenset(
+    GroupResource(group, resource) for group, resources in _WITHOUT_REPLICAS.items() for resource in resources.split()
 )
-"""Groups kube-apiserver serves itself. Of theirs only WORKLOADS have replicas; resources of any other group may."""
+"""Built-in resources without a replica count. Any other may have one, whatever its group: definitions and aggregated
+APIs use groups of Kubernetes, too. One that is missing here costs a look at its objects, never a protection."""
 
 WORKLOAD_DEFAULT = 1
 """What a workload without a number gets (k8s.io/api `apps/v1`); custom ones follow that."""
@@ -65,7 +73,7 @@ class ReplicasUnreadable(ValueError):
 
 def may_have_replicas(resource: GroupResource) -> bool:
     """Whether objects of the resource can have a replica count."""
-    return resource in WORKLOADS or resource.group not in BUILTIN_GROUPS
+    return resource not in WITHOUT_REPLICAS
 
 
 def parse_scale_path(text: str) -> ReplicasPath:
@@ -104,7 +112,7 @@ def has_replicas(resource: GroupResource, obj: JsonObject, path: ReplicasPath | 
     """Whether a replica count scales the object: a workload, a declared scale path, or a number where one stands."""
     if resource in WORKLOADS or path is not None:
         return True
-    if resource.group in BUILTIN_GROUPS:
+    if resource in WITHOUT_REPLICAS:
         return False
     try:
         return read_replicas(obj, SPEC_REPLICAS) is not None

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from gateway.apimachinery.meta import JsonObject, ObjectKey
-from gateway.apimachinery.schema import GroupResource, GroupVersionResource
+from gateway.apimachinery.schema import GroupResource
 from gateway.request_scope import RequestScope
 
 
@@ -144,10 +144,10 @@ class WriteTarget(Protocol):
         """
         ...
 
-    async def instances(self, group: str, resource: str) -> Sequence[JsonObject]:
-        """Return all objects of a custom resource, of all namespaces; metadata is enough."""
+    async def instances(self, group: str, resource: str, version: str = "") -> Sequence[JsonObject]:
+        """Return all objects of a custom resource, of all namespaces, whole: as one version shows them, "" for any."""
         ...
 
-    async def scale_path(self, resource: GroupVersionResource) -> str | None:
-        """Return `specReplicasPath` of a custom resource's scale subresource (`.spec.replicas`), None without one."""
+    async def definition(self, resource: GroupResource) -> JsonObject | None:
+        """Return the CustomResourceDefinition of a resource, None when it is not a custom resource."""
         ...

@@ -14,13 +14,8 @@ from admission.config import DeleteProtectionConfig
 from admission.lookup import ObjectLookup
 from admission.plugin import Verdict
 from admission.protection_labels import KNOWN_VALUES, Protection, protections, unknown_value_warnings
-from admission.replicas import (
-    SPEC_REPLICAS,
-    ReplicasUnreadable,
-    effective_replicas,
-    may_have_replicas,
-    parse_scale_path,
-)
+from admission.replica_fields import replica_fields, runs
+from admission.replicas import SPEC_REPLICAS, WORKLOADS, may_have_replicas
 from gateway.apimachinery.errors import ApiError
 from gateway.apimachinery.meta import JsonObject, deletion_timestamp, field, labels
 from gateway.apimachinery.patch.patch import JSON_PATCH
@@ -103,12 +98,9 @@ class DeleteProtection:
         for protection in protections(obj):
             resource = attributes.resource.group_resource
             active = is_active(resource, obj)
-            declared = await lookup.scale_path(attributes.resource) if may_have_replicas(resource) else None
-            if declared:
-                try:
-                    active = effective_replicas(obj, parse_scale_path(declared)) > 0
-                except ReplicasUnreadable:
-                    active = True
+            if not active and resource not in WORKLOADS and may_have_replicas(resource):
+                definition = await lookup.definition(resource)
+                active = runs(obj, replica_fields(attributes.resource, definition, obj))
             if active:
                 replicas = field(obj, *SPEC_REPLICAS)
                 return _cascading(protection, f"it still has {replicas} replicas" if replicas else "it is still active")

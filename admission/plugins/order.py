@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from admission.config import AdmissionConfig
 from admission.plugin import Plugin
+from admission.plugins.definition_replicas import DefinitionReplicas
 from admission.plugins.delete_protection import DeleteProtection
 from admission.plugins.scale_down_protection import ScaleDownProtection
 
@@ -16,4 +17,5 @@ def build_plugins(config: AdmissionConfig) -> tuple[Plugin, ...]:
     return (
         DeleteProtection(config.delete_protection),
         ScaleDownProtection(config.scale_down),
+        DefinitionReplicas(config.scale_down),
     )

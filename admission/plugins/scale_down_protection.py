@@ -1,8 +1,8 @@
 """No write takes more replicas away than the policy allows, by whichever route it comes.
 
 Judged are effective replicas, old against new: over PUT, every patch type, /scale, a server-side apply that gives the
-field up, and for custom kinds through their scale path. What a workload may lose is decided by `step_refusal`, a plain
-function of two numbers. Reads go through the lookup only; nothing here knows HTTP.
+field up, and for custom kinds at the scale path of every served version. What a workload may lose is decided by
+`step_refusal`, a plain function of two numbers. Reads go through the lookup only; nothing here knows HTTP.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from admission.config import ScaleDownPolicy
 from admission.lookup import ObjectLookup
 from admission.plugin import Verdict
 from admission.replica_change import Effect, apply_leaves_alone, replica_change, touches_spec
+from admission.replica_fields import fields_dropped, replica_fields
 from admission.replicas import (
     SCALE_DEFAULT,
     SPEC_REPLICAS,
@@ -22,9 +23,7 @@ from admission.replicas import (
     ReplicasPath,
     ReplicasUnreadable,
     effective_replicas,
-    has_replicas,
     may_have_replicas,
-    parse_scale_path,
     replica_number,
 )
 from gateway.apimachinery import meta
@@ -39,6 +38,7 @@ REPLICAS_AUDIT_KEY = "audit.fleetgate.io/replicas"
 FLOOR_RULE = "ScaleDownFloor"
 STEP_RULE = "ScaleDownStep"
 UNREADABLE_RULE = "ReplicasUnreadable"
+DROPPED_RULE = "ReplicasDropped"
 
 
 def step_refusal(old: int, new: int, policy: ScaleDownPolicy) -> tuple[str, str] | None:
@@ -84,32 +84,55 @@ class ScaleDownProtection:
         old = await lookup.old()
         if old is None or meta.deletion_timestamp(old):
             return Verdict.allow()
-        lifted = meta.annotations(old).get(ALLOW_ANNOTATION) == "true"
-        path = await self._path(attributes, lookup)
-        if not has_replicas(attributes.resource.group_resource, old, path):
-            return Verdict.allow()
+        definition = await self._definition(attributes, lookup)
         try:
-            before = effective_replicas(old, path or SPEC_REPLICAS)
-            after = await self._replicas_after(attributes, lookup, old, path or SPEC_REPLICAS)
+            changes = await self._changes(attributes, lookup, old, definition)
+            refusal = await self._dropping(attributes, lookup, definition)
         except ReplicasUnreadable as error:
-            if lifted:
-                return Verdict.allow()
-            return Verdict.deny(UNREADABLE_RULE, f"{error}; give a whole number")
-        if after is None or after == before:
-            return Verdict.allow()
-        recorded = {REPLICAS_AUDIT_KEY: f"{before} -> {after}"}
-        refusal = step_refusal(before, after, self._policy)
-        if refusal is None or lifted:
+            changes, refusal = [], (UNREADABLE_RULE, f"{error}; give a whole number")
+        recorded = (
+            {REPLICAS_AUDIT_KEY: ", ".join(f"{before} -> {after}" for before, after in changes)} if changes else {}
+        )
+        refusals = [step_refusal(before, after, self._policy) for before, after in changes]
+        refusal = next((found for found in refusals if found is not None), refusal)
+        if refusal is None or meta.annotations(old).get(ALLOW_ANNOTATION) == "true":
             return Verdict.allow(annotations=recorded)
         rule, reason = refusal
+        if rule == UNREADABLE_RULE:
+            return Verdict.deny(rule, reason)
         message = f'{reason}; to allow it, first set the annotation {ALLOW_ANNOTATION}: "true" on the object'
         return Verdict.deny(rule, message, annotations=recorded)
 
-    async def _path(self, attributes: Attributes, lookup: ObjectLookup) -> ReplicasPath | None:
-        if attributes.resource.group_resource in WORKLOADS:
-            return SPEC_REPLICAS
-        declared = await lookup.scale_path(attributes.resource)
-        return parse_scale_path(declared) if declared else None
+    async def _definition(self, attributes: Attributes, lookup: ObjectLookup) -> meta.JsonObject | None:
+        resource = attributes.resource.group_resource
+        return None if resource in WORKLOADS else await lookup.definition(resource)
+
+    async def _changes(
+        self, attributes: Attributes, lookup: ObjectLookup, old: meta.JsonObject, definition: meta.JsonObject | None
+    ) -> list[tuple[int, int]]:
+        """Return each replica count that the write changes, before and after. Raises ReplicasUnreadable."""
+        fields = replica_fields(attributes.resource, definition, old)
+        if attributes.subresource == "scale":
+            fields = fields[:1]  # the other counts are not in a Scale
+        changes = []
+        for field in fields:
+            before = field.count(old)
+            after = await self._replicas_after(attributes, lookup, old, field.path)
+            if before is not None and after is not None and after != before:
+                changes.append((before, after))
+        return changes
+
+    async def _dropping(
+        self, attributes: Attributes, lookup: ObjectLookup, definition: meta.JsonObject | None
+    ) -> tuple[str, str] | None:
+        """Refuse to write through a version whose schema prunes the replica count of another one."""
+        for version, field in fields_dropped(attributes.resource, definition).items():
+            stored = await lookup.old_at(version)
+            count = field.count(stored) if stored is not None else None
+            if count and step_refusal(count, 0, self._policy) is not None:
+                through = f"writing it as {attributes.resource.version} drops {field}, by which {version} asks for"
+                return DROPPED_RULE, f"{through} {count} replicas: write it as {version}"
+        return None
 
     async def _replicas_after(
         self, attributes: Attributes, lookup: ObjectLookup, old: meta.JsonObject, path: ReplicasPath

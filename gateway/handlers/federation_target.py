@@ -13,7 +13,7 @@ import msgspec
 from cache.merged_resource import MergedResource
 from gateway.apimachinery.meta import JsonObject, ObjectKey
 from gateway.apimachinery.options import ListOptions
-from gateway.apimachinery.schema import GroupResource, GroupVersionResource
+from gateway.apimachinery.schema import GroupResource
 from gateway.request_scope import RequestScope
 from gateway.write_request import Precondition, WriteRequest, WriteResult, WriteTarget
 
@@ -52,10 +52,10 @@ class FederationWriteTarget:
         contents += [(resource, msgspec.json.decode(self._pods.object(pod))) for pod in pods.items]
         return contents
 
-    async def instances(self, group: str, resource: str) -> Sequence[JsonObject]:
+    async def instances(self, group: str, resource: str, version: str = "") -> Sequence[JsonObject]:
         """List a custom resource at the store."""
-        return await self._store.instances(group, resource)
+        return await self._store.instances(group, resource, version)
 
-    async def scale_path(self, resource: GroupVersionResource) -> str | None:
+    async def definition(self, resource: GroupResource) -> JsonObject | None:
         """Ask the store."""
-        return await self._store.scale_path(resource)
+        return await self._store.definition(resource)

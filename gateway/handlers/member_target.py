@@ -21,7 +21,7 @@ from gateway.apimachinery import meta
 from gateway.apimachinery.errors import ApiError, conflict, not_found
 from gateway.apimachinery.meta import JsonObject, ObjectKey
 from gateway.apimachinery.options import ListOptions, parse_list_options
-from gateway.apimachinery.schema import GroupResource, GroupVersionResource
+from gateway.apimachinery.schema import GroupResource
 from gateway.clusters.registry import ClusterRegistry
 from gateway.proxy.rewrite import rename
 from gateway.proxy.write_target import UpstreamWriteTarget
@@ -154,13 +154,13 @@ class MergedWriteTarget:
         """Return what the federation store holds in a namespace."""
         return await self._local.namespace_contents(namespace)
 
-    async def instances(self, group: str, resource: str) -> Sequence[JsonObject]:
+    async def instances(self, group: str, resource: str, version: str = "") -> Sequence[JsonObject]:
         """Return all objects of a custom resource in the federation store."""
-        return await self._local.instances(group, resource)
+        return await self._local.instances(group, resource, version)
 
-    async def scale_path(self, resource: GroupVersionResource) -> str | None:
-        """Return where a custom resource keeps its replicas."""
-        return await self._local.scale_path(resource)
+    async def definition(self, resource: GroupResource) -> JsonObject | None:
+        """Return the definition of a custom resource in the federation store."""
+        return await self._local.definition(resource)
 
 
 def _with_object(request: WriteRequest, obj: JsonObject) -> WriteRequest:

@@ -7,6 +7,7 @@ saw becomes the precondition under which the write is applied.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from admission.attributes import Attributes
 from admission.chain import AdmissionChain
@@ -14,7 +15,7 @@ from admission.plugin import Verdict
 from gateway.apimachinery.errors import ApiError, cause, forbidden, not_found
 from gateway.apimachinery.meta import JsonObject, resource_version, uid
 from gateway.apimachinery.patch.patch import APPLY_PATCH
-from gateway.apimachinery.schema import GroupResource, GroupVersionResource
+from gateway.apimachinery.schema import GroupResource
 from gateway.audit.record import PREFIX, AuditRecord
 from gateway.write_request import Precondition, WriteRequest, WriteTarget
 
@@ -43,6 +44,12 @@ class RequestLookup:
             self._old_known = True
         return self._old
 
+    async def old_at(self, version: str) -> JsonObject | None:
+        """Return the live object in another version; should it change meanwhile, the precondition is lost."""
+        scope = self._request.scope
+        other = replace(scope, info=replace(scope.info, api_version=version))
+        return await self._target.read(other, self._request.key)
+
     async def new(self) -> JsonObject:
         """Return what the write would answer, tried at the first call."""
         if self._new is None:
@@ -53,13 +60,13 @@ class RequestLookup:
         """Ask the target."""
         return await self._target.namespace_contents(namespace)
 
-    async def instances(self, group: str, resource: str) -> Sequence[JsonObject]:
+    async def instances(self, group: str, resource: str, version: str = "") -> Sequence[JsonObject]:
         """Ask the target."""
-        return await self._target.instances(group, resource)
+        return await self._target.instances(group, resource, version)
 
-    async def scale_path(self, resource: GroupVersionResource) -> str | None:
+    async def definition(self, resource: GroupResource) -> JsonObject | None:
         """Ask the target."""
-        return await self._target.scale_path(resource)
+        return await self._target.definition(resource)
 
     @property
     def precondition(self) -> Precondition | None:

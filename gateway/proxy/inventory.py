@@ -22,11 +22,23 @@ _DISCOVERY = {"Accept": "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroup
 _DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
+_MEASUREMENTS = frozenset({"metrics.k8s.io", "custom.metrics.k8s.io", "external.metrics.k8s.io"})
+"""API groups that hold no objects but answer from elsewhere, and often do not answer: nothing of theirs is deleted."""
+
+
 @dataclass(frozen=True, slots=True)
-class _Served:
+class Served:
+    """A resource that the server serves."""
+
     resource: GroupVersionResource
+    kind: str
     namespaced: bool
-    listable: bool
+    verbs: frozenset[str]
+
+    @property
+    def listable(self) -> bool:
+        """Whether its objects can be listed."""
+        return "list" in self.verbs
 
 
 async def list_all(
@@ -63,40 +75,42 @@ async def namespace_contents(upstream: Upstream, namespace: str) -> list[tuple[G
                 return []  # it went between discovery and now, and its objects with it
         return [(resource.group_resource, obj) for obj in objects]
 
-    served = await _served(upstream)
+    served = await served_resources(upstream)
     lists = await asyncio.gather(*(contents(one.resource) for one in served if one.namespaced and one.listable))
     return [entry for entries in lists for entry in entries]
 
 
-async def instances(upstream: Upstream, group: str, resource: str) -> Sequence[JsonObject]:
-    """Return all objects of a custom resource, of all namespaces. Raises ApiError."""
-    for served in await _served(upstream):
+async def instances(upstream: Upstream, group: str, resource: str, version: str = "") -> Sequence[JsonObject]:
+    """Return all objects of a custom resource, of all namespaces, as one version or the preferred one shows them.
+
+    None where the resource is not served. Raises ApiError.
+    """
+    if version:
+        try:
+            return await list_all(upstream, GroupVersionResource(group, version, resource))
+        except PathNotFound:
+            return []
+    for served in await served_resources(upstream):
         if served.resource.group_resource == GroupResource(group, resource) and served.listable:
             return await list_all(upstream, served.resource)
     return []
 
 
-async def scale_path(upstream: Upstream, resource: GroupVersionResource) -> str | None:
-    """Return where a custom resource keeps its replica count, None when it has no scale subresource."""
+async def definition(upstream: Upstream, resource: GroupResource) -> JsonObject | None:
+    """Return the CustomResourceDefinition of a resource, None when it is not a custom resource. Raises ApiError."""
     try:
-        definition = await upstream.get_json(f"{_DEFINITIONS}/{quote(str(resource.group_resource), safe='')}")
+        return await upstream.get_json(f"{_DEFINITIONS}/{quote(str(resource), safe='')}")
     except PathNotFound:
         return None
     except ApiError as error:
         if error.code == 404:
             return None
         raise
-    versions = meta.field(definition, "spec", "versions")
-    for version in versions if isinstance(versions, list) else []:
-        if isinstance(version, dict) and version.get("name") == resource.version:
-            path = meta.field(version, "subresources", "scale", "specReplicasPath")
-            return path if isinstance(path, str) else None
-    return None
 
 
-async def _served(upstream: Upstream) -> list[_Served]:
+async def served_resources(upstream: Upstream) -> list[Served]:
     """Return the resources served, each in its group's preferred version. Raises ApiError when a group cannot say."""
-    found: list[_Served] = []
+    found: list[Served] = []
     for path in ("/api", "/apis"):
         document = await upstream.send_json("GET", path, None, headers=_DISCOVERY)
         if document.get("kind") != "APIGroupDiscoveryList":
@@ -108,9 +122,9 @@ async def _served(upstream: Upstream) -> list[_Served]:
     return found
 
 
-def _preferred_version(upstream: Upstream, group: JsonObject) -> list[_Served]:
+def _preferred_version(upstream: Upstream, group: JsonObject) -> list[Served]:
     """Return what the first version of a group serves, and what only later ones do."""
-    served: dict[str, _Served] = {}
+    served: dict[str, Served] = {}
     for version in group.get("versions") or []:
         if version.get("freshness") == "Stale":
             name = meta.name(group)
@@ -120,7 +134,7 @@ def _preferred_version(upstream: Upstream, group: JsonObject) -> list[_Served]:
         group_version = GroupVersion(meta.name(group), str(version.get("version")))
         for entry in version.get("resources") or []:
             name = str(entry.get("resource"))
-            one = _Served(
+            one = Served(
                 group_version.resource(name),
                 namespaced=entry.get("scope") == "Namespaced",
                 listable="list" in (entry.get("verbs") or ()),

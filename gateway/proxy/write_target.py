@@ -17,7 +17,7 @@ from multidict import CIMultiDict
 
 from gateway.apimachinery.errors import ApiError, PathNotFound
 from gateway.apimachinery.meta import JsonObject, ObjectKey
-from gateway.apimachinery.schema import GroupResource, GroupVersionResource
+from gateway.apimachinery.schema import GroupResource
 from gateway.clusters.upstream import Upstream, UpstreamError
 from gateway.proxy import inventory
 from gateway.proxy.preconditions import JSON, Guarded, guard, lost
@@ -97,13 +97,13 @@ class UpstreamWriteTarget:
         """Return everything in a namespace. Raises ApiError unless all could be listed."""
         return await inventory.namespace_contents(self._upstream, namespace)
 
-    async def instances(self, group: str, resource: str) -> Sequence[JsonObject]:
+    async def instances(self, group: str, resource: str, version: str = "") -> Sequence[JsonObject]:
         """Return all objects of a custom resource."""
-        return await inventory.instances(self._upstream, group, resource)
+        return await inventory.instances(self._upstream, group, resource, version)
 
-    async def scale_path(self, resource: GroupVersionResource) -> str | None:
-        """Return where a custom resource keeps its replica count."""
-        return await inventory.scale_path(self._upstream, resource)
+    async def definition(self, resource: GroupResource) -> JsonObject | None:
+        """Return the CustomResourceDefinition of a resource."""
+        return await inventory.definition(self._upstream, resource)
 
     async def _send(self, request: WriteRequest, guarded: Guarded, query: dict[str, str], *, accept: str) -> _Answer:
         scope = request.scope

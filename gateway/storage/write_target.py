@@ -12,11 +12,12 @@ from gateway.apimachinery.codec import encode_json
 from gateway.apimachinery.errors import ApiError, PathNotFound, method_not_allowed, method_not_supported
 from gateway.apimachinery.meta import JsonObject, ObjectKey
 from gateway.apimachinery.options import ListOptions
-from gateway.apimachinery.schema import GroupResource, GroupVersionResource
+from gateway.apimachinery.schema import GroupResource
 from gateway.apimachinery.selectors import parse_field_selector, parse_label_selector
 from gateway.request_scope import RequestScope
 from gateway.storage.definitions import ResourceDefinition
 from gateway.storage.registry import Registry
+from gateway.storage.resources import CUSTOM_RESOURCE_DEFINITIONS
 from gateway.storage.write_context import WriteContext
 from gateway.write_request import Precondition, WriteRequest, WriteResult
 
@@ -130,8 +131,8 @@ class EmbeddedWriteTarget:
             for stored in self._registry.storage.list(definition.storage_key, namespace)
         ]
 
-    async def instances(self, group: str, resource: str) -> Sequence[JsonObject]:
-        """Return all objects of a custom resource."""
+    async def instances(self, group: str, resource: str, version: str = "") -> Sequence[JsonObject]:
+        """Return all objects of a custom resource; every version shows the same fields here, so any does."""
         group_resource = GroupResource(group, resource)
         return [
             definition.object(stored)
@@ -140,9 +141,8 @@ class EmbeddedWriteTarget:
             for stored in self._registry.storage.list(definition.storage_key)
         ]
 
-    async def scale_path(self, resource: GroupVersionResource) -> str | None:
-        """Return `specReplicasPath` of a resource that can be scaled, None where it cannot."""
-        definition = self._registry.find(resource)
-        if definition is None or definition.scale is None:
-            return None
-        return "." + ".".join(definition.scale.spec_replicas)
+    async def definition(self, resource: GroupResource) -> JsonObject | None:
+        """Return the CustomResourceDefinition of a resource."""
+        crds = CUSTOM_RESOURCE_DEFINITIONS
+        stored = self._registry.storage.get(crds.storage_key, ObjectKey("", str(resource)))
+        return crds.object(stored) if stored is not None else None

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from admission.custom_definition import scale_paths
 from gateway.apimachinery import meta
 from gateway.apimachinery.errors import ApiError
 from gateway.apimachinery.meta import JsonObject, ObjectKey
 from gateway.apimachinery.protobuf import MEDIA_TYPE, encode
-from gateway.apimachinery.schema import GroupResource, GroupVersionResource
+from gateway.apimachinery.schema import GroupResource
 from gateway.clusters.kubeconfig import KubeconfigCredentials, read_kubeconfig
 from gateway.clusters.upstream import Upstream
 from gateway.proxy.write_target import UpstreamWriteTarget
@@ -266,7 +267,7 @@ async def test_a_list_is_whole_and_selected(target: UpstreamWriteTarget, live: J
 
 
 async def test_a_custom_resource_says_where_its_replicas_are(fleet: Fleet, target: UpstreamWriteTarget) -> None:
-    group, resource = "upstream.example.io", GroupVersionResource("upstream.example.io", "v1", "widgets")
+    group = "upstream.example.io"
     schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     scale = {"specReplicasPath": ".spec.count", "statusReplicasPath": ".status.count"}
     version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
@@ -279,8 +280,8 @@ async def test_a_custom_resource_says_where_its_replicas_are(fleet: Fleet, targe
     client, path = fleet.federation.client, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
     client.request("POST", path, {"metadata": {"name": f"widgets.{group}"}, "spec": spec})
     try:
-        assert await target.scale_path(resource) == ".spec.count"
-        assert await target.scale_path(GroupVersionResource("apps", "v1", "deployments")) is None
+        assert scale_paths(await target.definition(GroupResource(group, "widgets"))) == {"v1": ("spec", "count")}
+        assert await target.definition(GroupResource("apps", "deployments")) is None
         for _ in range(100):
             if client.succeeds(f"/apis/{group}/v1/widgets"):
                 break

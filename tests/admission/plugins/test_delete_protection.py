@@ -22,6 +22,8 @@ from tests.admission.support import (
     PODS,
     ScriptedLookup,
     attributes,
+    definition,
+    version,
     workload,
 )
 
@@ -116,7 +118,8 @@ class TestCascading:
     async def test_a_custom_workload_is_read_at_its_scale_path(self) -> None:
         asked = attributes("delete", resource=CLONE_SETS)
         for size, allowed in ((2, False), (0, True), ("odd", False)):
-            lookup = ScriptedLookup(labelled(self.LABELS, spec={"size": size}), scale_path=".spec.size")
+            sized = definition(version(path=".spec.size"))
+            lookup = ScriptedLookup(labelled(self.LABELS, spec={"size": size}), definition=sized)
             assert (await plugin.validate(asked, lookup)).allowed is allowed
 
     async def test_it_means_nothing_on_what_has_no_replicas(self) -> None:

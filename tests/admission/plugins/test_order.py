@@ -15,4 +15,4 @@ def test_every_plugin_in_the_folder_is_listed_and_the_reverse() -> None:
 
 def test_deletion_is_judged_before_scaling() -> None:
     names = [plugin.name for plugin in build_plugins(AdmissionConfig())]
-    assert names == ["DeleteProtection", "ScaleDownProtection"]
+    assert names == ["DeleteProtection", "ScaleDownProtection", "DefinitionReplicas"]

@@ -14,7 +14,7 @@ from admission.plugins.scale_down_protection import (
 )
 from gateway.apimachinery.errors import ApiError, bad_request
 from gateway.apimachinery.patch.patch import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH
-from tests.admission.support import CLONE_SETS, CONFIG_MAPS, ScriptedLookup, attributes, workload
+from tests.admission.support import CLONE_SETS, CONFIG_MAPS, ScriptedLookup, attributes, definition, version, workload
 
 DEFAULT = ScaleDownPolicy()
 
@@ -190,12 +190,12 @@ class TestCustomKinds:
 
     async def test_or_at_the_declared_scale_path(self) -> None:
         asked = scale_patch({"spec": {"size": 0}}, resource=CLONE_SETS)
-        lookup = ScriptedLookup({"spec": {"size": 3}}, scale_path=".spec.size")
+        lookup = ScriptedLookup({"spec": {"size": 3}}, definition=definition(version(path=".spec.size")))
         assert (await plugin().validate(asked, lookup)).rule == FLOOR_RULE
 
     async def test_scale_is_a_scale_whatever_the_path(self) -> None:
         asked = scale_patch({"spec": {"replicas": 0}}, resource=CLONE_SETS, subresource="scale")
-        lookup = ScriptedLookup({"spec": {"size": 3}}, scale_path=".spec.size")
+        lookup = ScriptedLookup({"spec": {"size": 3}}, definition=definition(version(path=".spec.size")))
         assert (await plugin().validate(asked, lookup)).rule == FLOOR_RULE
 
     async def test_a_kind_without_replicas_is_left_alone(self) -> None:

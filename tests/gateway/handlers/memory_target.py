@@ -17,7 +17,7 @@ from gateway.apimachinery.meta import JsonObject, ObjectKey
 from gateway.apimachinery.patch.options import PatchOptions
 from gateway.apimachinery.patch.patch import apply_patch
 from gateway.apimachinery.patch.typed_schema import builtin_type, custom_type
-from gateway.apimachinery.schema import GroupResource, GroupVersionKind, GroupVersionResource
+from gateway.apimachinery.schema import GroupResource, GroupVersionKind
 from gateway.request_scope import RequestScope
 from gateway.write_request import Precondition, PreconditionLost, WriteRequest, WriteResult
 
@@ -38,7 +38,7 @@ class MemoryTarget:
         self.before_read: Callable[[], None] | None = None
         self.failures: list[Exception] = []
         self.contents: Sequence[tuple[GroupResource, JsonObject]] | ApiError = ()
-        self.declared_scale_path: str | None = None
+        self.declared: JsonObject | None = None
         for obj in objects:
             self.put(obj)
 
@@ -102,13 +102,13 @@ class MemoryTarget:
             raise self.contents
         return self.contents
 
-    async def instances(self, group: str, resource: str) -> Sequence[JsonObject]:
+    async def instances(self, group: str, resource: str, version: str = "") -> Sequence[JsonObject]:
         self.asked["instances"] += 1
         return [obj for _, obj in self.contents] if not isinstance(self.contents, ApiError) else []
 
-    async def scale_path(self, resource: GroupVersionResource) -> str | None:
-        self.asked["scale_path"] += 1
-        return self.declared_scale_path
+    async def definition(self, resource: GroupResource) -> JsonObject | None:
+        self.asked["definition"] += 1
+        return self.declared
 
     def _check(self, request: WriteRequest, precondition: Precondition | None) -> None:
         resource = request.scope.info.group_resource

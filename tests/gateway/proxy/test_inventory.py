@@ -5,7 +5,7 @@ from aiohttp import web
 
 from gateway.apimachinery import meta
 from gateway.apimachinery.errors import ApiError
-from gateway.apimachinery.schema import GroupVersionResource
+from gateway.apimachinery.schema import GroupResource, GroupVersionResource
 from gateway.proxy import inventory
 from tests.gateway.proxy.gateway_under_test import make_upstream
 from tests.support.http_server import serve
@@ -120,21 +120,22 @@ async def test_instances_of_an_unknown_resource_are_none() -> None:
     assert await run(Member(), lambda upstream: inventory.instances(upstream, "x.io", "cs")) == []
 
 
-@pytest.mark.parametrize(
-    ("definition", "path"),
-    [
-        (
-            {"spec": {"versions": [{"name": "v1", "subresources": {"scale": {"specReplicasPath": ".spec.n"}}}]}},
-            ".spec.n",
-        ),
-        ({"spec": {"versions": [{"name": "v2", "subresources": {"scale": {"specReplicasPath": ".spec.n"}}}]}}, None),
-        ({"spec": {"versions": [{"name": "v1"}]}}, None),
-        ({"spec": {}}, None),
-        (404, None),
-        (None, None),
-    ],
-)
-async def test_where_a_custom_resource_keeps_its_replicas(definition: Any, path: str | None) -> None:
-    member = Member(**{"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/as.x.io": definition})
-    gvr = GroupVersionResource("x.io", "v1", "as")
-    assert await run(member, lambda upstream: inventory.scale_path(upstream, gvr)) == path
+async def test_instances_are_read_in_the_version_that_is_asked_for() -> None:
+    listed = {"kind": "AList", "apiVersion": "x.io/v1", "items": [{"metadata": {"name": "a"}, "spec": {"n": 1}}]}
+    member = Member(**{"/apis/x.io/v1/as": listed})
+    found = await run(member, lambda upstream: inventory.instances(upstream, "x.io", "as", "v1"))
+    assert [(obj["apiVersion"], obj["spec"]) for obj in found] == [("x.io/v1", {"n": 1})]
+    assert await run(Member(), lambda upstream: inventory.instances(upstream, "x.io", "as", "v3")) == []
+
+
+@pytest.mark.parametrize("answer", [{"spec": {"versions": []}}, 404, None])
+async def test_the_definition_of_a_custom_resource(answer: Any) -> None:
+    member = Member(**{"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/as.x.io": answer})
+    found = await run(member, lambda upstream: inventory.definition(upstream, GroupResource("x.io", "as")))
+    assert found == (answer if isinstance(answer, dict) else None)
+
+
+async def test_a_definition_that_may_not_be_read_is_no_missing_one() -> None:
+    member = Member(**{"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/as.x.io": 403})
+    with pytest.raises(ApiError):
+        await run(member, lambda upstream: inventory.definition(upstream, GroupResource("x.io", "as")))

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from gateway.apimachinery.errors import ApiError, PathNotFound
 from gateway.apimachinery.meta import ObjectKey
-from gateway.apimachinery.schema import GroupVersionResource
+from gateway.apimachinery.schema import GroupResource
 from gateway.clusters.upstream import UpstreamError
 from gateway.proxy.write_target import UpstreamWriteTarget
 from gateway.request import UserInfo, parse_request_info
@@ -181,4 +181,4 @@ async def test_a_store_that_cannot_be_read_is_not_an_absent_object() -> None:
         with pytest.raises(ApiError):
             await target.read(patch({}).scope, ObjectKey("shop", "web"))
         with pytest.raises(ApiError):
-            await target.scale_path(GroupVersionResource("a", "v1", "b"))
+            await target.definition(GroupResource("b", "a"))

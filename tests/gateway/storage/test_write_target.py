@@ -5,7 +5,7 @@ import pytest
 
 from gateway.apimachinery.errors import ApiError, PathNotFound
 from gateway.apimachinery.meta import ObjectKey
-from gateway.apimachinery.schema import GroupVersionResource
+from gateway.apimachinery.schema import GroupResource
 from gateway.request import ANONYMOUS_USER, parse_request_info
 from gateway.request_scope import RequestScope
 from gateway.storage.registry import Registry
@@ -192,5 +192,7 @@ async def test_what_admission_looks_up(registry: Registry) -> None:
     ]
     assert [obj["kind"] for obj in await target.instances("x.io", "widgets")] == ["Widget"]
     assert await target.instances("x.io", "gadgets") == []
-    assert await target.scale_path(GroupVersionResource("x.io", "v1", "widgets")) == ".spec.replicas"
-    assert await target.scale_path(GroupVersionResource("", "v1", "configmaps")) is None
+    defined = await target.definition(GroupResource("x.io", "widgets"))
+    assert defined is not None
+    assert (defined["kind"], defined["metadata"]["name"]) == ("CustomResourceDefinition", "widgets.x.io")
+    assert await target.definition(GroupResource("", "configmaps")) is None
