@@ -47,13 +47,14 @@ def review_of(attributes: Attributes) -> JsonObject:
     if user.extra:
         spec["extra"] = {key: list(values) for key, values in user.extra.items()}
     if attributes.is_resource_request:
-        spec["resourceAttributes"] = _resource_attributes(attributes)
+        spec["resourceAttributes"] = resource_attributes(attributes)
     else:
         spec["nonResourceAttributes"] = {"path": attributes.path, "verb": attributes.verb}
     return {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
 
 
-def _resource_attributes(attributes: Attributes) -> JsonObject:
+def resource_attributes(attributes: Attributes) -> JsonObject:
+    """Return the resourceAttributes of a review, of whichever kind. Pure."""
     fields = {
         "namespace": attributes.namespace,
         "verb": attributes.verb,
@@ -81,7 +82,8 @@ def decision_of(answer: JsonObject) -> Decision:
     return Decision(Outcome.DENY if denied else Outcome.NO_OPINION, text)
 
 
-def _key(attributes: Attributes) -> tuple[object, ...] | None:
+def decision_key(attributes: Attributes) -> tuple[object, ...] | None:
+    """Return what a decision may be remembered under, None where it is too large to be. Pure."""
     user = attributes.user
     parts = (
         attributes.verb, attributes.is_resource_request, attributes.api_group, attributes.api_version,
@@ -109,7 +111,7 @@ class AccessReviewAuthorizer:
 
     async def authorize(self, attributes: Attributes) -> Decision:
         """Return the decision for one request. Raises ApiError when the store cannot be asked."""
-        key = _key(attributes)
+        key = decision_key(attributes)
         if key is not None and (known := self._decisions.get(key)) is not None:
             return known
         decision = await self._ask(attributes)
