@@ -28,6 +28,7 @@ from gateway.audit.log import AuditLog
 from gateway.audit.recovery import Intent
 from gateway.authentication.authenticator import RefuseBearerTokens, UnionAuthenticator
 from gateway.authentication.x509 import CertificateAuthenticator
+from gateway.authorization.caller_rights import AuthorizedRights
 from gateway.chain import ChainParts, chain, handler_chain
 from gateway.clusters.kubeconfig import KubeconfigError
 from gateway.config import GatewayConfig, ResourcesConfig, parse_listen
@@ -146,13 +147,14 @@ class _Gateway:
         audit = await AuditLog.open(data_dir / "audit", config.audit, now=time.time)
         stack.push_async_callback(audit.close)
         federation = await self._open_federation(stack, audit)
+        plugins = build_plugins(config.admission, AuthorizedRights(federation.authorizer))
         return _Parts(
             identity=identity,
             audit=audit,
             federation=federation,
             catalog=Catalog(federation.discovery, allow_list=_allow_list(config.resources), merged=MERGED_RESOURCES),
             members=await open_members(config.members, federation.clusters, federation.events),
-            writes=WriteHandler(AdmissionChain(build_plugins(config.admission)), audit),
+            writes=WriteHandler(AdmissionChain(plugins), audit),
         )
 
     async def _open_federation(self, stack: AsyncExitStack, audit: AuditLog) -> Federation:

@@ -8,6 +8,7 @@ import pytest
 
 from admission.config import AdmissionConfig
 from admission.plugins.order import build_plugins
+from tests.admission.scripted_rights import ScriptedRights
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("gateway", "cache", "admission", "certs")
@@ -63,7 +64,9 @@ def test_every_filter_stands_in_the_chain() -> None:
 
 
 def test_every_admission_plugin_is_built() -> None:
-    built = {type(plugin).__module__.rpartition(".")[2] for plugin in build_plugins(AdmissionConfig())}
+    built = {
+        type(plugin).__module__.rpartition(".")[2] for plugin in build_plugins(AdmissionConfig(), ScriptedRights())
+    }
     written = {path.stem for path in (ROOT / "admission" / "plugins").glob("*.py")} - {"__init__", "order"}
     assert built == written
 

@@ -20,6 +20,7 @@ from gateway.handlers.write_decoding import decode_write
 from gateway.request import UserInfo, parse_request_info
 from gateway.request_scope import RequestScope
 from gateway.write_request import WriteResult, WriteTarget
+from tests.admission.scripted_rights import ScriptedRights
 from tests.support.clock import FakeClock
 
 DEPLOYMENT = GroupVersionKind("apps", "v1", "Deployment")
@@ -66,7 +67,9 @@ class Gateway:
         self._names = iter(f"{number:05}" for number in range(100_000))
         self.audit = audit
         self.handler = WriteHandler(
-            AdmissionChain(build_plugins(config)), audit, name_generator=lambda prefix: prefix + next(self._names)
+            AdmissionChain(build_plugins(config, ScriptedRights())),
+            audit,
+            name_generator=lambda prefix: prefix + next(self._names),
         )
         self.record = AuditRecord("", 0.0)
 
