@@ -158,6 +158,7 @@ async def open_members(config: MembersConfig, source: ClusterSource, events: Lis
         source=source,
         kubeconfig=Path(config.kubeconfig) if config.kubeconfig else None,
         contexts=config.contexts,
+        secret_namespaces=config.secret_namespaces,
         now=time.time,
     )
     cache = MultiClusterCache(

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from admission.config import AdmissionConfig
 from admission.plugin import Plugin
+from admission.plugins.cluster_credentials import ClusterCredentials
 from admission.plugins.definition_replicas import DefinitionReplicas
 from admission.plugins.delete_protection import DeleteProtection
 from admission.plugins.scale_down_protection import ScaleDownProtection
+from admission.rights import CallerRights
 
 
-def build_plugins(config: AdmissionConfig) -> tuple[Plugin, ...]:
-    """Return every rule, configured."""
+def build_plugins(config: AdmissionConfig, rights: CallerRights) -> tuple[Plugin, ...]:
+    """Return every rule, configured; `rights` says what callers may do beside the write that is judged."""
     return (
         DeleteProtection(config.delete_protection),
         ScaleDownProtection(config.scale_down),
+        ClusterCredentials(rights),
         DefinitionReplicas(config.scale_down),
     )
