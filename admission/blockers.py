@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from admission.protection_labels import protections
+from admission.protection_labels import Protection, protections
 from admission.replicas import SPEC_REPLICAS, ReplicasUnreadable, effective_replicas, has_replicas
 from gateway.apimachinery.meta import JsonObject, deletion_timestamp, field, key, name
 from gateway.apimachinery.schema import GroupResource
@@ -42,12 +42,18 @@ def protected_content(contents: Iterable[tuple[GroupResource, JsonObject]]) -> l
     for resource, obj in contents:
         if deletion_timestamp(obj):
             continue
-        for protection in protections(obj):
-            if not protection.cascading or is_active(resource, obj):
-                reason = f"label {protection.label}={protection.value}"
-                blockers.append(Blocker(str(resource), _qualified_name(obj), reason))
-                break
+        if protection := standing_protection(resource, obj):
+            reason = f"label {protection.label}={protection.value}"
+            blockers.append(Blocker(str(resource), _qualified_name(obj), reason))
     return sorted(blockers)
+
+
+def standing_protection(resource: GroupResource, obj: JsonObject) -> Protection | None:
+    """Return the label that protects the object as it is now: Cascading does while the object is active."""
+    for protection in protections(obj):
+        if not protection.cascading or is_active(resource, obj):
+            return protection
+    return None
 
 
 def active_content(contents: Iterable[tuple[GroupResource, JsonObject]]) -> list[Blocker]:

@@ -2,14 +2,20 @@
 
 After kube-controller-manager's garbage collector: an object goes when none of its owners is left; an owner that is
 deleted in the foreground waits for its dependents, one that orphans them lets go of them first.
+
+Unlike it, this one deletes nothing that a label protects: admission refuses what would lead there, and cannot see
+everything coming. Such an object stays, looked at again whenever it changes, and what waits for it waits on.
 """
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
+from admission.blockers import standing_protection
+from admission.protection_labels import KNOWN_VALUES
 from gateway.apimachinery.meta import JsonObject, ObjectKey
 from gateway.apimachinery.schema import GroupVersion
 from gateway.storage.controllers.object_registry import MERGE_PATCH, ObjectRegistry
@@ -19,6 +25,8 @@ from gateway.storage.deletion import FOREGROUND_FINALIZER, ORPHAN_FINALIZER
 from gateway.storage.interface import StoredEvent, StoredMetadata, StoredObject
 from gateway.storage.write_context import WriteContext
 from gateway.write_request import DeleteOptions
+
+logger = logging.getLogger(__name__)
 
 _CONTEXT = WriteContext.internal("kube-controller-manager")
 
@@ -51,6 +59,7 @@ class GarbageCollector:
         """Index what is in the store and follow its events from now on."""
         self._registry = registry
         self._dependents: defaultdict[str, set[Reference]] = defaultdict(set)
+        self._spared: set[Reference] = set()
         self._work: WorkLoop[Reference] = WorkLoop("garbage collection", self._process)
         for definition in registry.stored_resources():
             for stored in registry.storage.list(definition.storage_key):
@@ -86,8 +95,9 @@ class GarbageCollector:
         now = _owner_uids(metadata) if event.type != "DELETED" else set()
         self._index(reference, before, now)
         if event.type == "DELETED":
+            self._spared.discard(reference)
             self._add_all(self._dependents.get(metadata.uid, ()))
-        elif now != before or metadata.deletion_timestamp:
+        elif now != before or metadata.deletion_timestamp or reference in self._spared:
             self._work.add(reference)
             if _waits_for_dependents(metadata):
                 self._add_all(self._dependents.get(metadata.uid, ()))
@@ -152,8 +162,11 @@ class GarbageCollector:
             elif found[1] is not None:
                 waiting.append(owner)
         if solid:
+            self._spared.discard(Reference(definition.storage_key, stored.key))
             if len(solid) != len(owners):
                 await self._patch(definition, stored, {"ownerReferences": solid})
+            return
+        if self._is_spared(definition, stored):
             return
         policy = "Background"
         if waiting and self._dependents.get(stored.metadata.uid):
@@ -162,6 +175,21 @@ class GarbageCollector:
         if {ORPHAN_FINALIZER, FOREGROUND_FINALIZER} & set(stored.metadata.finalizers):
             options = DeleteOptions(precondition_uid=stored.metadata.uid)  # the object's own wish counts
         await self._registry.delete(definition, stored.key, options, _CONTEXT)
+
+    def _is_spared(self, definition: ResourceDefinition, stored: StoredObject) -> bool:
+        """Whether a label protects the object; the log says so when that saves it, once for each time."""
+        reference = Reference(definition.storage_key, stored.key)
+        labels = stored.metadata.labels
+        protection = None
+        if any(labels.get(label) in values for label, values in KNOWN_VALUES.items()):
+            protection = standing_protection(definition.group_resource, definition.object(stored))
+        if protection is None:
+            self._spared.discard(reference)
+            return False
+        if reference not in self._spared:
+            self._spared.add(reference)
+            logger.warning("%s has no owner left and stays: %s=%s", reference, protection.label, protection.value)
+        return True
 
     def _blocking(self, owner_uid: str) -> list[Reference]:
         """Return the dependents that an owner deleted in the foreground has to wait for."""

@@ -1,7 +1,10 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from gateway.apimachinery.meta import JsonObject, ObjectKey
+from gateway.storage.controllers.garbage_collector import GarbageCollector
 from gateway.storage.registry import Registry
 from tests.gateway.storage.builders import (
     MERGE,
@@ -132,3 +135,68 @@ async def test_garbage_from_before_the_start_is_found(registry: Registry) -> Non
     await delete(registry, definition(registry, "apps/v1", "deployments"), "d")
     async with running(registry):
         await until(lambda: not exists(registry, maps, "left"))
+
+
+PROTECTED = {"fleetgate.io/delete-protection": "Always"}
+
+
+async def test_what_a_label_protects_stays_until_the_label_goes(
+    registry: Registry, caplog: pytest.LogCaptureFixture
+) -> None:
+    maps, deployments = definition(registry, "v1", "configmaps"), definition(registry, "apps/v1", "deployments")
+    key = ObjectKey("default", "kept")
+    async with running(registry):
+        root = await create(registry, deployment())
+        await create(registry, owned("kept", owner(root), labels=PROTECTED))
+        await create(registry, owned("garbage", owner(root)))
+        await delete(registry, deployments, "d")
+        await until(lambda: not exists(registry, maps, "garbage"))
+        for number in range(3):
+            await registry.patch(maps, key, MERGE, {"data": {"n": str(number)}}, context())
+        await settle()
+        assert "deletionTimestamp" not in read(registry, maps, "kept")["metadata"]
+        assert [line for line in caplog.messages if "has no owner left and stays" in line] == [
+            "configmaps default/kept has no owner left and stays: fleetgate.io/delete-protection=Always"
+        ]
+        await registry.patch(maps, key, MERGE, {"metadata": {"labels": None}}, context())
+        await until(lambda: not exists(registry, maps, "kept"))
+
+
+async def test_cascading_protects_from_collection_while_something_runs(registry: Registry) -> None:
+    deployments = definition(registry, "apps/v1", "deployments")
+    absent = {"kind": "ConfigMap", "apiVersion": "v1", "name": "gone", "uid": "never"}
+    labels = {"policy.kruise.io/delete-protection": "Cascading"}
+    async with running(registry):
+        await create(registry, deployment("running", labels=labels, ownerReferences=[absent]))
+        await create(registry, deployment("stopped", 0, labels=labels, ownerReferences=[absent]))
+        await until(lambda: not exists(registry, deployments, "stopped"))
+        assert exists(registry, deployments, "running")
+        key = ObjectKey("default", "running")
+        await registry.patch(deployments, key, MERGE, {"spec": {"replicas": 0}}, context())
+        await until(lambda: not exists(registry, deployments, "running"))
+
+
+async def test_an_owner_deleted_in_the_foreground_waits_for_what_is_protected_without_spinning(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maps, deployments = definition(registry, "v1", "configmaps"), definition(registry, "apps/v1", "deployments")
+    looked_at: list[str] = []
+    judge = GarbageCollector._judge
+
+    async def counted(self: GarbageCollector, kind: Any, stored: Any) -> None:
+        looked_at.append(stored.key.name)
+        await judge(self, kind, stored)
+
+    monkeypatch.setattr(GarbageCollector, "_judge", counted)
+    async with running(registry):
+        root = await create(registry, deployment())
+        await create(registry, owned("kept", owner(root, blockOwnerDeletion=True), labels=PROTECTED))
+        await delete(registry, deployments, "d", propagation_policy="Foreground")
+        await settle()
+        assert exists(registry, deployments, "d")
+        assert "deletionTimestamp" not in read(registry, maps, "kept")["metadata"]
+        assert looked_at.count("kept") <= 5
+        key = ObjectKey("default", "kept")
+        await registry.patch(maps, key, MERGE, {"metadata": {"ownerReferences": None}}, context())
+        await until(lambda: not exists(registry, deployments, "d"))
+        assert exists(registry, maps, "kept")
