@@ -3,6 +3,8 @@ import pytest
 from admission.replicas import (
     SCALE_DEFAULT,
     SPEC_REPLICAS,
+    WITHOUT_REPLICAS,
+    WORKLOADS,
     ReplicasUnreadable,
     effective_replicas,
     has_replicas,
@@ -54,6 +56,12 @@ def test_which_resources_may_have_replicas() -> None:
     assert may_have_replicas(CLONE_SETS)
     assert not may_have_replicas(GroupResource("", "configmaps"))
     assert not may_have_replicas(GroupResource("apps", "daemonsets"))
+    assert may_have_replicas(GroupResource("apps", "podsets"))
+    assert may_have_replicas(GroupResource("workloads.storage.k8s.io", "pools"))
+
+
+def test_no_built_in_workload_is_said_to_have_none() -> None:
+    assert not WORKLOADS & WITHOUT_REPLICAS
 
 
 def test_which_objects_are_scaled_by_a_count() -> None:

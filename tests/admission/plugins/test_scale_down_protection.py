@@ -1,10 +1,11 @@
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from admission.config import ScaleDownPolicy
 from admission.plugins.scale_down_protection import (
     ALLOW_ANNOTATION,
+    DROPPED_RULE,
     FLOOR_RULE,
     REPLICAS_AUDIT_KEY,
     STEP_RULE,
@@ -14,6 +15,7 @@ from admission.plugins.scale_down_protection import (
 )
 from gateway.apimachinery.errors import ApiError, bad_request
 from gateway.apimachinery.patch.patch import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH
+from gateway.apimachinery.schema import GroupVersionResource
 from tests.admission.support import CLONE_SETS, CONFIG_MAPS, ScriptedLookup, attributes, definition, version, workload
 
 DEFAULT = ScaleDownPolicy()
@@ -218,3 +220,111 @@ class TestCustomKinds:
         asked = scale_patch({"spec": {"replicas": "0"}}, resource=CLONE_SETS)
         verdict = await plugin().validate(asked, ScriptedLookup(workload(3)))
         assert verdict.rule == UNREADABLE_RULE
+
+
+SIZE_SCHEMA = {"type": "object", "properties": {"size": {"type": "integer"}}}
+NEWER = GroupVersionResource("apps.kruise.io", "v1beta1", "clonesets")
+
+
+def two_versions(**spec: Any) -> Any:
+    """`v1alpha1` counts in `.spec.replicas`, `v1beta1` in `.spec.size`."""
+    return definition(version(path=".spec.replicas"), version("v1beta1", ".spec.size"), **spec)
+
+
+class TestSeveralVersions:
+    OLD: Final = {"spec": {"replicas": 10, "size": 6}}
+
+    @pytest.mark.parametrize("written", [CLONE_SETS, NEWER])
+    @pytest.mark.parametrize(
+        ("patch", "recorded"),
+        [
+            ({"spec": {"replicas": 0}}, "10 -> 0"),
+            ({"spec": {"size": 0}}, "6 -> 0"),
+            ({"spec": {"replicas": 9, "size": 0}}, "10 -> 9, 6 -> 0"),
+        ],
+    )
+    async def test_the_scale_path_of_each_is_guarded_whichever_is_written(
+        self, written: GroupVersionResource, patch: Any, recorded: str
+    ) -> None:
+        asked = scale_patch(patch, resource=written)
+        verdict = await plugin().validate(asked, ScriptedLookup(self.OLD, definition=two_versions()))
+        assert verdict.rule == FLOOR_RULE
+        assert sorted(verdict.annotations[REPLICAS_AUDIT_KEY].split(", ")) == sorted(recorded.split(", "))
+
+    async def test_an_update_that_leaves_the_others_number_out_is_tried_out(self) -> None:
+        asked = attributes("update", obj={"spec": {"size": 6}}, resource=NEWER)
+        lookup = ScriptedLookup(self.OLD, new={"spec": {"size": 6}}, definition=two_versions())
+        verdict = await plugin().validate(asked, lookup)
+        assert (verdict.rule, verdict.annotations) == (STEP_RULE, {REPLICAS_AUDIT_KEY: "10 -> 1"})
+
+    @pytest.mark.parametrize(("number", "rule"), [(0, FLOOR_RULE), (5, "")])
+    async def test_a_scale_is_of_the_version_it_is_sent_to(self, number: int, rule: str) -> None:
+        asked = scale_patch({"spec": {"replicas": number}}, resource=NEWER, subresource="scale")
+        verdict = await plugin().validate(asked, ScriptedLookup(self.OLD, definition=two_versions()))
+        assert (verdict.rule, verdict.annotations) == (rule, {REPLICAS_AUDIT_KEY: f"6 -> {number}"})
+
+    async def test_a_number_that_the_object_does_not_have_is_no_count(self) -> None:
+        asked = scale_patch({"spec": {"size": 0}}, resource=CLONE_SETS)
+        lookup = ScriptedLookup({"spec": {"replicas": 10}}, definition=two_versions())
+        assert (await plugin().validate(asked, lookup)).allowed
+
+    async def test_a_version_that_is_not_served_counts_nothing(self) -> None:
+        unserved = definition(version(path=".spec.replicas"), version("v1beta1", ".spec.size", served=False))
+        asked = scale_patch({"spec": {"size": 0}}, resource=CLONE_SETS)
+        assert (await plugin().validate(asked, ScriptedLookup(self.OLD, definition=unserved))).allowed
+
+    async def test_beside_the_scale_path_a_number_in_the_usual_place_counts(self) -> None:
+        asked = scale_patch({"spec": {"replicas": 0}}, resource=CLONE_SETS)
+        only_size = definition(version(path=".spec.size"))
+        assert (await plugin().validate(asked, ScriptedLookup(self.OLD, definition=only_size))).rule == FLOOR_RULE
+
+
+class TestAVersionThatPrunesTheCountOfAnother:
+    PRUNING: Final = definition(version(path=".spec.replicas"), version("v1beta1", ".spec.size", spec=SIZE_SCHEMA))
+    SHOWN: Final = {"spec": {"size": 6}}
+
+    def lookup(self, replicas: int | None, **more: Any) -> ScriptedLookup:
+        stored = {"spec": {"size": 6, "replicas": replicas}}
+        return ScriptedLookup(more.pop("old", self.SHOWN), at_versions={"v1alpha1": stored}, **more)
+
+    @pytest.mark.parametrize(
+        "asked",
+        [
+            scale_patch({"spec": {"other": 1}}, resource=NEWER),
+            scale_patch({"spec": {"replicas": 6}}, resource=NEWER, subresource="scale"),
+            attributes("update", obj={"spec": {"size": 6, "replicas": 10}}, resource=NEWER),
+        ],
+    )
+    async def test_nothing_is_written_through_it(self, asked: Any) -> None:
+        verdict = await plugin().validate(asked, self.lookup(10, definition=self.PRUNING))
+        assert verdict.rule == DROPPED_RULE
+        assert verdict.message.startswith(
+            "writing it as v1beta1 drops .spec.replicas, by which v1alpha1 asks for 10 replicas: write it as v1alpha1; "
+        )
+
+    async def test_unless_the_annotation_is_there(self) -> None:
+        lifted = self.SHOWN | {"metadata": {"annotations": {ALLOW_ANNOTATION: "true"}}}
+        asked = scale_patch({"spec": {"other": 1}}, resource=NEWER)
+        assert (await plugin().validate(asked, self.lookup(10, old=lifted, definition=self.PRUNING))).allowed
+
+    async def test_or_there_is_nothing_to_lose(self) -> None:
+        asked = scale_patch({"spec": {"other": 1}}, resource=NEWER)
+        assert (await plugin().validate(asked, self.lookup(0, definition=self.PRUNING))).allowed
+
+    async def test_or_a_webhook_carries_it_over(self) -> None:
+        converted = self.PRUNING | {"spec": self.PRUNING["spec"] | {"conversion": {"strategy": "Webhook"}}}
+        asked = scale_patch({"spec": {"other": 1}}, resource=NEWER)
+        lookup = self.lookup(10, definition=converted)
+        assert (await plugin().validate(asked, lookup)).allowed
+        assert lookup.asked["old at v1alpha1"] == 0
+
+    async def test_the_other_version_is_written_as_ever(self) -> None:
+        asked = scale_patch({"spec": {"replicas": 6}}, resource=CLONE_SETS)
+        lookup = ScriptedLookup({"spec": {"size": 6, "replicas": 10}}, definition=self.PRUNING)
+        assert (await plugin().validate(asked, lookup)).allowed
+
+
+async def test_a_custom_kind_in_a_group_of_kubernetes_is_guarded() -> None:
+    asked = scale_patch({"spec": {"replicas": 0}}, resource=GroupVersionResource("apps", "v9", "podsets"))
+    assert plugin().handles(asked)
+    assert (await plugin().validate(asked, ScriptedLookup(workload(3)))).rule == FLOOR_RULE
