@@ -13,7 +13,7 @@ from cache.cached_object import CachedObject, CellRenderer, ObjectBuilder, Obser
 from cache.history import DEFAULT_LIMITS, HistoryLimits
 from cache.member_feed import MemberFeed
 from cache.resource_kind import ResourceKind
-from cache.resource_version import RevisionClock
+from cache.resource_version import SLOTS, RevisionClock
 from cache.selection import Selections
 from cache.watch_cache import WatchCache
 from cache.watcher import Visible
@@ -46,15 +46,15 @@ class Cacher:
         *,
         now: Callable[[], float],
         renderer: CellRenderer | None = None,
-        floor: int = 0,
+        clock: RevisionClock | None = None,
         settings: CacherSettings = DEFAULT_SETTINGS,
     ) -> None:
-        """`now` gives seconds since the epoch; `floor` is a version that may have been issued before."""
+        """`now` gives seconds since the epoch; `clock` issues the versions, by default as the only replica."""
         self.kind = kind
         self.settings = settings
         self._now = now
         self._builder = ObjectBuilder(kind, renderer)
-        self.cache = WatchCache(kind, self._builder, RevisionClock(now, floor), now, settings.history)
+        self.cache = WatchCache(kind, self._builder, clock or RevisionClock(now), now, settings.history)
         self.feeds: dict[str, MemberFeed] = {}
         self.selections = Selections(kind)
         self._waiting: set[asyncio.Future[None]] = set()
@@ -162,4 +162,4 @@ class Cacher:
             return found
         # A past state of which no event is left. Its version must be lower than that of what followed, and a write
         # that is based on it must fail.
-        return (known.rv if known else self.cache.revision) - 1
+        return (known.rv if known else self.cache.revision) - SLOTS

@@ -19,6 +19,7 @@ from cache.lister_watcher import ListerWatcher, ListerWatcherFactory
 from cache.merged_resource import MergedResource
 from cache.reflector import Reflector, ReflectorSettings
 from cache.resource_kind import BUILT_IN_KINDS, ResourceKind
+from cache.resource_version import RevisionClock
 from gateway.apimachinery.schema import GroupResource, GroupVersionResource
 
 _CLUSTER_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -32,6 +33,8 @@ class CacheSettings:
 
     reflector: ReflectorSettings = field(default_factory=ReflectorSettings)
     cacher: CacherSettings = field(default_factory=CacherSettings)
+    replica: int = 0
+    """Which of several gateways this is: the slot in its resourceVersions."""
 
 
 DEFAULT_SETTINGS = CacheSettings()
@@ -67,7 +70,8 @@ class MultiClusterCache:
         for kind in kinds:
             stored = kind.stored.gvr
             renderer = (renderers or {}).get(stored.group_resource)
-            cacher = Cacher(kind, now=now, renderer=renderer, floor=floor, settings=settings.cacher)
+            clock = RevisionClock(now, floor, settings.replica)
+            cacher = Cacher(kind, now=now, renderer=renderer, clock=clock, settings=settings.cacher)
             self._cachers[stored] = cacher
             for served in kind.versions:
                 self._resources[served.gvr] = MergedResource(cacher, served, tokens)

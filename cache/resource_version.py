@@ -1,7 +1,8 @@
 """The resourceVersions that the gateway issues for merged resources, and how members' own are compared.
 
 One clock a resource. A version is a decimal integer (KEP-5504), strictly increasing, below 2^53 so that JavaScript
-reads it exactly, and microseconds since the epoch at the least, so that a restart never issues one twice. Pure.
+reads it exactly, and taken from the time at the least, so that a restart never issues one twice. It tells which replica
+of the gateway issued it: `ticks * SLOTS + slot`, a tick being 10 µs since the epoch. Pure.
 """
 
 from __future__ import annotations
@@ -9,16 +10,31 @@ from __future__ import annotations
 from collections.abc import Callable
 
 LIMIT = 2**53
-"""Versions stay below this; microseconds since the epoch reach it in the year 2255."""
+"""Versions stay below this; the time reaches it in the year 2059."""
+SLOTS = 32
+"""How many replicas can be told apart."""
+TICKS = 100_000
+"""Ticks a second: so many versions can be issued in it without running ahead of the time."""
+
+
+def issuer(rv: int) -> int:
+    """The slot of the replica that issued a version."""
+    return rv % SLOTS
 
 
 class RevisionClock:
     """Issues the resourceVersions of one resource. `floor` is a version known to have been issued before."""
 
-    def __init__(self, now: Callable[[], float], floor: int = 0) -> None:
-        """Start above `floor`; `now` gives seconds since the epoch."""
+    def __init__(self, now: Callable[[], float], floor: int = 0, slot: int = 0) -> None:
+        """Start above `floor`, as the replica `slot`; `now` gives seconds since the epoch.
+
+        Raises ValueError for a slot that is not within 0 and 31.
+        """
+        if not 0 <= slot < SLOTS:
+            raise ValueError(f"a replica has a slot from 0 to {SLOTS - 1}, not {slot}")
         self._now = now
         self._last = floor
+        self.slot = slot
         self.next()
 
     @property
@@ -28,8 +44,14 @@ class RevisionClock:
 
     def next(self) -> int:
         """Issue a version greater than all before, even when the clock of the machine was set back."""
-        self._last = max(self._last + 1, int(self._now() * 1_000_000))
+        ticks = max(self._last // SLOTS + 1, int(self._now() * TICKS))
+        self._last = ticks * SLOTS + self.slot
         return self._last
+
+    def advance(self, floor: int) -> int:
+        """Issue a version that is also greater than one issued elsewhere, or by a former run."""
+        self._last = max(self._last, floor)
+        return self.next()
 
 
 def member_order(resource_version: str) -> int | None:

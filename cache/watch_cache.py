@@ -13,7 +13,7 @@ from cache.history import DEFAULT_LIMITS, History, HistoryLimits
 from cache.merge import original_names, precedence, served_names
 from cache.ordered_objects import OrderedObjects
 from cache.resource_kind import ResourceKind
-from cache.resource_version import RevisionClock, is_older
+from cache.resource_version import RevisionClock, is_older, issuer
 from cache.selection import Selection
 from cache.watch_event import ADDED, DELETED, MODIFIED, CacheEvent
 
@@ -141,6 +141,18 @@ class WatchCache:
     def knows(self, rv: int) -> bool:
         """Whether the state at this version can still be told."""
         return rv == self.revision or self.history.knows(rv)
+
+    def resume_position(self, rv: int) -> int | None:
+        """Where in the history a client goes on that has seen everything up to a version; None: it must list anew.
+
+        The one place that decides this. A version that was not issued here says nothing about which of our events the
+        client has seen: going on from there could lose some.
+        """
+        return self.history.position_after(rv) if self.knows(rv) else None
+
+    def may_come(self, rv: int) -> bool:
+        """Whether a version is one that may yet be issued here."""
+        return rv > self.revision and issuer(rv) == self._clock.slot
 
     def page(self, selection: Selection, rv: int, after: str) -> Iterator[CachedObject]:
         """What may be selected, as it was at a known version, in key order from behind a key. Not while it changes.

@@ -159,16 +159,13 @@ class Watcher:
         return batch
 
     def _begin_after(self) -> bool:
-        """Place the cursor behind the version asked for, once the cache has come so far.
-
-        A version that was not issued here says nothing about which of our events the client has seen: it is another
-        process's, or from before a restart. Going on from there could lose events, so it has to list anew.
-        """
-        if self._awaited > self._cache.revision:
-            return False
-        if not self._cache.knows(self._awaited):
+        """Place the cursor behind the version asked for, once the cache has come so far."""
+        position = self._cache.resume_position(self._awaited)
+        if position is None:
+            if self._cache.may_come(self._awaited):
+                return False
             raise too_old_resource_version(self._awaited, self._cache.history.floor)
-        self._position = self._cache.history.position_after(self._awaited)
+        self._position = position
         self._revision, self._awaited = self._awaited, 0
         return True
 

@@ -5,6 +5,7 @@ import pytest
 from cache.cached_object import ObservedObject
 from cache.cacher import Cacher
 from cache.resource_kind import PODS
+from cache.resource_version import SLOTS
 from cache.watcher import everyone
 from tests.cache.test_cached_object import encoded
 from tests.support import virtual_time
@@ -92,8 +93,8 @@ async def test_the_version_of_an_answer(cacher):
     assert cacher.cache.served("default/web") is second
     assert cacher.written("m1", observed(uid="a", rv="101")).rv == first.rv
     assert cacher.written("m1", observed(uid="a", rv="102", phase="Failed")).rv == second.rv
-    assert cacher.written("m1", observed(uid="a", rv="99")).rv == second.rv - 1
-    assert cacher.written("m1", observed("gone", uid="g", rv="99")).rv == cacher.cache.revision - 1
+    assert cacher.written("m1", observed(uid="a", rv="99")).rv == second.rv - SLOTS
+    assert cacher.written("m1", observed("gone", uid="g", rv="99")).rv == cacher.cache.revision - SLOTS
 
 
 async def test_answers_of_unknown_members_and_dry_runs_leave_no_trace(cacher):

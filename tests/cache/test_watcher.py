@@ -4,6 +4,7 @@ import pytest
 
 from cache.history import HistoryLimits
 from cache.resource_kind import PODS
+from cache.resource_version import SLOTS
 from cache.watch_cache import WatchCache
 from cache.watcher import Watcher, WatchStart, everyone
 from gateway.apimachinery.errors import too_large_resource_version
@@ -118,24 +119,29 @@ class TestVersions:
     def test_a_version_of_another_process(self, play):
         play.observe("m", "a", uid="a")
         play.observe("m", "b", uid="b")
-        between = play.cache.history.floor + 1
+        between = play.cache.history.floor + SLOTS
         assert not play.cache.knows(between + 1_000)
-        play.cache._clock._last += 1_000
+        play.cache._clock._last += 100 * SLOTS
         play.observe("m", "c", uid="c")
-        (error,) = play.watch(WatchStart(after=play.cache.revision - 500)).poll()
+        (error,) = play.watch(WatchStart(after=play.cache.revision - 50 * SLOTS)).poll()
         assert error.status["code"] == 410
 
     def test_a_future_version_is_waited_for_and_then_was_not_ours(self, play):
-        watcher = play.watch(WatchStart(after=play.cache.revision + 2), bookmarks=False)
+        watcher = play.watch(WatchStart(after=play.cache.revision + 2 * SLOTS), bookmarks=False)
         play.observe("m", "a", uid="a")
         assert watcher.poll() == []
-        play.cache._clock._last += 5
+        play.cache._clock._last += 5 * SLOTS
         play.observe("m", "b", uid="b")
         (error,) = watcher.poll()
         assert error.status["code"] == 410
 
+    def test_nobody_waits_for_a_version_that_another_replica_issues(self, play):
+        watcher = play.watch(WatchStart(after=play.cache.revision + SLOTS + 1))
+        (error,) = watcher.poll()
+        assert error.status["code"] == 410
+
     def test_a_future_version_that_then_is_issued(self, play):
-        watcher = play.watch(WatchStart(after=play.cache.revision + 1))
+        watcher = play.watch(WatchStart(after=play.cache.revision + SLOTS))
         assert watcher.poll() == []
         play.observe("m", "a", uid="a")
         assert watcher.poll() == []
