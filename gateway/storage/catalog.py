@@ -6,14 +6,17 @@ was acknowledged. One writer: the storage's events, in the event loop.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 
 from gateway.apimachinery.meta import JsonObject
 from gateway.apimachinery.schema import GroupVersionKind, GroupVersionResource
 from gateway.storage.custom_resources.definition import served_definitions
 from gateway.storage.definitions import ResourceDefinition
-from gateway.storage.interface import Storage, StoredEvent
+from gateway.storage.interface import Storage, StoredEvent, StoredObject
 from gateway.storage.resources import CUSTOM_RESOURCE_DEFINITIONS
+
+logger = logging.getLogger(__name__)
 
 
 class ResourceCatalog:
@@ -27,7 +30,7 @@ class ResourceCatalog:
         self._custom: dict[str, list[ResourceDefinition]] = {}
         key = CUSTOM_RESOURCE_DEFINITIONS.storage_key
         for stored in storage.list(key):
-            self._custom[stored.key.name] = served_definitions(CUSTOM_RESOURCE_DEFINITIONS.object(stored))
+            self._custom[stored.key.name] = _served(stored)
         self._index()
         storage.listen(key, self._follow)
 
@@ -63,8 +66,7 @@ class ResourceCatalog:
         if event.type == "DELETED":
             self._custom.pop(event.object.key.name, None)
         else:
-            definitions = served_definitions(CUSTOM_RESOURCE_DEFINITIONS.object(event.object))
-            self._custom[event.object.key.name] = definitions
+            self._custom[event.object.key.name] = _served(event.object)
         self._index()
         self.generation += 1
 
@@ -75,3 +77,12 @@ class ResourceCatalog:
         for definition in self:
             if definition.conversion is None:
                 self._by_storage_key.setdefault(definition.storage_key, definition)
+
+
+def _served(stored: StoredObject) -> list[ResourceDefinition]:
+    """Return what a stored definition adds; one that cannot be understood adds nothing and harms no other."""
+    try:
+        return served_definitions(CUSTOM_RESOURCE_DEFINITIONS.object(stored))
+    except (KeyError, TypeError, AttributeError, ValueError):
+        logger.exception("the CustomResourceDefinition %s cannot be understood and is not served", stored.key.name)
+        return []

@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from gateway.apimachinery import meta
 from gateway.apimachinery.meta import JsonObject, ObjectKey
 
 EventType = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
@@ -19,14 +20,17 @@ _METADATA_HEAD = b'{"metadata":{'
 
 
 class StoredMetadata(msgspec.Struct, gc=False):
-    """The part of an object's metadata that selectors and controllers read, decoded without the rest of the object."""
+    """The part of an object's metadata that selectors and controllers read, decoded without the rest of the object.
+
+    What has another shape, as only an older or damaged store can hold, reads as absent.
+    """
 
     uid: str = ""
     generation: int = 0
-    labels: dict[str, Any] = msgspec.field(default_factory=dict)
-    finalizers: list[Any] = msgspec.field(default_factory=list)
+    labels: dict[str, str] = msgspec.field(default_factory=dict)
+    finalizers: list[str] = msgspec.field(default_factory=list)
     deletion_timestamp: str = msgspec.field(default="", name="deletionTimestamp")
-    owner_references: list[Any] = msgspec.field(default_factory=list, name="ownerReferences")
+    owner_references: list[JsonObject] = msgspec.field(default_factory=list, name="ownerReferences")
 
 
 class _OnlyMetadata(msgspec.Struct, gc=False):
@@ -34,6 +38,18 @@ class _OnlyMetadata(msgspec.Struct, gc=False):
 
 
 _metadata_decoder = msgspec.json.Decoder(_OnlyMetadata)
+
+
+def _read_tolerantly(obj: JsonObject) -> StoredMetadata:
+    generation = meta.metadata(obj).get("generation")
+    return StoredMetadata(
+        meta.uid(obj),
+        generation if isinstance(generation, int) else 0,
+        meta.labels(obj),
+        meta.finalizers(obj),
+        meta.deletion_timestamp(obj),
+        meta.owner_references(obj),
+    )
 
 
 class StoredObject(msgspec.Struct, gc=False):
@@ -66,7 +82,10 @@ class StoredObject(msgspec.Struct, gc=False):
     def metadata(self) -> StoredMetadata:
         """The metadata that selectors read; decoded on first use."""
         if self._metadata is None:
-            self._metadata = _metadata_decoder.decode(self.raw).metadata
+            try:
+                self._metadata = _metadata_decoder.decode(self.raw).metadata
+            except msgspec.ValidationError:
+                self._metadata = _read_tolerantly(self.decode())
         return self._metadata
 
     def decode(self) -> JsonObject:

@@ -8,6 +8,7 @@ after it is visible.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +33,8 @@ from gateway.storage.sqlite_writer import Outcome, SqliteWriter
 from gateway.storage.watching import StoreWatch, Watchers
 
 T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 HISTORY_AGE = 600.0
 """Seconds for which the past can be listed and watched from (kube-apiserver: 5 to 10 minutes)."""
@@ -69,6 +72,7 @@ class SqliteStorage:
         self._revision = 0
         self._watchers = Watchers()
         self._listeners: defaultdict[str, list[Callable[[StoredEvent], None]]] = defaultdict(list)
+        self._failed_listeners: set[Callable[[StoredEvent], None]] = set()
         self._marks: deque[tuple[float, int]] = deque()
         self._closed = False
 
@@ -187,7 +191,10 @@ class SqliteStorage:
         return watch
 
     def listen(self, resource: str, listener: Callable[[StoredEvent], None]) -> None:
-        """Call a quick function on every event of a resource ("" is all), before the write is acknowledged."""
+        """Call a quick function on every event of a resource ("" is all), before the write is acknowledged.
+
+        What it raises is logged, the first time, and keeps nobody else from the event.
+        """
         self._listeners[resource].append(listener)
 
     async def _read(self, read: Callable[..., T], *arguments: Any) -> T:
@@ -207,11 +214,21 @@ class SqliteStorage:
                     ticket.set_exception(outcome.error)
                 continue
             event = self._apply(outcome)
-            for listener in (*self._listeners[event.resource], *self._listeners[""]):
-                listener(event)
+            self._tell_listeners(event)
             self._watchers.publish(event)
             if not ticket.done():
                 ticket.set_result(event)
+
+    def _tell_listeners(self, event: StoredEvent) -> None:
+        for listener in (*self._listeners[event.resource], *self._listeners[""]):
+            try:
+                listener(event)
+            except Exception:
+                # The write is done: its author and the other listeners are told so, whatever one of them makes of it.
+                if listener not in self._failed_listeners:
+                    self._failed_listeners.add(listener)
+                    key = event.object.key if event.object is not None else ""
+                    logger.exception("a listener failed on %s of %s %s", event.type, event.resource, key)
 
     def _apply(self, outcome: Outcome) -> StoredEvent:
         change, revision = outcome.change, outcome.revision

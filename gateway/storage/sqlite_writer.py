@@ -125,7 +125,7 @@ class SqliteWriter:
                     revision += 1
                     outcomes.append(Outcome(ticket, change, revision, written_at))
             connection.execute("COMMIT")
-        except sqlite3.Error as error:
+        except Exception as error:  # a key that SQLite cannot hold is none of its errors; the thread must outlive it
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             failure = StorageError(f"the write could not be stored: {error}")

@@ -14,6 +14,7 @@ from gateway.apimachinery.schema import GroupVersionResource
 from gateway.storage.controllers.bootstrap import NAMESPACES
 from gateway.storage.controllers.object_registry import MERGE_PATCH, ObjectRegistry
 from gateway.storage.controllers.work_loop import WorkLoop
+from gateway.storage.defaulting.reading import objects
 from gateway.storage.definitions import ResourceDefinition
 from gateway.storage.interface import StoredEvent, StoredObject
 from gateway.storage.object_meta import timestamp
@@ -158,7 +159,7 @@ class NamespaceController:
         stored = self._registry.storage.get(_NAMESPACES, key)
         if definition is None or stored is None:
             return
-        before = field(definition.object(stored), "status", "conditions") or []
+        before = objects(field(definition.object(stored), "status"), "conditions")
         conditions = namespace_conditions(remaining, failures, before, timestamp(self._now()))
         if conditions != before:
             patch = {"status": {"conditions": conditions}}
@@ -182,13 +183,13 @@ def namespace_conditions(
         listed = ", ".join(f"{finalizer} in {count} resource instances" for finalizer, count in sorted(holding.items()))
         text = f"Some content in the namespace has finalizers remaining: {listed}"
         wrong["NamespaceFinalizersRemaining"] = ("SomeFinalizersRemain", text)
-    transitions = {entry["type"]: (entry["status"], entry["lastTransitionTime"]) for entry in before}
+    transitions = {entry.get("type"): (entry.get("status"), entry.get("lastTransitionTime")) for entry in before}
     conditions: list[JsonObject] = []
     for kind, fine in _REASONS.items():
         status = "True" if kind in wrong else "False"
         reason, message = wrong.get(kind, fine)
         old_status, since = transitions.get(kind, ("", now))
-        since = since if old_status == status else now
+        since = since if since and old_status == status else now
         conditions.append(
             {"type": kind, "status": status, "lastTransitionTime": since, "reason": reason, "message": message}
         )

@@ -1,4 +1,4 @@
-"""A list of work without duplicates, done one piece after the other; what fails is tried again."""
+"""A list of work without duplicates, done one piece after the other; what is refused is tried again."""
 
 from __future__ import annotations
 
@@ -38,7 +38,11 @@ class WorkLoop(Generic[T]):
         self._wake.set()
 
     async def run(self) -> None:
-        """Process items until cancelled or until the store is closed."""
+        """Process items until cancelled or until the store is closed.
+
+        An item that cannot be processed at all, as an object in the store may be junk, is logged and left alone until
+        it is added again.
+        """
         loop = asyncio.get_running_loop()
         while True:
             await self._wake.wait()
@@ -54,4 +58,6 @@ class WorkLoop(Generic[T]):
                     if not lost_race:
                         logger.warning("%s of %s failed and will be tried again: %s", self._name, item, error)
                     loop.call_later(_LOST_RACE_SECONDS if lost_race else RETRY_SECONDS, self.add, item)
+                except Exception:
+                    logger.exception("%s of %s is not possible", self._name, item)
             self._wake.clear()

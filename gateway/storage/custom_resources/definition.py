@@ -7,6 +7,7 @@ from typing import Any
 
 from gateway.apimachinery.meta import JsonObject, deletion_timestamp, field
 from gateway.apimachinery.schema import GroupVersion, GroupVersionKind, version_priority
+from gateway.storage.defaulting.reading import objects
 from gateway.storage.definitions import (
     METADATA_LABELS,
     OWN_METADATA,
@@ -26,7 +27,7 @@ _CEL = "x-kubernetes-validations"
 
 def is_established(crd: Mapping[str, Any]) -> bool:
     """Whether the definition has the condition that lets its resources be served."""
-    conditions = field(crd, "status", "conditions") or []
+    conditions = objects(field(crd, "status"), "conditions")
     return any(entry.get("type") == "Established" and entry.get("status") == "True" for entry in conditions)
 
 

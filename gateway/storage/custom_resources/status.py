@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gateway.apimachinery.meta import JsonObject, field
+from gateway.storage.defaulting.reading import objects
 
 CLEANUP_FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
 """Holds a deleted definition until its objects are gone."""
@@ -30,7 +31,7 @@ def complete_names(crd: JsonObject) -> None:
 
 def set_condition(crd: JsonObject, condition: Mapping[str, str], now: str) -> None:
     """Set a condition by its type; the transition time moves only when its status does."""
-    conditions = crd["status"].setdefault("conditions", [])
+    conditions = crd["status"]["conditions"] = objects(crd["status"], "conditions")
     for entry in conditions:
         if entry.get("type") == condition["type"]:
             if entry.get("status") != condition["status"]:
@@ -65,7 +66,7 @@ def accept_names(crd: JsonObject, others: Iterable[JsonObject], now: str) -> Non
     _copy(requested, accepted, "categories")
     status["acceptedNames"] = accepted
     _set_conditions(crd, reason, message, now)
-    stored = status.setdefault("storedVersions", [])
+    stored = status["storedVersions"] = status.get("storedVersions") or []
     storage = next(version["name"] for version in crd["spec"]["versions"] if version.get("storage"))
     if storage not in stored:
         stored.append(storage)
@@ -74,7 +75,7 @@ def accept_names(crd: JsonObject, others: Iterable[JsonObject], now: str) -> Non
 def _set_conditions(crd: JsonObject, reason: str, message: str, now: str) -> None:
     established = any(
         entry.get("type") == "Established" and entry.get("status") == "True"
-        for entry in field(crd, "status", "conditions") or []
+        for entry in objects(crd["status"], "conditions")
     )
     if reason:
         set_condition(crd, {"type": "NamesAccepted", "status": "False", "reason": reason, "message": message}, now)

@@ -1,5 +1,9 @@
+import pytest
+
+from gateway.apimachinery.meta import ObjectKey
 from gateway.apimachinery.schema import GroupVersionKind, GroupVersionResource
 from gateway.storage.catalog import ResourceCatalog
+from gateway.storage.interface import Change, encode_value
 from gateway.storage.registry import Registry
 from gateway.storage.resources import FEDERATION_RESOURCES
 from tests.gateway.storage.builders import create_crd, definition, delete, widget_crd
@@ -40,3 +44,22 @@ async def test_a_stored_resource_is_named_once(registry: Registry) -> None:
     by_key = {kind.storage_key: kind for kind in registry.stored_resources()}
     assert by_key["horizontalpodautoscalers.autoscaling"].gvr.version == "v2"
     assert by_key["events"].gvr.group == ""
+
+
+async def test_a_stored_definition_that_is_junk_harms_no_other(
+    registry: Registry, caplog: pytest.LogCaptureFixture
+) -> None:
+    await create_crd(registry, widget_crd())
+    established = {"type": "Established", "status": "True"}
+    junk = {
+        "metadata": {"name": "junk.x.io"},
+        "spec": {"versions": [None]},
+        "status": {"conditions": [None, established]},
+    }
+    key = ObjectKey("", "junk.x.io")
+    storage_key = "customresourcedefinitions.apiextensions.k8s.io"
+    await registry.storage.write(Change(storage_key, key, 0, encode_value(junk)))
+    assert registry.find(WIDGETS) is not None
+    later = ResourceCatalog(registry.storage, FEDERATION_RESOURCES)
+    assert later.find(WIDGETS) is not None
+    assert caplog.records[0].message == "the CustomResourceDefinition junk.x.io cannot be understood and is not served"

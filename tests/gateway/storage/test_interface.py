@@ -54,3 +54,11 @@ def test_fields_are_read_once_for_each_reader() -> None:
 
     assert [stored.fields(reader)["a"] for reader in (first, first, second, second)] == ["1", "1", "2", "2"]
     assert calls == ["first", "second"]
+
+
+def test_metadata_of_other_shapes_reads_as_absent() -> None:
+    junk = {"name": "x", "uid": 1, "generation": "a", "labels": {"a": None, "b": "c"}, "finalizers": [None, "f"]}
+    junk |= {"ownerReferences": [None, {"uid": "o"}], "deletionTimestamp": None}
+    metadata = StoredObject.from_value(ObjectKey("ns", "x"), 1, encode_value({"metadata": junk}), 0).metadata
+    assert (metadata.uid, metadata.generation, metadata.deletion_timestamp) == ("", 0, "")
+    assert (metadata.labels, metadata.finalizers, metadata.owner_references) == ({"b": "c"}, ["f"], [{"uid": "o"}])

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gateway.apimachinery.meta import ObjectKey
-from gateway.storage.interface import Compacted, StorageClosed, StorageError, StorageInUse
+from gateway.storage.interface import Change, Compacted, StorageClosed, StorageError, StorageInUse, StoredEvent
 from gateway.storage.sqlite import SqliteStorage
 from gateway.storage.sqlite_database import FORMAT
 from tests.gateway.storage.storage_suite import RESOURCE, StorageSuite, put, remove
@@ -229,3 +229,29 @@ async def test_no_acknowledged_write_is_lost_when_the_process_is_killed(tmp_path
     assert acknowledged.items() <= kept.items()
     assert storage.revision >= max(acknowledged.values())
     await storage.close()
+
+
+async def test_a_listener_that_fails_harms_nobody_else(
+    open_storage: OpenStorage, caplog: pytest.LogCaptureFixture
+) -> None:
+    storage = await open_storage()
+    heard: list[int] = []
+
+    def fail(event: StoredEvent) -> None:
+        raise KeyError("junk")
+
+    storage.listen(RESOURCE, fail)
+    storage.listen(RESOURCE, lambda event: heard.append(event.revision))
+    watch = await storage.watch(RESOURCE, storage.revision)
+    written = [await asyncio.wait_for(put(storage, name), 10) for name in "ab"]
+    revisions = [event.revision for event in written]
+    assert heard == revisions
+    assert [event.revision for event in await watch.next_batch()] == revisions
+    assert [record.message for record in caplog.records] == [f"a listener failed on ADDED of {RESOURCE} ns/a"]
+
+
+async def test_a_key_that_cannot_be_stored_fails_alone(open_storage: OpenStorage) -> None:
+    storage = await open_storage()
+    with pytest.raises(StorageError, match="could not be stored"):
+        await asyncio.wait_for(storage.write(Change(RESOURCE, ObjectKey("ns", "\ud800"), 0, b'"name":"a"}}')), 10)
+    assert (await asyncio.wait_for(put(storage, "a"), 10)).object is not None

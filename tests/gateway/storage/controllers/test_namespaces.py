@@ -100,3 +100,8 @@ def test_conditions_keep_the_time_of_their_last_transition() -> None:
     second = namespace_conditions([], ["it broke"], first, "two")
     assert [entry["lastTransitionTime"] for entry in second] == ["one", "one", "two", "two", "two"]
     assert second[2]["message"] == "Failed to delete all resource types, 1 remaining: it broke"
+
+
+def test_conditions_that_say_nothing_are_made_anew() -> None:
+    made = namespace_conditions([], [], [{"type": "NamespaceContentRemaining", "status": "False"}, {}], "now")
+    assert {condition["lastTransitionTime"] for condition in made} == {"now"}

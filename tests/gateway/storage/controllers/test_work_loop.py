@@ -58,11 +58,19 @@ async def test_a_closed_store_ends_the_work() -> None:
     await asyncio.wait_for(loop.run(), 5)
 
 
-async def test_a_bug_is_not_hidden() -> None:
+async def test_what_cannot_be_processed_is_logged_and_left_alone(caplog: pytest.LogCaptureFixture) -> None:
+    seen: list[str] = []
+    done = asyncio.Event()
+
     async def process(item: str) -> None:
-        raise KeyError(item)
+        seen.append(item)
+        if item == "junk":
+            raise KeyError(item)
+        done.set()
 
     loop = WorkLoop("test", process)
-    loop.add("x")
-    with pytest.raises(KeyError):
-        await asyncio.wait_for(loop.run(), 5)
+    for item in ("junk", "last"):
+        loop.add(item)
+    await run_until(loop, done)
+    assert seen == ["junk", "last"]
+    assert [record.message for record in caplog.records] == ["test of junk is not possible"]
