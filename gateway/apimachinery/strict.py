@@ -38,11 +38,21 @@ class FieldCheck:
 def check_fields(obj: JsonObject, gvk: GroupVersionKind) -> FieldCheck:
     """Check an object of a built-in kind; any other kind passes."""
     name = message_for(gvk.api_version, gvk.kind)
-    if not name:
-        return FieldCheck()
+    return _check(obj, name, "") if name else FieldCheck()
+
+
+def check_metadata(metadata: Any) -> FieldCheck:
+    """Check the metadata of a custom resource: the one part of it that has a Go type, and is decoded by itself."""
+    if not isinstance(metadata, dict):
+        problem = f"json: cannot unmarshal {json_type(metadata)} into Go value of type v1.ObjectMeta"
+        return FieldCheck(type_error=problem)
+    return _check(metadata, "meta/v1.ObjectMeta", "metadata")
+
+
+def _check(obj: JsonObject, name: str, path: str) -> FieldCheck:
     found: list[str] = []
     try:
-        _check_struct(obj, _plan(name), _Place("", "", found))
+        _check_struct(obj, _plan(name), _Place(path, "", found))
     except _TypeMismatch as mismatch:
         return FieldCheck(type_error=str(mismatch))
     return FieldCheck(tuple(dict.fromkeys(found))[:_MAX_UNKNOWN_FIELDS])

@@ -16,10 +16,10 @@ from gateway.apimachinery.errors import ApiError, bad_request, field_error, inva
 from gateway.apimachinery.meta import JsonObject
 from gateway.apimachinery.patch.patch import undecodable
 from gateway.apimachinery.protobuf_schema import message_for
-from gateway.apimachinery.schema import GroupVersionKind
-from gateway.apimachinery.strict import check_fields
+from gateway.apimachinery.strict import check_fields, check_metadata
 from gateway.storage.custom_resources.pruning import prune_builtin, prune_custom_resource
 from gateway.storage.defaulting.defaulting import default_custom_resource, default_object
+from gateway.storage.defaulting.json_form import normalise_metadata
 from gateway.storage.definitions import ResourceDefinition
 from gateway.storage.write_context import WriteContext
 
@@ -27,8 +27,6 @@ _IGNORE = "Ignore"
 _STRICT = "Strict"
 _SCHEME = "pkg/api/legacyscheme/scheme.go:30"
 """Where kube-apiserver says that its kinds are registered."""
-_ANY_KIND = GroupVersionKind("", "v1", "ConfigMap")
-"""Stands for custom kinds where only metadata is checked, which is the same in every kind."""
 
 
 def copy_json(obj: JsonObject) -> JsonObject:
@@ -91,8 +89,8 @@ def _with_kind(definition: ResourceDefinition, obj: JsonObject) -> JsonObject:
         missing = "apiVersion" if kind else "Kind"
         raise bad_request(f"Object '{missing}' is missing in '{msgspec.json.encode(obj).decode()}'")
     rest = {name: value for name, value in obj.items() if name not in {"kind", "apiVersion"}}
-    if not isinstance(rest.get("metadata"), dict):
-        rest["metadata"] = rest.get("metadata") or {}
+    if rest.get("metadata") is None:
+        rest["metadata"] = {}
     obj = {"kind": kind, "apiVersion": api_version, **rest}
     if (kind, api_version) == (gvk.kind, gvk.api_version):
         return obj
@@ -127,24 +125,11 @@ def _drop_unknown(definition: ResourceDefinition, obj: JsonObject) -> list[str]:
             prune_builtin(obj, definition.gvk)
         unknown: Iterable[str] = check.unknown_fields
     else:
-        check = check_fields({"metadata": obj["metadata"]}, _ANY_KIND)
+        check = check_metadata(obj["metadata"])
         unknown = () if check.type_error else prune_custom_resource(obj, definition.schema)
     if check.type_error:
         raise _Misfit(obj, check.type_error)
-    _drop_nulls(obj if definition.builtin else obj["metadata"])
     return [f'unknown field "{path}"' for path in unknown]
-
-
-def _drop_nulls(value: Any) -> None:
-    """Remove null fields: to a Go struct they are the same as absent ones."""
-    if isinstance(value, dict):
-        for name in [name for name, child in value.items() if child is None]:
-            del value[name]
-        for child in value.values():
-            _drop_nulls(child)
-    elif isinstance(value, list):
-        for child in value:
-            _drop_nulls(child)
 
 
 def _report(problems: list[str], context: WriteContext) -> str:
@@ -162,6 +147,7 @@ def _report(problems: list[str], context: WriteContext) -> str:
 def _with_defaults(definition: ResourceDefinition, obj: JsonObject) -> JsonObject:
     if definition.builtin:
         return default_object(definition.gvk, obj)
+    normalise_metadata(obj)
     if definition.schema is not None:
         default_custom_resource(obj, definition.schema)
     return obj

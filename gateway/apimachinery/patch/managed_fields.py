@@ -96,6 +96,8 @@ def decode_managers(entries: Any) -> Managers:
     """Read metadata.managedFields; null and absent read as none. Raises InvalidManagedFields."""
     managers: Managers = {}
     for entry in entries or ():
+        if not isinstance(entry, dict):
+            raise InvalidManagedFields
         operation, api_version = entry.get("operation"), entry.get("apiVersion")
         if operation not in {APPLY, UPDATE} or not api_version or entry.get("fieldsType") != "FieldsV1":
             raise InvalidManagedFields

@@ -78,11 +78,16 @@ def server_side_apply(live: JsonObject | None, config: Any, options: PatchOption
         managers = decode_managers(metadata(before).get("managedFields"))
     except InvalidManagedFields:
         raise ApiError(500, "", "failed to decode managed fields") from None
-    if not managers and live is not None:
-        first = PatchOptions(schema, _BEFORE_FIRST_APPLY, options.now, options.subresource)
-        managers = updated_managers({}, None, live, first)
     _check_types(before, config, schema)
-    applied, managers = _apply_as(options, before, config, managers)
+    try:
+        if not managers and live is not None:
+            first = PatchOptions(schema, _BEFORE_FIRST_APPLY, options.now, options.subresource)
+            managers = updated_managers({}, None, live, first)
+        applied, managers = _apply_as(options, before, config, managers)
+    except TypeMismatch as error:  # both fit the type; what is left of an item nobody applies any more may not
+        version = schema.gvk.api_version
+        text = f"failed to create field set from pruned object at version {version}: {error}"
+        raise ApiError(500, "", f"failed add back owned items: {text}") from None
     if options.field_manager == KUBECTL and annotations(applied).get(LAST_APPLIED):
         applied = _with_last_applied(applied, config)
     return with_managers(applied, managers)

@@ -70,8 +70,7 @@ def default_object(gvk: GroupVersionKind, obj: JsonObject) -> JsonObject:
 def default_custom_resource(obj: JsonObject, open_api_v3_schema: JsonObject) -> JsonObject:
     """Fill in the `default` values of a structural schema, in place, and return the object.
 
-    A null where the schema allows none is taken for absent where there is a default (apiextensions
-    `structural/defaulting`).
+    A null where the schema allows none is taken for absent (apiextensions `structural/defaulting`).
     """
     _default_by_schema(obj, open_api_v3_schema)
     return obj
@@ -80,16 +79,23 @@ def default_custom_resource(obj: JsonObject, open_api_v3_schema: JsonObject) -> 
 def _default_by_schema(value: Any, schema: JsonObject) -> None:
     if isinstance(value, dict):
         properties: JsonObject = schema.get("properties") or {}
-        for name, child in properties.items():
-            if "default" not in child:
-                continue
-            if name not in value or (value[name] is None and not child.get("nullable")):
-                value[name] = deep_copy(child["default"])
         others = schema.get("additionalProperties")
+        for name in list(value):
+            child = properties.get(name, others)
+            if value[name] is None and isinstance(child, dict) and not child.get("nullable"):
+                del value[name]
+                if name not in properties and "default" in child:
+                    value[name] = deep_copy(child["default"])
+        for name, child in properties.items():
+            if "default" in child and name not in value:
+                value[name] = deep_copy(child["default"])
         for name, child_value in value.items():
-            child_schema = properties.get(name, others)
-            if isinstance(child_schema, dict):
-                _default_by_schema(child_value, child_schema)
+            child = properties.get(name, others)
+            if isinstance(child, dict):
+                _default_by_schema(child_value, child)
     elif isinstance(value, list) and isinstance(schema.get("items"), dict):
-        for entry in value:
-            _default_by_schema(entry, schema["items"])
+        items = schema["items"]
+        for index, entry in enumerate(value):
+            if entry is None and not items.get("nullable") and "default" in items:
+                value[index] = deep_copy(items["default"])
+            _default_by_schema(value[index], items)

@@ -21,7 +21,7 @@ def prepare_new_job(job: JsonObject) -> None:
     for label in _UID_LABELS:
         labels.setdefault(label, metadata["uid"])
     for label in _NAME_LABELS:
-        labels.setdefault(label, metadata["name"])
+        labels.setdefault(label, metadata.get("name", ""))
     selector = spec.setdefault("selector", {}).setdefault("matchLabels", {})
     selector.setdefault(_UID_LABELS[0], metadata["uid"])
     if not metadata.get("labels"):

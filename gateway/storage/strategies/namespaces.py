@@ -34,7 +34,7 @@ def prepare_changed_namespace(namespace: JsonObject, old: JsonObject) -> None:
 def label_with_name(namespace: JsonObject) -> None:
     """Set the label by which a namespace can be selected by its name."""
     metadata = namespace["metadata"]
-    metadata["labels"] = {**(metadata.get("labels") or {}), NAME_LABEL: metadata["name"]}
+    metadata["labels"] = {**(metadata.get("labels") or {}), NAME_LABEL: metadata.get("name", "")}
 
 
 def finalize(namespace: JsonObject, old: JsonObject) -> JsonObject:

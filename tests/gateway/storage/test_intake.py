@@ -155,7 +155,36 @@ def test_metadata_of_custom_resources_is_typed() -> None:
     body["metadata"]["labels"] = {"a": 1}
     code, message = refused(widgets(), body, context())
     assert code == 400
-    assert "cannot unmarshal number into Go struct field ObjectMeta.metadata.labels of type string" in message
+    assert "cannot unmarshal number into Go struct field ObjectMeta.labels of type string" in message
+
+
+def test_nulls_in_lists_and_maps_are_zero_values() -> None:
+    body = deployment(labels={"a": None}, ownerReferences=[None], managedFields=[None])
+    body["spec"]["template"]["spec"]["containers"].append(None)
+    obj = read_body(DEPLOYMENTS, body, context())
+    assert obj["metadata"]["labels"] == {"a": ""}
+    assert obj["metadata"]["ownerReferences"] == [{"apiVersion": "", "kind": "", "name": "", "uid": ""}]
+    assert obj["metadata"]["managedFields"] == [{}]
+    assert obj["spec"]["template"]["spec"]["containers"][1]["name"] == ""
+
+
+@pytest.mark.parametrize(("value", "what"), [(0, "number"), ([], "array"), ("", "string"), (False, "bool")])
+def test_metadata_of_the_wrong_type_is_refused(value: object, what: str) -> None:
+    code, message = refused(CONFIG_MAPS, {"metadata": value}, context())
+    assert code == 400
+    assert f"json: cannot unmarshal {what} into Go struct field ConfigMap.metadata of type v1.ObjectMeta" in message
+    code, message = refused(widgets(), {**widget(), "metadata": value}, context())
+    assert code == 400
+    assert f"json: cannot unmarshal {what} into Go value of type v1.ObjectMeta" in message
+
+
+def test_nulls_in_custom_resources_are_absent_unless_the_schema_allows_them() -> None:
+    body = widget(replicas=None, color=None, free={"a": None})
+    body["metadata"]["finalizers"] = [None]
+    body["metadata"]["labels"] = None
+    obj = read_body(widgets(), body, context())
+    assert obj["spec"] == {"color": "red", "free": {"a": None}}
+    assert obj["metadata"] == {"name": "w", "finalizers": [""]}
 
 
 def test_what_a_patch_makes_is_refused_as_a_bad_patch() -> None:

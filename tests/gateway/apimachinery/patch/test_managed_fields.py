@@ -154,3 +154,9 @@ def test_updates_of_different_versions_are_never_merged() -> None:
     ]
     old = widget(entries, **{f"f{number}": 1 for number in range(MAX_UPDATE_ENTRIES + 2)})
     assert len(owners(track_update(old, {**old, "x": 1}, options("u")))) == MAX_UPDATE_ENTRIES + 3
+
+
+@pytest.mark.parametrize("junk", [[None], [0], ["a"], [[]]])
+def test_entries_of_another_shape_cannot_be_read(junk: Any) -> None:
+    with pytest.raises(InvalidManagedFields):
+        decode_managers(junk)

@@ -8,9 +8,11 @@ import pytest
 
 from gateway.apimachinery.meta import JsonObject
 from gateway.apimachinery.schema import GroupVersionKind
-from gateway.storage.defaulting.json_form import normalise
+from gateway.storage.defaulting.json_form import normalise, normalise_metadata
 
 POD = GroupVersionKind("", "v1", "Pod")
+SECRET = GroupVersionKind("", "v1", "Secret")
+DEFINITION = GroupVersionKind("apiextensions.k8s.io", "v1", "CustomResourceDefinition")
 ROLE = GroupVersionKind("rbac.authorization.k8s.io", "v1", "Role")
 
 
@@ -88,3 +90,44 @@ def test_what_is_a_schema_or_something_else_stays_what_it_is() -> None:
         "map": {"additionalProperties": {"type": "string"}},
         "either": {"dependencies": {"a": ["b"], "c": {}}},
     }
+
+
+def test_nulls_are_what_decoding_them_into_the_struct_leaves() -> None:
+    metadata = {"labels": {"a": None}, "finalizers": [None], "ownerReferences": [None], "annotations": None}
+    container = {"name": None, "args": [None], "env": [None], "resources": {"limits": {"cpu": None}}}
+    pod = normalised(POD, metadata=metadata, spec={"containers": [None, container], "volumes": None})
+    reference = {"apiVersion": "", "kind": "", "name": "", "uid": ""}
+    assert pod["metadata"] == {"labels": {"a": ""}, "finalizers": [""], "ownerReferences": [reference]}
+    assert pod["spec"] == {
+        "containers": [
+            {"name": "", "resources": {}},
+            {"name": "", "args": [""], "env": [{"name": ""}], "resources": {"limits": {"cpu": "0"}}},
+        ]
+    }
+    assert normalised(SECRET, data={"a": None})["data"] == {"a": ""}
+
+
+def test_nulls_in_free_json_stay() -> None:
+    schema: JsonObject = {"enum": [None, 1], "default": {"a": None}, "properties": {"a": None}, "allOf": [None]}
+    schema |= {"items": [None], "dependencies": {"a": [None]}, "not": None}
+    versions = [{"schema": {"openAPIV3Schema": schema}}]
+    stored = normalised(DEFINITION, spec={"versions": versions})["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    assert stored == {
+        "enum": [None, 1],
+        "default": {"a": None},
+        "properties": {"a": {}},
+        "allOf": [{}],
+        "items": [{}],
+        "dependencies": {"a": [""]},
+    }
+
+
+def test_a_wish_to_forget_all_managers_is_kept() -> None:
+    assert normalised(POD, metadata={"managedFields": []})["metadata"] == {"managedFields": []}
+    assert normalised(POD, metadata={"managedFields": [None]})["metadata"] == {"managedFields": [{}]}
+
+
+def test_metadata_is_typed_in_every_kind() -> None:
+    widget: JsonObject = {"metadata": {"name": "w", "labels": {"a": None}, "finalizers": []}, "spec": {"a": [None]}}
+    normalise_metadata(widget)
+    assert widget == {"metadata": {"name": "w", "labels": {"a": ""}}, "spec": {"a": [None]}}

@@ -26,3 +26,9 @@ def test_a_manual_selector_is_left_alone() -> None:
     before = job(manualSelector=True, selector={"matchLabels": {"a": "b"}})
     prepare_new_job(made)
     assert made == before
+
+
+def test_a_job_without_a_name_is_left_for_validation() -> None:
+    made: JsonObject = {"metadata": {"uid": "u"}, "spec": {}}
+    prepare_new_job(made)
+    assert made["spec"]["template"]["metadata"]["labels"]["job-name"] == ""

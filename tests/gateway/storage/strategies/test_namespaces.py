@@ -29,3 +29,9 @@ def test_finalizing_changes_the_finalizers_alone() -> None:
     finished = finalize({"metadata": {"labels": {"x": "y"}}, "spec": {"finalizers": []}}, old)
     assert finished == {**old, "spec": {}}
     assert is_finalized(finished)
+
+
+def test_a_namespace_without_a_name_is_left_for_validation() -> None:
+    namespace: JsonObject = {"metadata": {}}
+    prepare_new_namespace(namespace)
+    assert namespace["metadata"]["labels"] == {NAME_LABEL: ""}
