@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from gateway.apimachinery.errors import field_error, invalid
 from gateway.apimachinery.meta import JsonObject, finalizers, name
+from gateway.apimachinery.patch.go_text import go_type, go_value
 from gateway.storage.custom_resources.definition import has_rules
 from gateway.storage.custom_resources.validation import definition_faults
 from gateway.storage.definitions import ResourceDefinition
@@ -23,8 +25,11 @@ Cause = dict[str, str]
 def validate(definition: ResourceDefinition, obj: JsonObject, old: JsonObject | None) -> None:
     """Check an object in its stored form; `old` is the one it replaces. Raises ApiError 422 with every fault."""
     gvk = definition.storage_kind
-    causes = list(validate_object(gvk, obj, old, namespaced=definition.namespaced, builtin=definition.builtin))
-    if definition.storage_key == CUSTOM_RESOURCE_DEFINITIONS.storage_key:
+    is_crd = definition.storage_key == CUSTOM_RESOURCE_DEFINITIONS.storage_key
+    # Definitions are apiextensions' own: their metadata, finalizers above all, is judged as that of custom resources.
+    builtin = definition.builtin and not is_crd
+    causes = list(validate_object(gvk, obj, old, namespaced=definition.namespaced, builtin=builtin))
+    if is_crd:
         causes += definition_faults(obj, old)
     if definition.schema is not None:
         causes += validate_custom_resource(obj, definition.schema)
@@ -40,14 +45,33 @@ def _scale_faults(definition: ResourceDefinition, obj: JsonObject) -> Iterator[C
     for path in (definition.scale.spec_replicas, definition.scale.status_replicas):
         count = value_at(obj, path)
         where = f".{'.'.join(path)}"
-        if not isinstance(count, int) or isinstance(count, bool):
-            continue  # absent, or of a type that the schema's own check names
-        if count < 0:
+        if unreadable := _accessor_problem(obj, path):
+            yield field_error("FieldValueInvalid", where, f"Invalid value: 0: {unreadable}")
+        elif count is None:
+            continue
+        elif count < 0:
             message = f"Invalid value: {count}: should be a non-negative integer"
             yield field_error("FieldValueInvalid", where, message)
         elif count > _MAX_REPLICAS:
             message = f"Invalid value: {count}: should be less than or equal to {_MAX_REPLICAS}"
             yield field_error("FieldValueInvalid", where, message)
+
+
+def _accessor_problem(obj: JsonObject, path: tuple[str, ...]) -> str:
+    """Say why there is no count at a path, as the accessors of unstructured objects do; "" also where it is absent."""
+    value: Any = obj
+    for depth, step in enumerate(path):
+        if not isinstance(value, dict):
+            return _accessor_error(path[: depth + 1], value, "map[string]interface{}")
+        value = value.get(step)
+        if value is None:
+            return ""
+    return "" if type(value) is int else _accessor_error(path, value, "int64")
+
+
+def _accessor_error(path: tuple[str, ...], value: Any, expected: str) -> str:
+    found = f"{go_value(value)} is of the type {go_type(value)}"
+    return f".{'.'.join(path)} accessor error: {found}, expected {expected}"
 
 
 def warn(definition: ResourceDefinition, obj: JsonObject, old: JsonObject | None, context: WriteContext) -> None:

@@ -54,3 +54,30 @@ def test_a_client_is_told_of_finalizers_that_may_clash() -> None:
     ]
     warn(find("v1", "configmaps"), config_map(finalizers=["bad"]), None, context(warnings=warnings))
     assert len(warnings) == 2, "of custom resources only"
+
+
+def test_the_finalizers_of_definitions_may_be_bare_names() -> None:
+    crd = widget_crd()
+    crd["metadata"]["finalizers"] = ["foregroundDeletion", "customresourcecleanup.apiextensions.k8s.io"]
+    crd["spec"]["names"] |= {"singular": "widget", "listKind": "WidgetList"}
+    validate(CUSTOM_RESOURCE_DEFINITIONS, crd, None)
+    with pytest.raises(ApiError, match="neither a standard finalizer name"):
+        validate(find("v1", "configmaps"), config_map(namespace="ns", finalizers=["bare"]), None)
+
+
+@pytest.mark.parametrize(
+    ("spec", "problem"),
+    [
+        ({"replicas": True}, ".spec.replicas accessor error: true is of the type bool, expected int64"),
+        ({"replicas": [None]}, ".spec.replicas accessor error: [<nil>] is of the type []interface {}, expected int64"),
+        ("", ".spec.replicas accessor error:  is of the type string, expected map[string]interface{}"),
+    ],
+)
+def test_scale_paths_hold_counts(spec: object, problem: str) -> None:
+    with pytest.raises(ApiError) as error:
+        validate(widgets(), {**widget(), "metadata": {"name": "w", "namespace": "ns"}, "spec": spec}, None)
+    assert f".spec.replicas: Invalid value: 0: {problem}" in error.value.message
+
+
+def test_an_absent_count_is_fine() -> None:
+    validate(widgets(), {**widget(), "metadata": {"name": "w", "namespace": "ns"}}, None)
