@@ -19,7 +19,8 @@ class Attributes:
     """One write. `obj` is the decoded body of a create or update, `patch` the decoded patch of `patch_type`.
 
     A deletecollection is judged as one delete for each object it matches. `field_manager` says on whose behalf a
-    server-side apply owns fields.
+    server-side apply owns fields. `propagation_policy` and `orphan_dependents` are those of a delete, "" and None when
+    it says nothing.
     """
 
     verb: str
@@ -33,3 +34,5 @@ class Attributes:
     patch_type: str = ""
     patch: list[Any] | JsonObject | None = None
     field_manager: str = ""
+    propagation_policy: str = ""
+    orphan_dependents: bool | None = None

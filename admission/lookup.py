@@ -6,7 +6,7 @@ with the gateway's own right; nothing of it may end up in an answer beyond names
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from gateway.apimachinery.meta import JsonObject
@@ -33,6 +33,14 @@ class ObjectLookup(Protocol):
 
     async def namespace_contents(self, namespace: str) -> Sequence[tuple[GroupResource, JsonObject]]:
         """Return everything in a namespace; Pods, claims and workloads whole, of others at least the metadata."""
+        ...
+
+    async def taken_along(self, owners: Collection[str]) -> Sequence[tuple[GroupResource, JsonObject]]:
+        """Return what the garbage collector would take along with objects of these uids, directly or through others.
+
+        Counted as going with them is everything else that the same request deletes. Of each at least the metadata is
+        returned, of Pods, claims and workloads under Cascading protection the whole.
+        """
         ...
 
     async def instances(self, group: str, resource: str, version: str = "") -> Sequence[JsonObject]:

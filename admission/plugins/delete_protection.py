@@ -19,7 +19,7 @@ from admission.replicas import SPEC_REPLICAS, WORKLOADS, may_have_replicas
 from gateway.apimachinery.errors import ApiError
 from gateway.apimachinery.meta import JsonObject, deletion_timestamp, field, labels
 from gateway.apimachinery.patch.patch import JSON_PATCH
-from gateway.apimachinery.schema import GroupResource
+from gateway.apimachinery.schema import GroupResource, GroupVersionResource
 
 PROTECTED_RULE = "DeletionProtected"
 NAMESPACE_RULE = "NamespaceHasProtectedContent"
@@ -42,11 +42,11 @@ class DeleteProtection:
         """Whether something may be deleted, or labelled with a protection that does not protect."""
         if not self._config.enabled:
             return False
-        return _deletes(attributes) or bool(unknown_value_warnings(_labels_set(attributes)))
+        return deletes(attributes) or bool(unknown_value_warnings(_labels_set(attributes)))
 
     async def validate(self, attributes: Attributes, lookup: ObjectLookup) -> Verdict:
         """Judge one deletion; other writes are only warned about."""
-        if not _deletes(attributes):
+        if not deletes(attributes):
             return Verdict.allow(warnings=tuple(unknown_value_warnings(_labels_set(attributes))))
         obj = await lookup.old()
         if obj is None or deletion_timestamp(obj):
@@ -69,7 +69,7 @@ class DeleteProtection:
         try:
             contents = await lookup.namespace_contents(namespace)
         except ApiError as error:
-            return _content_unknown(f"the content of the namespace could not be listed: {error.message}")
+            return content_unknown(f"the content of the namespace could not be listed: {error.message}")
         if blockers := protected_content(contents):
             message = f"its deletion would take protected objects along: {named(blockers)}; remove those labels first"
             return Verdict.deny(NAMESPACE_RULE, message)
@@ -84,7 +84,7 @@ class DeleteProtection:
         try:
             contents = [(resource, instance) for instance in await lookup.instances(resource.group, resource.resource)]
         except ApiError as error:
-            return _content_unknown(f"its custom resources could not be listed: {error.message}")
+            return content_unknown(f"its custom resources could not be listed: {error.message}")
         if blockers := protected_content(contents):
             message = f"its deletion would take protected objects along: {named(blockers)}; remove those labels first"
             return Verdict.deny(DEFINITION_RULE, message)
@@ -96,18 +96,23 @@ class DeleteProtection:
     async def _workload(self, attributes: Attributes, obj: JsonObject, lookup: ObjectLookup) -> Verdict:
         """Cascading: refused while it has replicas, or as a Pod or claim while it is in use."""
         for protection in protections(obj):
-            resource = attributes.resource.group_resource
-            active = is_active(resource, obj)
-            if not active and resource not in WORKLOADS and may_have_replicas(resource):
-                definition = await lookup.definition(resource)
-                active = runs(obj, replica_fields(attributes.resource, definition, obj))
-            if active:
+            if await is_active_here(attributes.resource, obj, lookup):
                 replicas = field(obj, *SPEC_REPLICAS)
                 return _cascading(protection, f"it still has {replicas} replicas" if replicas else "it is still active")
         return Verdict.allow()
 
 
-def _deletes(attributes: Attributes) -> bool:
+async def is_active_here(resource: GroupVersionResource, obj: JsonObject, lookup: ObjectLookup) -> bool:
+    """Whether the object runs or holds data; a custom kind is read where its scale paths say. Raises ApiError."""
+    group_resource = resource.group_resource
+    if group_resource in WORKLOADS or not may_have_replicas(group_resource):
+        return is_active(group_resource, obj)
+    definition = await lookup.definition(group_resource)
+    return runs(obj, replica_fields(resource, definition, obj))
+
+
+def deletes(attributes: Attributes) -> bool:
+    """Whether the write is the deletion of one object, by whichever name."""
     if attributes.verb == "delete":
         return not attributes.subresource
     return attributes.verb == "create" and attributes.subresource == "eviction"
@@ -117,7 +122,8 @@ def _cascading(protection: Protection, why: str) -> Verdict:
     return Verdict.deny(PROTECTED_RULE, f"{why} ({protection.label}={protection.value}). {protection.lifting}")
 
 
-def _content_unknown(why: str) -> Verdict:
+def content_unknown(why: str) -> Verdict:
+    """Refuse a deletion of which it is not known what goes with it."""
     return Verdict.deny(CONTENT_UNKNOWN_RULE, f"{why}; nothing is deleted while it is unknown what would go along")
 
 

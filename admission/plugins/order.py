@@ -10,6 +10,7 @@ from admission.plugin import Plugin
 from admission.plugins.cluster_credentials import ClusterCredentials
 from admission.plugins.definition_replicas import DefinitionReplicas
 from admission.plugins.delete_protection import DeleteProtection
+from admission.plugins.owner_protection import OwnerProtection
 from admission.plugins.scale_down_protection import ScaleDownProtection
 from admission.rights import CallerRights
 
@@ -18,6 +19,7 @@ def build_plugins(config: AdmissionConfig, rights: CallerRights) -> tuple[Plugin
     """Return every rule, configured; `rights` says what callers may do beside the write that is judged."""
     return (
         DeleteProtection(config.delete_protection),
+        OwnerProtection(config.delete_protection),
         ScaleDownProtection(config.scale_down),
         ClusterCredentials(rights),
         DefinitionReplicas(config.scale_down),

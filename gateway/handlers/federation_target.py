@@ -52,6 +52,10 @@ class FederationWriteTarget:
         contents += [(resource, msgspec.json.decode(self._pods.object(pod))) for pod in pods.items]
         return contents
 
+    async def collectable(self, scope: RequestScope, obj: JsonObject) -> Sequence[tuple[GroupResource, JsonObject]]:
+        """List at the store: its garbage collector knows nothing of members."""
+        return await self._store.collectable(scope, obj)
+
     async def instances(self, group: str, resource: str, version: str = "") -> Sequence[JsonObject]:
         """List a custom resource at the store."""
         return await self._store.instances(group, resource, version)

@@ -6,7 +6,7 @@ saw becomes the precondition under which the write is applied.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from admission.attributes import Attributes
@@ -17,6 +17,7 @@ from gateway.apimachinery.meta import JsonObject, resource_version, uid
 from gateway.apimachinery.patch.patch import APPLY_PATCH
 from gateway.apimachinery.schema import GroupResource
 from gateway.audit.record import PREFIX, AuditRecord
+from gateway.handlers.write_dependents import DeletedTogether
 from gateway.write_request import Precondition, WriteRequest, WriteTarget
 
 RULE = f"{PREFIX}admission-rule"
@@ -29,13 +30,21 @@ _INVALID = frozenset({400, 415, 422})
 class RequestLookup:
     """The ObjectLookup of one decision about one write."""
 
-    def __init__(self, request: WriteRequest, target: WriteTarget, *, old: JsonObject | None = None) -> None:
-        """`old` is the live object where it was listed already."""
+    def __init__(
+        self,
+        request: WriteRequest,
+        target: WriteTarget,
+        *,
+        old: JsonObject | None = None,
+        together: DeletedTogether | None = None,
+    ) -> None:
+        """`old` is the live object where it was listed already, `together` what the same request deletes beside it."""
         self._request = request
         self._target = target
         self._old = old
         self._old_known = old is not None
         self._new: JsonObject | None = None
+        self._together = together or DeletedTogether()
 
     async def old(self) -> JsonObject | None:
         """Return the live object, read at the first call."""
@@ -59,6 +68,13 @@ class RequestLookup:
     async def namespace_contents(self, namespace: str) -> Sequence[tuple[GroupResource, JsonObject]]:
         """Ask the target."""
         return await self._target.namespace_contents(namespace)
+
+    async def taken_along(self, owners: Collection[str]) -> Sequence[tuple[GroupResource, JsonObject]]:
+        """Ask the target for what there is, and find out what of it goes."""
+        obj = await self.old()
+        if obj is None:
+            return []
+        return await self._together.along_with(self._request, self._target, obj, owners)
 
     async def instances(self, group: str, resource: str, version: str = "") -> Sequence[JsonObject]:
         """Ask the target."""
@@ -97,6 +113,8 @@ def attributes_of(request: WriteRequest) -> Attributes:
         patch_type=request.patch_type,
         patch=request.patch,
         field_manager=request.options.field_manager,
+        propagation_policy=request.delete.propagation_policy,
+        orphan_dependents=request.delete.orphan_dependents,
     )
 
 

@@ -1,12 +1,12 @@
 """What another API server serves and holds, for admission's questions: read with the gateway's own right, always live.
 
-Used when a namespace or a CustomResourceDefinition is deleted and everything that would go with it has to be known.
+Used when something is deleted and everything that would go with it has to be known.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
@@ -17,8 +17,10 @@ from gateway.apimachinery.schema import GroupResource, GroupVersion, GroupVersio
 from gateway.clusters.upstream import Upstream
 
 _PAGE = 500
-_AT_ONCE = 8
+AT_ONCE = 8
+"""Lists that are asked for at a time."""
 _DISCOVERY = {"Accept": "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"}
+_ONLY_METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1, application/json"
 _DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
@@ -45,27 +47,53 @@ async def list_all(
     upstream: Upstream, resource: GroupVersionResource, namespace: str = "", *, labels: str = "", fields: str = ""
 ) -> list[JsonObject]:
     """Return all objects of a resource that match, each with apiVersion and kind. Raises ApiError or PathNotFound."""
+    found: list[JsonObject] = []
+    async for page in _pages(upstream, resource, namespace, {"labelSelector": labels, "fieldSelector": fields}):
+        kind = str(page.get("kind") or "").removesuffix("List")
+        head = {"apiVersion": page.get("apiVersion"), "kind": kind}
+        found += [{**head, **item} for item in page.get("items") or [] if isinstance(item, dict)]
+    return found
+
+
+async def list_metadata(
+    upstream: Upstream, served: Served, namespace: str, fields: Collection[str]
+) -> list[JsonObject]:
+    """Return all objects of a resource with their kind and these fields of their metadata. Raises as `list_all`."""
+    found: list[JsonObject] = []
+    async for page in _pages(upstream, served.resource, namespace, {}, accept=_ONLY_METADATA):
+        for item in page.get("items") or []:
+            metadata = meta.metadata(item) if isinstance(item, dict) else {}
+            kept = {name: metadata[name] for name in fields if name in metadata}
+            found.append({"kind": served.kind, "metadata": kept})
+    return found
+
+
+async def _pages(
+    upstream: Upstream,
+    resource: GroupVersionResource,
+    namespace: str,
+    selectors: Mapping[str, str],
+    accept: str = "application/json",
+) -> AsyncIterator[JsonObject]:
     base = resource.group_version.path
     path = (
         f"{base}/namespaces/{quote(namespace, safe='')}/{resource.resource}"
         if namespace
         else f"{base}/{resource.resource}"
     )
-    query = {"limit": str(_PAGE), "labelSelector": labels, "fieldSelector": fields, "continue": ""}
-    found: list[JsonObject] = []
+    query = {"limit": str(_PAGE), **selectors, "continue": ""}
     while True:
-        page = await upstream.get_json(path, query=urlencode({name: value for name, value in query.items() if value}))
-        kind = str(page.get("kind") or "").removesuffix("List")
-        head = {"apiVersion": page.get("apiVersion"), "kind": kind}
-        found += [{**head, **item} for item in page.get("items") or [] if isinstance(item, dict)]
+        text = urlencode({name: value for name, value in query.items() if value})
+        page = await upstream.send_json("GET", path, None, query=text, headers={"Accept": accept})
+        yield page
         query["continue"] = str(meta.metadata(page).get("continue") or "")
         if not query["continue"]:
-            return found
+            return
 
 
 async def namespace_contents(upstream: Upstream, namespace: str) -> list[tuple[GroupResource, JsonObject]]:
     """Return every object of every resource in a namespace. Raises ApiError unless all could be listed."""
-    limit = asyncio.Semaphore(_AT_ONCE)
+    limit = asyncio.Semaphore(AT_ONCE)
 
     async def contents(resource: GroupVersionResource) -> list[tuple[GroupResource, JsonObject]]:
         async with limit:
@@ -125,6 +153,8 @@ async def served_resources(upstream: Upstream) -> list[Served]:
 def _preferred_version(upstream: Upstream, group: JsonObject) -> list[Served]:
     """Return what the first version of a group serves, and what only later ones do."""
     served: dict[str, Served] = {}
+    if meta.name(group) in _MEASUREMENTS:
+        return []
     for version in group.get("versions") or []:
         if version.get("freshness") == "Stale":
             name = meta.name(group)
@@ -137,7 +167,8 @@ def _preferred_version(upstream: Upstream, group: JsonObject) -> list[Served]:
             one = Served(
                 group_version.resource(name),
                 namespaced=entry.get("scope") == "Namespaced",
-                listable="list" in (entry.get("verbs") or ()),
+                kind=str(meta.field(entry, "responseKind", "kind")),
+                verbs=frozenset(entry.get("verbs") or ()),
             )
             served.setdefault(name, one)
     return list(served.values())

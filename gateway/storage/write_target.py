@@ -10,12 +10,13 @@ from dataclasses import replace
 
 from gateway.apimachinery.codec import encode_json
 from gateway.apimachinery.errors import ApiError, PathNotFound, method_not_allowed, method_not_supported
-from gateway.apimachinery.meta import JsonObject, ObjectKey
+from gateway.apimachinery.meta import JsonObject, ObjectKey, namespace
 from gateway.apimachinery.options import ListOptions
 from gateway.apimachinery.schema import GroupResource
 from gateway.apimachinery.selectors import parse_field_selector, parse_label_selector
 from gateway.request_scope import RequestScope
 from gateway.storage.definitions import ResourceDefinition
+from gateway.storage.dependents import collectable
 from gateway.storage.registry import Registry
 from gateway.storage.resources import CUSTOM_RESOURCE_DEFINITIONS
 from gateway.storage.write_context import WriteContext
@@ -130,6 +131,10 @@ class EmbeddedWriteTarget:
             if definition.namespaced
             for stored in self._registry.storage.list(definition.storage_key, namespace)
         ]
+
+    async def collectable(self, scope: RequestScope, obj: JsonObject) -> Sequence[tuple[GroupResource, JsonObject]]:
+        """Return what the garbage collector of this store could take along with an object."""
+        return await collectable(self._registry.storage, self._registry.stored_resources(), namespace(obj))
 
     async def instances(self, group: str, resource: str, version: str = "") -> Sequence[JsonObject]:
         """Return all objects of a custom resource; every version shows the same fields here, so any does."""

@@ -19,6 +19,7 @@ def test_deletion_is_judged_before_scaling() -> None:
     names = [plugin.name for plugin in build_plugins(AdmissionConfig(), ScriptedRights())]
     assert names == [
         "DeleteProtection",
+        "OwnerProtection",
         "ScaleDownProtection",
         "ClusterCredentials",
         "DefinitionReplicas",

@@ -38,6 +38,7 @@ class MemoryTarget:
         self.before_read: Callable[[], None] | None = None
         self.failures: list[Exception] = []
         self.contents: Sequence[tuple[GroupResource, JsonObject]] | ApiError = ()
+        self.collected_among: Sequence[tuple[GroupResource, JsonObject]] | ApiError = ()
         self.declared: JsonObject | None = None
         for obj in objects:
             self.put(obj)
@@ -101,6 +102,12 @@ class MemoryTarget:
         if isinstance(self.contents, ApiError):
             raise self.contents
         return self.contents
+
+    async def collectable(self, scope: RequestScope, obj: JsonObject) -> Sequence[tuple[GroupResource, JsonObject]]:
+        self.asked["collectable"] += 1
+        if isinstance(self.collected_among, ApiError):
+            raise self.collected_among
+        return self.collected_among
 
     async def instances(self, group: str, resource: str, version: str = "") -> Sequence[JsonObject]:
         self.asked["instances"] += 1
