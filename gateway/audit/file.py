@@ -34,6 +34,7 @@ class AuditFile:
         self._folder = folder
         self._descriptor = descriptor
         self._lock = lock
+        self._unfinished = False
         self.size = size
 
     def __repr__(self) -> str:
@@ -67,31 +68,41 @@ class AuditFile:
         return self._folder / CURRENT
 
     def append(self, data: bytes) -> None:
-        """Write at the end and wait until it is on disk. After an OSError only `replace` may follow."""
+        """Write at the end and wait until it is on disk. After an OSError only `replace` may follow.
+
+        On disk is not yet in the log: of a file that was removed meanwhile both calls succeed. Ask `tampering`.
+        """
+        self._unfinished = True
         _write(self._descriptor, data)
         os.fdatasync(self._descriptor)
         self.size += len(data)
+        self._unfinished = False
 
     def tampering(self) -> str:
-        """Return what somebody else did to the file, empty when nothing."""
+        """Return what somebody else did to the file or its lock, empty when nothing. Raises OSError."""
         held = os.fstat(self._descriptor)
-        try:
-            found = os.lstat(self.path)
-        except FileNotFoundError:
+        found = _lstat(self.path)
+        if found is None:
             return f"{self.path} was removed or renamed"
         if (found.st_dev, found.st_ino) != (held.st_dev, held.st_ino):
             return f"{self.path} was replaced"
         if held.st_size < self.size:
             return f"{self.path} was truncated from {self.size} to {held.st_size} bytes"
+        if held.st_size > self.size:
+            return f"somebody else wrote {held.st_size - self.size} bytes to {self.path}"
         if stat.S_IMODE(held.st_mode) != _FILE_MODE:
             return f"the permissions of {self.path} were changed to {stat.S_IMODE(held.st_mode):o}"
+        if not self._holds_lock():
+            return f"{self._folder / _LOCK} was removed or replaced"
         return ""
 
     def replace(self, head: bytes, aside: str) -> None:
         """Begin a new current file that starts with `head`; what lies there now, whatever it is, is renamed to `aside`.
 
-        The new file is complete and on disk before the old one is touched. On OSError nothing has changed.
+        The new file is complete and on disk before the old one is touched. The folder and the lock are made again when
+        they are gone. On OSError and AuditInUse nothing has changed.
         """
+        self._take_place()
         following = self._folder / _NEXT
         following.unlink(missing_ok=True)
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -110,7 +121,7 @@ class AuditFile:
             following.unlink(missing_ok=True)
             raise
         os.close(self._descriptor)
-        self._descriptor, self.size = descriptor, len(head)
+        self._descriptor, self.size, self._unfinished = descriptor, len(head), False
 
     def finished(self) -> Sequence[Path]:
         """Return the files that are no longer written to, oldest first."""
@@ -122,12 +133,28 @@ class AuditFile:
         os.close(self._lock)
 
     def _cut_unacknowledged(self) -> None:
-        """Take back what a failed append left behind: it was reported as not written."""
+        """Take back what a failed append left behind: it was reported as not written. What others wrote stays."""
+        if not self._unfinished:
+            return
         try:
             if os.fstat(self._descriptor).st_size > self.size:
                 os.ftruncate(self._descriptor, self.size)
         except OSError:
             pass  # the old file is given up anyway
+
+    def _take_place(self) -> None:
+        """Make the folder and the lock again when somebody took them away: without it a second writer could begin."""
+        if _lstat(self._folder) is None:
+            self._folder.mkdir(mode=_FOLDER_MODE)
+            _sync_folder(self._folder.parent)
+        if not self._holds_lock():
+            lock = _lock(self._folder)
+            os.close(self._lock)
+            self._lock = lock
+
+    def _holds_lock(self) -> bool:
+        held, found = os.fstat(self._lock), _lstat(self._folder / _LOCK)
+        return found is not None and (found.st_dev, found.st_ino) == (held.st_dev, held.st_ino)
 
     def _free_name(self, name: str) -> Path:
         number = 0
@@ -136,6 +163,13 @@ class AuditFile:
             number += 1
             candidate = self._folder / f"audit-{name}-{number}.log"
         return candidate
+
+
+def _lstat(path: Path) -> os.stat_result | None:
+    try:
+        return os.lstat(path)
+    except FileNotFoundError:
+        return None
 
 
 def _lock(folder: Path) -> int:

@@ -44,7 +44,7 @@ from gateway.audit.redaction import is_sensitive, redacted
 from gateway.audit.writer import AuditUnavailable, AuditWriter, Line
 
 CHECK_INTERVAL = 1.0
-"""Seconds between looks at the file from outside, and between attempts to open it again."""
+"""Seconds between looks at the file from outside while nothing is written, and between attempts to open it again."""
 
 RETRY_AFTER = 5
 

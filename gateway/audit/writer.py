@@ -1,8 +1,9 @@
 """The one thread that writes audit lines: group commit, rotation, and what happens when the disk fails.
 
-Whoever submits lines waits until they are on disk; lines that come while a flush runs share the next one. A failure
-closes the log (`problem` says why) until a new file could be begun: lines that report something done are owed to that
-file, lines that announce something to be done are refused.
+Whoever submits lines waits until they are on disk, in the file that lies where the log is looked for; lines that come
+while a flush runs share the next one. When somebody removed, moved or changed that file, a new one is begun with them.
+A failure closes the log (`problem` says why) until a new file could be begun: lines that report something done are owed
+to that file, lines that announce something to be done are refused.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from gateway.audit.file import AuditFile
+from gateway.audit.file import AuditFile, AuditInUse
 
 OWED_LIMIT = 10_000
 """Most lines kept in memory while the log is closed."""
@@ -104,7 +105,7 @@ class AuditWriter:
         self._queue.put(_Submission(lines))
 
     async def check(self) -> None:
-        """Look at the file from outside, or, when the log is closed, try to begin a new file."""
+        """Look at the file from outside; begin a new one when it was tampered with, or when the log is closed."""
         done = asyncio.get_running_loop().create_future()
         self._queue.put(_Check(done))
         await done
@@ -144,10 +145,7 @@ class AuditWriter:
         waiting = [submission.done for submission in batch if submission.done]
         lines = [line for submission in batch for line in submission.lines]
         if not self.problem:
-            try:
-                self._file.append(b"".join(line.data for line in lines))
-            except OSError as error:
-                self._fail(f"the audit log cannot be written: {error.strerror or error}")
+            self._append(lines)
         if self.problem:
             self._owe(lines)
             self._settle(waiting, AuditUnavailable(self.problem))
@@ -156,6 +154,17 @@ class AuditWriter:
         self._settle(waiting, None)
         if self._file.size >= self._max_bytes:
             self._begin_file("continued from the file before", "rotating the audit log failed")
+
+    def _append(self, lines: Sequence[Line]) -> None:
+        """Write lines to the file that lies in its place: when that is not ours any more, to a new one."""
+        data = [line.data for line in lines]
+        try:
+            self._file.append(b"".join(data))
+        except OSError as error:
+            self._fail(f"the audit log cannot be written: {error.strerror or error}")
+            return
+        if tampering := self._tampering():
+            self._begin_after(tampering, data)
 
     def _follow(self, lines: Iterable[Line]) -> None:
         for line in lines:
@@ -177,23 +186,29 @@ class AuditWriter:
     def _check(self) -> None:
         if self.problem:
             self._begin_file(f"re-opened after: {self.problem}", "re-opening the audit log failed")
-            return
-        try:
-            tampering = self._file.tampering()
-        except OSError as error:
-            tampering = f"the audit log cannot be examined: {error.strerror or error}"
-        if tampering:
-            self._fail(tampering)
+        elif tampering := self._tampering():
+            self._begin_after(tampering, ())
 
-    def _begin_file(self, text: str, failure: str) -> None:
-        """Begin a new file with the intents that are still open and what is owed; the log is closed when that fails."""
+    def _tampering(self) -> str:
+        try:
+            return self._file.tampering()
+        except OSError as error:
+            return f"the audit log cannot be examined: {error.strerror or error}"
+
+    def _begin_after(self, tampering: str, lines: Sequence[bytes]) -> None:
+        logger.error("the audit log was tampered with: %s", tampering)
+        self._begin_file(f"begun anew after: {tampering}", f"{tampering}, and a new file cannot be begun", lines)
+
+    def _begin_file(self, text: str, failure: str, lines: Sequence[bytes] = ()) -> None:
+        """Begin a new file with the intents still open, what is owed, and `lines`; the log is closed if that fails."""
         if self._lost:
             text = f"{text}; {self._lost} events were lost meanwhile"
-        head = b"".join([self._notice(text), *self._open.values(), *self._owed])
+        head = b"".join([self._notice(text), *self._open.values(), *self._owed, *lines])
         try:
             self._file.replace(head, self._file_name())
-        except OSError as error:
-            self._fail(f"{failure}: {error.strerror or error}")
+        except (OSError, AuditInUse) as error:
+            why = error.strerror if isinstance(error, OSError) else ""
+            self._fail(f"{failure}: {why or error}")
             return
         if self.problem:
             logger.warning("the audit log is written again")

@@ -129,6 +129,20 @@ class TestTampering:
         os.truncate(file.path, 1)
         assert file.tampering().endswith("was truncated from 4 to 1 bytes")
 
+    def test_written_to_by_somebody_else(self, file: AuditFile) -> None:
+        file.append(b"one\n")
+        with file.path.open("ab") as other:
+            other.write(b"forged\n")
+        file.append(b"two\n")
+        assert file.tampering() == f"somebody else wrote 7 bytes to {file.path}"
+
+    @pytest.mark.parametrize("replaced", [False, True])
+    def test_the_lock(self, folder: Path, file: AuditFile, replaced: bool) -> None:
+        (folder / "audit.lock").unlink()
+        if replaced:
+            (folder / "audit.lock").touch()
+        assert file.tampering() == f"{folder}/audit.lock was removed or replaced"
+
     def test_permissions(self, file: AuditFile) -> None:
         file.path.chmod(0)
         assert "permissions" in file.tampering()
@@ -175,6 +189,38 @@ class TestReplace:
         file.replace(b"head\n", "2023")
         assert (folder / "audit-2023.log").read_bytes() == b"one\n"
 
+    def test_what_somebody_else_wrote_is_kept(self, folder: Path, file: AuditFile) -> None:
+        file.append(b"one\n")
+        with file.path.open("ab") as other:
+            other.write(b"forged\n")
+        file.replace(b"head\n", "2023")
+        assert (folder / "audit-2023.log").read_bytes() == b"one\nforged\n"
+
+    def test_a_removed_folder_is_made_again(self, folder: Path, file: AuditFile) -> None:
+        folder.rename(folder.with_name("elsewhere"))
+        assert file.tampering().endswith("was removed or renamed")
+        file.replace(b"head\n", "2023")
+        assert (mode(folder), mode(folder / "audit.lock")) == (0o700, 0o600)
+        assert (file.tampering(), file.path.read_bytes()) == ("", b"head\n")
+        with pytest.raises(AuditInUse):
+            AuditFile.open(folder)
+
+    def test_a_lost_lock_is_taken_again(self, folder: Path, file: AuditFile) -> None:
+        (folder / "audit.lock").unlink()
+        file.replace(b"head\n", "2023")
+        assert file.tampering() == ""
+        with pytest.raises(AuditInUse):
+            AuditFile.open(folder)
+
+    def test_who_holds_the_lost_lock_by_now_keeps_the_log(self, folder: Path, file: AuditFile) -> None:
+        (folder / "audit.lock").unlink()
+        other, _ = AuditFile.open(folder)
+        other.append(b"other\n")
+        with pytest.raises(AuditInUse):
+            file.replace(b"head\n", "2023")
+        assert (other.tampering(), other.path.read_bytes()) == ("", b"other\n")
+        other.close()
+
     def test_when_it_fails_the_old_file_is_untouched(
         self, folder: Path, file: AuditFile, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -189,9 +235,19 @@ class TestReplace:
     def test_an_old_file_that_cannot_even_be_examined_does_not_hinder(
         self, file: AuditFile, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def broken(descriptor: int) -> os.stat_result:
-            raise OSError(errno.EIO, "Input/output error")
+        real, ours = os.fstat, os.open(file.path, os.O_RDONLY)
+        inode = os.fstat(ours).st_ino
+        os.close(ours)
 
+        def broken(descriptor: int) -> os.stat_result:
+            if (found := real(descriptor)).st_ino == inode:
+                raise OSError(errno.EIO, "Input/output error")
+            return found
+
+        monkeypatch.setattr(os, "write", lambda fd, data: _disk_full())
+        with pytest.raises(OSError, match="No space left"):
+            file.append(b"one\n")
+        monkeypatch.undo()
         monkeypatch.setattr(os, "fstat", broken)
         file.replace(b"head\n", "2023")
         monkeypatch.undo()

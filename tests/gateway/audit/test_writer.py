@@ -1,6 +1,8 @@
 import asyncio
 import errno
 import os
+import shutil
+import stat
 import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -198,25 +200,136 @@ class TestFailure:
         await writer.close()
         assert (tmp_path / "audit-002.log").read_text() == "one\n"
 
-    async def test_tampering_is_found_and_a_new_file_is_begun_at_the_next_look(
-        self, writer: AuditWriter, tmp_path: Path
-    ) -> None:
-        await writer.submit([Line(b"one\n")])
-        (tmp_path / "audit.log").unlink()
-        await writer.check()
-        assert writer.problem.endswith("was removed or renamed")
-        with pytest.raises(AuditUnavailable):
-            await writer.submit([Line(b"two\n", announces=True)])
-        await writer.check()
-        assert lines(tmp_path) == [f"# re-opened after: {tmp_path}/audit.log was removed or renamed"]
 
-    async def test_a_file_that_cannot_be_examined_counts_as_tampered_with(
-        self, writer: AuditWriter, monkeypatch: pytest.MonkeyPatch
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def rename(path: Path) -> None:
+    path.rename(path.with_name("elsewhere"))
+
+
+def rename_and_touch(path: Path) -> None:
+    rename(path)
+    path.touch()
+
+
+def truncate(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+def forge(path: Path) -> None:
+    with path.open("ab") as file:
+        file.write(b"forged\n")
+
+
+def forbid(path: Path) -> None:
+    path.chmod(0)
+
+
+def link(path: Path) -> None:
+    rename(path)
+    path.symlink_to(path.with_name("elsewhere"))
+
+
+def pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def remove_folder(path: Path) -> None:
+    shutil.rmtree(path.parent)
+
+
+TAMPERING = [remove, rename, rename_and_touch, truncate, forge, forbid, link, pipe, remove_folder]
+
+
+@pytest.mark.parametrize("tamper", TAMPERING)
+class TestTampering:
+    """No answer without a record in the file that lies in the log's place."""
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        return tmp_path / "audit"
+
+    @pytest.fixture
+    async def writer(self, folder: Path) -> AsyncIterator[AuditWriter]:
+        writer = make_writer(folder)
+        yield writer
+        await writer.close()
+
+    async def test_the_next_lines_begin_a_new_file(
+        self, writer: AuditWriter, folder: Path, tamper: Callable[[Path], None]
     ) -> None:
+        await writer.submit([Line(b"intent a\n", opens="a", announces=True), Line(b"before\n")])
+        tamper(folder / "audit.log")
+        await writer.submit([Line(b"intent b\n", opens="b", announces=True)])
+        first, *others = lines(folder)
+        assert first.startswith("# begun anew after: ")
+        assert others == ["intent a", "intent b"]
+        assert writer.problem == ""
+        await writer.submit([Line(b"outcome a\n", closes="a")])
+        assert lines(folder)[1:] == ["intent a", "intent b", "outcome a"]
+        assert (folder / "audit.log").lstat().st_mode == stat.S_IFREG | 0o600
+
+    async def test_even_between_their_writing_and_their_answer(
+        self, writer: AuditWriter, folder: Path, monkeypatch: pytest.MonkeyPatch, tamper: Callable[[Path], None]
+    ) -> None:
+        real = os.fdatasync
+
+        def meanwhile(descriptor: int) -> None:
+            monkeypatch.undo()
+            real(descriptor)
+            tamper(folder / "audit.log")
+
+        monkeypatch.setattr(os, "fdatasync", meanwhile)
+        await asyncio.gather(*(writer.submit([Line(f"{number}\n".encode())]) for number in range(5)))
+        assert sorted(set(lines(folder)[1:])) == ["0", "1", "2", "3", "4"]
+
+    async def test_without_a_new_file_there_is_no_answer(
+        self, writer: AuditWriter, folder: Path, monkeypatch: pytest.MonkeyPatch, tamper: Callable[[Path], None]
+    ) -> None:
+        await writer.submit([Line(b"intent a\n", opens="a", announces=True)])
+        tamper(folder / "audit.log")
         with monkeypatch.context() as patched:
-            patched.setattr(os, "lstat", failing(errno.EIO))
-            await writer.check()
-        assert "cannot be examined" in writer.problem
+            patched.setattr(AuditFile, "replace", failing(errno.ENOSPC))
+            with pytest.raises(AuditUnavailable, match="and a new file cannot be begun: No space left"):
+                await writer.submit([Line(b"intent b\n", opens="b", announces=True), Line(b"outcome a\n", closes="a")])
+            assert "No space left" in writer.problem
+        await writer.check()
+        assert lines(folder)[1:] == ["outcome a"]
+        assert writer.problem == ""
+
+    async def test_it_is_found_while_nothing_is_written(
+        self, writer: AuditWriter, folder: Path, caplog: pytest.LogCaptureFixture, tamper: Callable[[Path], None]
+    ) -> None:
+        await writer.submit([Line(b"intent a\n", opens="a")])
+        tamper(folder / "audit.log")
+        await writer.check()
+        first, *others = lines(folder)
+        assert first.startswith("# begun anew after: ")
+        assert others == ["intent a"]
+        assert "the audit log was tampered with" in caplog.text
+
+
+async def test_a_second_writer_that_took_the_lost_lock_closes_the_first(writer: AuditWriter, tmp_path: Path) -> None:
+    await writer.submit([Line(b"one\n")])
+    (tmp_path / "audit.lock").unlink()
+    other, _ = AuditFile.open(tmp_path)
+    with pytest.raises(AuditUnavailable, match="another process writes the audit log"):
+        await writer.submit([Line(b"two\n", announces=True)])
+    other.close()
+
+
+async def test_a_file_that_cannot_be_examined_counts_as_tampered_with(
+    writer: AuditWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "lstat", failing(errno.EIO))
+        with pytest.raises(AuditUnavailable, match="the audit log cannot be examined: Input/output error"):
+            await writer.submit([Line(b"one\n", announces=True)])
+    await writer.check()
+    assert (writer.problem, lines(tmp_path)[1:]) == ("", [])
 
 
 async def test_closing_writes_what_was_posted(tmp_path: Path) -> None:
