@@ -6,6 +6,7 @@ stale at once, and `/readyz?verbose`, metrics and `fleetgate clusters` say so.
 
 from __future__ import annotations
 
+import asyncio
 import random
 import secrets
 import time
@@ -20,9 +21,11 @@ from cache.watcher import Visible
 from cache.watcher import everyone as every_cluster
 from gateway.apimachinery.duration import human_duration
 from gateway.apimachinery.errors import ApiError
-from gateway.apimachinery.meta import JsonObject
+from gateway.apimachinery.meta import JsonObject, ObjectKey
 from gateway.apimachinery.schema import GroupVersionResource
 from gateway.audit.log import AuditLog
+from gateway.authorization.caller_rights import AuthorizedRights
+from gateway.clusters.cluster import CLUSTERS
 from gateway.clusters.health import ClusterHealth
 from gateway.clusters.lister_watcher import HttpListerWatcher
 from gateway.clusters.members import ChangeKind, ClusterChange
@@ -36,11 +39,13 @@ from gateway.handlers.health import Note
 from gateway.handlers.resource import MemberParts
 from gateway.metrics import Sample
 from gateway.printers.printer import EVENTS, MERGED_PRINTERS, PODS, MergedPrinter
-from gateway.request import RequestInfo
+from gateway.request import RequestInfo, UserInfo
 from gateway.request_scope import RequestScope
 
 _PODS = GroupVersionResource("", "v1", "pods")
 _EVENTS = GroupVersionResource("", "v1", "events")
+_WELL = "ok"
+_RIGHTS_TIMEOUT = 1.0  # seconds: health is answered while the store is away, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +89,17 @@ class Members:
             explicit=ClusterProxyHandler(clusters=self.registry, write=write, audit=audit),
         )
 
-    def notes(self) -> Sequence[Note]:
-        """Return a line a member for `/readyz?verbose`."""
+    async def notes(self, rights: AuthorizedRights, user: UserInfo) -> Sequence[Note]:
+        """Return a line a member for `/readyz?verbose`, to whom may list Clusters; to others how many are well."""
+        named = await _may_list(rights, user)
         try:
             self.registry.require_known()
         except ApiError as error:
-            return [Note("clusters", error.message)]
-        return [Note(f"cluster/{item['name']}", _state_text(item)) for item in self._items()]
+            return [Note("clusters", error.message if named else "not known yet")]
+        states = {item["name"]: _state_text(item) for item in self._items()}
+        if named:
+            return [Note(f"cluster/{name}", state) for name, state in states.items()]
+        return [Note("clusters", f"{sum(state == _WELL for state in states.values())} of {len(states)} ok")]
 
     def status(self) -> JsonObject:
         """Return the list that `fleetgate clusters` shows."""
@@ -138,12 +147,20 @@ def _printer(info: RequestInfo) -> MergedPrinter:
     return MERGED_PRINTERS[info.group_resource]
 
 
+async def _may_list(rights: AuthorizedRights, user: UserInfo) -> bool:
+    try:
+        async with asyncio.timeout(_RIGHTS_TIMEOUT):
+            return await rights.may(user, "list", CLUSTERS, ObjectKey("", ""))
+    except (ApiError, TimeoutError):
+        return False
+
+
 def _state_text(item: JsonObject) -> str:
     if not item["synced"]:
         return f"not read yet: {item['message'] or item['reason'] or 'waiting for its first answer'}"
     if item["staleSeconds"] is not None:
         return f"stale for {human_duration(item['staleSeconds'])}: {item['message'] or item['reason']}"
-    return "ok" if item["ready"] else f"not ready: {item['message'] or item['reason']}"
+    return _WELL if item["ready"] else f"not ready: {item['message'] or item['reason']}"
 
 
 async def open_members(config: MembersConfig, source: ClusterSource, events: ListerWatcher) -> Members:

@@ -199,10 +199,11 @@ class _Gateway:
             HealthCheck("certificates", parts.identity.problem),
             HealthCheck("federation-store", lambda: "" if parts.catalog.synced else "not read yet"),
         ]
+        rights = AuthorizedRights(parts.federation.authorizer)
         health = {
             "livez": HealthEndpoint("livez", checks[:1]),
             "healthz": HealthEndpoint("healthz", checks),
-            "readyz": HealthEndpoint("readyz", checks, parts.members.notes),
+            "readyz": HealthEndpoint("readyz", checks, partial(parts.members.notes, rights)),
         }
         self._metrics.publish(parts.members.samples)
         documents = DiscoveryHandler(parts.catalog, parts.federation.openapi(parts.catalog), now=time.time)

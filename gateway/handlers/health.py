@@ -1,14 +1,14 @@
 """/livez, /readyz and /healthz with their single checks, in the words of k8s.io/apiserver `server/healthz`.
 
 A check is a named function without side effects; why one failed stands in the log, never in the answer: health is open
-to anonymous callers (dialect 2.11). What they are told is ok or not; the state of single members is for callers with a
-name.
+to anonymous callers (dialect 2.11). They are told whether all is well and nothing else, which is less than there: which
+checks there are, and how the members do, is for callers with a name.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
@@ -16,6 +16,7 @@ from aiohttp import web
 
 from gateway.apimachinery.errors import PathNotFound
 from gateway.handlers.response import plain_text_response
+from gateway.request import UserInfo
 from gateway.request_keys import QUERY, USER
 
 logger = logging.getLogger("gateway.health")
@@ -37,24 +38,32 @@ class Note:
     text: str
 
 
+async def no_notes(_user: UserInfo) -> Sequence[Note]:
+    """Say nothing beside the checks."""
+    return ()
+
+
 class HealthEndpoint:
     """One of the three endpoints.
 
     Args:
         name: `livez`, `readyz` or `healthz`.
         checks: all of them must pass.
-        notes: further lines for `?verbose`, asked for at every request of a caller with a name.
+        notes: further lines for a caller with a name, as far as he may know; asked for only where they are shown.
     """
 
     def __init__(
-        self, name: str, checks: Sequence[HealthCheck], notes: Callable[[], Sequence[Note]] = lambda: ()
+        self,
+        name: str,
+        checks: Sequence[HealthCheck],
+        notes: Callable[[UserInfo], Awaitable[Sequence[Note]]] = no_notes,
     ) -> None:
         """Keep the parts; nothing is probed before a request comes."""
         self._name = name
         self._checks = checks
         self._notes = notes
 
-    def respond(self, request: web.BaseRequest, rest: str) -> web.StreamResponse:
+    async def respond(self, request: web.BaseRequest, rest: str) -> web.StreamResponse:
         """Answer `/<name>` or `/<name>/<check>`; `rest` is the check's name or empty. Raises PathNotFound."""
         if rest:
             return self._answer_one(request, rest)
@@ -72,13 +81,14 @@ class HealthEndpoint:
         if unknown := sorted(excluded - {check.name for check in self._checks}):
             quoted = ",".join(f'"{name}"' for name in unknown)
             lines.append(f"warn: some health checks cannot be excluded: no matches for {quoted}")
-        if not request[USER].anonymous:
-            lines += [f"[i]{note.name} {note.text}" for note in self._notes()]
-        if failed:
-            return plain_text_response(request, 500, "\n".join((*lines, f"{self._name} check failed", "")))
-        if "verbose" in request[QUERY]:
-            return plain_text_response(request, 200, "\n".join((*lines, f"{self._name} check passed", "")))
-        return plain_text_response(request, 200, "ok")
+        user = request[USER]
+        if not failed and ("verbose" not in request[QUERY] or user.anonymous):
+            return plain_text_response(request, 200, "ok")
+        if user.anonymous:
+            return plain_text_response(request, 500, f"{self._name} check failed\n")
+        lines += [f"[i]{note.name} {note.text}" for note in await self._notes(user)]
+        lines += [f"{self._name} check {'failed' if failed else 'passed'}", ""]
+        return plain_text_response(request, 500 if failed else 200, "\n".join(lines))
 
     def _answer_one(self, request: web.BaseRequest, name: str) -> web.StreamResponse:
         check = next((check for check in self._checks if check.name == name), None)

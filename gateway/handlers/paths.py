@@ -52,7 +52,7 @@ class PathHandler:
         """Answer one request. Raises ApiError or PathNotFound."""
         first, _, rest = info.path.strip("/").partition("/")
         if endpoint := self._health.get(first):
-            return endpoint.respond(request, rest)
+            return await endpoint.respond(request, rest)
         if info.path == "/metrics":
             _only_get(info)
             return body_response(request, self._metrics.render(), CONTENT_TYPE)

@@ -4,6 +4,7 @@ import pytest
 from aiohttp import web
 
 from gateway.handlers.health import HealthCheck, HealthEndpoint, Note
+from gateway.request import UserInfo
 from gateway.request_keys import REQUEST_INFO, Handler
 from tests.support.gateway_chain import Answer, Pki, running_chain
 
@@ -12,10 +13,13 @@ GOOD = [HealthCheck("ping", lambda: ""), HealthCheck("audit", lambda: "")]
 
 
 def serving(checks: Sequence[HealthCheck]) -> Handler:
-    endpoint = HealthEndpoint("readyz", checks, lambda: [Note("cluster/m1", "ok")])
+    async def notes(user: UserInfo) -> Sequence[Note]:
+        return [Note("cluster/m1", f"ok, {user.name}")]
+
+    endpoint = HealthEndpoint("readyz", checks, notes)
 
     async def serve(request: web.BaseRequest) -> web.StreamResponse:
-        return endpoint.respond(request, request[REQUEST_INFO].path.removeprefix("/readyz").strip("/"))
+        return await endpoint.respond(request, request[REQUEST_INFO].path.removeprefix("/readyz").strip("/"))
 
     return serve
 
@@ -35,18 +39,27 @@ async def test_all_is_well(gateway_pki: Pki) -> None:
 @pytest.mark.parametrize("query", ["verbose", "verbose=", "verbose=false"])
 async def test_each_check_by_name(gateway_pki: Pki, query: str) -> None:
     answer = await ask(gateway_pki, GOOD, f"/readyz?{query}")
-    assert answer.body == b"[+]ping ok\n[+]audit ok\n[i]cluster/m1 ok\nreadyz check passed\n"
+    assert answer.body == b"[+]ping ok\n[+]audit ok\n[i]cluster/m1 ok, alice\nreadyz check passed\n"
 
 
-async def test_strangers_learn_of_no_members(gateway_pki: Pki) -> None:
-    answer = await ask(gateway_pki, GOOD, "/readyz?verbose", user="")
-    assert answer.body == b"[+]ping ok\n[+]audit ok\nreadyz check passed\n"
+@pytest.mark.parametrize("query", ["", "?verbose", "?exclude=nope"])
+async def test_strangers_learn_whether_all_is_well_and_no_more(gateway_pki: Pki, query: str) -> None:
+    well = await ask(gateway_pki, GOOD, f"/readyz{query}", user="")
+    ill = await ask(gateway_pki, [*GOOD, BAD], f"/readyz{query}", user="")
+    assert (well.status, well.body) == (200, b"ok")
+    assert (ill.status, ill.body) == (500, b"readyz check failed\n")
 
 
 async def test_what_is_wrong_stands_in_the_log_only(gateway_pki: Pki, caplog: pytest.LogCaptureFixture) -> None:
-    answer = await ask(gateway_pki, [*GOOD, BAD], "/readyz", user="")
+    answer = await ask(gateway_pki, [*GOOD, BAD], "/readyz")
     assert answer.status == 500
-    assert answer.body == b"[+]ping ok\n[+]audit ok\n[-]disk failed: reason withheld\nreadyz check failed\n"
+    assert answer.body.decode().splitlines() == [
+        "[+]ping ok",
+        "[+]audit ok",
+        "[-]disk failed: reason withheld",
+        "[i]cluster/m1 ok, alice",
+        "readyz check failed",
+    ]
     assert "readyz check disk failed: a secret path is full" in caplog.text
 
 
