@@ -105,8 +105,10 @@ class DeleteProtection:
 async def is_active_here(resource: GroupVersionResource, obj: JsonObject, lookup: ObjectLookup) -> bool:
     """Whether the object runs or holds data; a custom kind is read where its scale paths say. Raises ApiError."""
     group_resource = resource.group_resource
+    if is_active(group_resource, obj):
+        return True
     if group_resource in WORKLOADS or not may_have_replicas(group_resource):
-        return is_active(group_resource, obj)
+        return False
     definition = await lookup.definition(group_resource)
     return runs(obj, replica_fields(resource, definition, obj))
 

@@ -38,6 +38,7 @@ class MemoryTarget:
         self.before_read: Callable[[], None] | None = None
         self.failures: list[Exception] = []
         self.contents: Sequence[tuple[GroupResource, JsonObject]] | ApiError = ()
+        self.collected_for: list[str] = []
         self.collected_among: Sequence[tuple[GroupResource, JsonObject]] | ApiError = ()
         self.declared: JsonObject | None = None
         for obj in objects:
@@ -105,6 +106,7 @@ class MemoryTarget:
 
     async def collectable(self, scope: RequestScope, obj: JsonObject) -> Sequence[tuple[GroupResource, JsonObject]]:
         self.asked["collectable"] += 1
+        self.collected_for.append(meta.name(obj))
         if isinstance(self.collected_among, ApiError):
             raise self.collected_among
         return self.collected_among
