@@ -1,7 +1,8 @@
 """Turns the credentials of a request into a UserInfo.
 
-An authenticator that finds no credentials of its kind has no opinion (None); one that finds bad ones refuses (401),
-even where anonymous callers would be let through: who presents a credential means to be somebody.
+An authenticator that finds no credentials of its kind has no opinion (None); one that finds bad ones refuses (401). One
+good credential is enough, whatever comes with it; with bad ones alone nobody is let through, not even as anonymous: who
+presents a credential means to be somebody. Follows k8s.io/apiserver `authentication/request/union`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Protocol
 
 from aiohttp import web
 
-from gateway.apimachinery.errors import unauthorized
+from gateway.apimachinery.errors import ApiError, unauthorized
 from gateway.request import ANONYMOUS_USER, AUTHENTICATED_GROUP, RequestInfo, UserInfo
 from gateway.request_keys import REQUEST_INFO
 
@@ -46,7 +47,7 @@ class RefuseBearerTokens:
 
 
 class UnionAuthenticator:
-    """The first authenticator with an opinion decides; without any, only health may be asked for."""
+    """The first authenticator that knows the caller decides; without any credentials, only health may be asked for."""
 
     def __init__(self, authenticators: Sequence[Authenticator]) -> None:
         """Take the authenticators, asked in this order."""
@@ -54,13 +55,18 @@ class UnionAuthenticator:
 
     def authenticate(self, request: web.BaseRequest) -> UserInfo:
         """Return who asks, system:anonymous for the health endpoints alone. Raises ApiError 401."""
+        refusal: ApiError | None = None
         for authenticator in self._authenticators:
-            user = authenticator.authenticate(request)
+            try:
+                user = authenticator.authenticate(request)
+            except ApiError as error:
+                refusal = refusal or error
+                continue
             if user is not None:
                 return replace(user, groups=tuple(dict.fromkeys((*user.groups, AUTHENTICATED_GROUP))))
-        if is_open(request[REQUEST_INFO]):
+        if refusal is None and is_open(request[REQUEST_INFO]):
             return ANONYMOUS_USER
-        raise unauthorized()
+        raise refusal or unauthorized()
 
 
 def is_open(info: RequestInfo) -> bool:

@@ -42,8 +42,14 @@ def test_the_first_with_an_opinion_decides() -> None:
     assert union.authenticate(request()) == UserInfo("alice", groups=("system:authenticated",))
 
 
-def test_a_bad_credential_is_not_overlooked() -> None:
-    union = UnionAuthenticator((Refuses(), Says(UserInfo("alice"))))
+def test_one_good_credential_is_enough() -> None:
+    union = UnionAuthenticator((Refuses(), Says(UserInfo("alice")), Refuses()))
+    assert union.authenticate(request()).name == "alice"
+
+
+@pytest.mark.parametrize("others", [(), (Says(None),)])
+def test_a_bad_credential_is_not_overlooked(others: tuple[Says, ...]) -> None:
+    union = UnionAuthenticator((Refuses(), *others))
     with pytest.raises(ApiError) as refusal:
         union.authenticate(request("/livez"))
     assert refusal.value.code == 401
