@@ -8,6 +8,8 @@ from admission.protection_labels import FLEETGATE_LABEL, KARMADA_LABEL, KRUISE_L
 from gateway.apimachinery.errors import ApiError, service_unavailable
 from gateway.apimachinery.meta import JsonObject
 from gateway.apimachinery.patch.patch import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH
+from gateway.apimachinery.protobuf import MEDIA_TYPE as PROTOBUF
+from gateway.apimachinery.protobuf import encode
 from gateway.apimachinery.schema import GroupResource, GroupVersionKind
 from gateway.handlers.write_admission import RequestLookup
 from gateway.handlers.write_decoding import decode_write
@@ -27,7 +29,11 @@ from tests.gateway.handlers.write_support import (
     workload,
 )
 
-SCALE_HEAD = {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": {"name": "web", "namespace": "shop"}}
+SCALE_HEAD: dict[str, Any] = {
+    "kind": "Scale",
+    "apiVersion": "autoscaling/v1",
+    "metadata": {"name": "web", "namespace": "shop"},
+}
 APPLY_HEAD = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}}
 OWNED_BY_HELM = [
     {
@@ -50,6 +56,24 @@ ROUTES: dict[str, tuple[str, str, Any, str, dict[str, str]]] = {
         JSON_PATCH,
         {},
     ),
+    "scale-strategic-patch": ("PATCH", f"{WEB}/scale", {"spec": {"replicas": 0}}, STRATEGIC_MERGE_PATCH, {}),
+    "scale-apply": (
+        "PATCH",
+        f"{WEB}/scale",
+        {**SCALE_HEAD, "spec": {"replicas": 0}},
+        APPLY_PATCH,
+        {"fieldManager": "helm", "force": "true"},
+    ),
+    "scale-put-of-a-version": (
+        "PUT",
+        f"{WEB}/scale",
+        {**SCALE_HEAD, "metadata": {**SCALE_HEAD["metadata"], "resourceVersion": "101"}, "spec": {"replicas": 0}},
+        "",
+        {},
+    ),
+    "scale-put-protobuf": ("PUT", f"{WEB}/scale", encode({**SCALE_HEAD, "spec": {"replicas": 0}}), PROTOBUF, {}),
+    "put-protobuf": ("PUT", WEB, encode(workload(0)), PROTOBUF, {}),
+    "put-protobuf-without-number": ("PUT", WEB, encode(workload(None)), PROTOBUF, {}),
     "put": ("PUT", WEB, workload(0), "", {}),
     "put-yaml": (
         "PUT",
@@ -133,6 +157,38 @@ async def test_an_allowed_step_is_applied_under_the_version_that_was_judged(gate
     assert obj["spec"]["replicas"] == 5
     assert target.asked == {"read": 1, "apply": 1}
     assert gateway.events()[1]["annotations"]["audit.fleetgate.io/replicas"] == "10 -> 5"
+
+
+async def test_an_apply_may_give_up_a_number_that_another_manager_holds_too(gateway: Gateway) -> None:
+    scaler = {**OWNED_BY_HELM[0], "manager": "scaler"}
+    target = MemoryTarget(DEPLOYMENT, workload(10, managedFields=[*OWNED_BY_HELM, scaler]), default_replicas=1)
+    method, path, body, content_type, query = ROUTES["apply-drops-the-field"]
+    await gateway.send(target, method, path, body, content_type=content_type, query=query)
+    assert [obj["spec"]["replicas"] for obj in target.objects.values()] == [10]
+
+
+async def test_a_scale_of_an_older_version_is_a_conflict(gateway: Gateway) -> None:
+    target = deployments()
+    metadata = {**SCALE_HEAD["metadata"], "resourceVersion": "7"}
+    with pytest.raises(ApiError) as refused:
+        await gateway.send(target, "PUT", f"{WEB}/scale", {**SCALE_HEAD, "metadata": metadata, "spec": {"replicas": 9}})
+    assert (refused.value.code, refused.value.reason) == (409, "Conflict")
+    assert target.applied == []
+
+
+async def test_a_creation_never_replaces_what_is_there(gateway: Gateway) -> None:
+    target = deployments()
+    with pytest.raises(ApiError) as refused:
+        await gateway.send(target, "POST", DEPLOYMENTS, workload(0))
+    assert (refused.value.code, refused.value.reason) == (409, "AlreadyExists")
+    assert [obj["spec"]["replicas"] for obj in target.objects.values()] == [10]
+
+
+async def test_an_object_made_anew_is_not_measured_by_the_one_before_it(gateway: Gateway) -> None:
+    target = deployments()
+    await gateway.send(target, "DELETE", WEB)
+    await gateway.send(target, "POST", DEPLOYMENTS, workload(0), audit_id="id-2")
+    assert [obj["spec"]["replicas"] for obj in target.objects.values()] == [0]
 
 
 @pytest.mark.parametrize(
