@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Collection, Iterable, Sequence
 
 from admission.ownership import CollectedObjects, Content, dependent_kinds
-from gateway.apimachinery.meta import JsonObject, annotations, namespace
+from gateway.apimachinery import meta
+from gateway.apimachinery.meta import JsonObject
 from gateway.apimachinery.schema import GroupResource
 from gateway.handlers.write_decoding import CACHED_FROM_CLUSTER
 from gateway.write_request import WriteRequest, WriteTarget
@@ -34,7 +35,7 @@ class DeletedTogether:
     ) -> list[Content]:
         """Return what goes along with some of the objects; `obj` is the one that is judged. Raises ApiError."""
         resource = request.scope.info.group_resource
-        place = (annotations(obj).get(CACHED_FROM_CLUSTER, ""), namespace(obj), dependent_kinds(resource, obj))
+        place = (meta.annotations(obj).get(CACHED_FROM_CLUSTER, ""), meta.namespace(obj), dependent_kinds(resource, obj))
         if place not in self._contents:
             self._contents[place] = await target.collectable(request.scope, obj)
         going = self._uids.union(owners)

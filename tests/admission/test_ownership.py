@@ -101,7 +101,7 @@ def test_of_pods_only_those_with_claims_own_something(volumes: Any, expected: An
 
 
 def test_of_others_every_kind_is_looked_at_but_events_own_nothing() -> None:
-    assert dependent_kinds(PODS.group_resource, {}) == {CLAIMS}
+    assert dependent_kinds(PODS.group_resource, {}) == frozenset({CLAIMS})
     assert dependent_kinds(CONFIG_MAPS.group_resource, {}) is None
     assert dependent_kinds(GroupResource("events.k8s.io", "events"), {}) == frozenset()
 

@@ -25,7 +25,7 @@ ALWAYS = {FLEETGATE_LABEL: "Always"}
 CASCADING = {KRUISE_LABEL: "Cascading"}
 OWNER = {"apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "never"}
 OWNED: JsonObject = {"metadata": {"ownerReferences": [OWNER]}}
-GOING = {"deletionTimestamp": "2026-01-01T00:00:00Z"}
+GOING: JsonObject = {"deletionTimestamp": "2026-01-01T00:00:00Z"}
 SECRETS = GroupResource("", "secrets")
 plugin = OwnerProtection(DeleteProtectionConfig())
 

@@ -25,15 +25,19 @@ from tests.gateway.handlers.write_support import (
 ALWAYS = {FLEETGATE_LABEL: "Always"}
 THERE = {"apiVersion": "v1", "kind": "ConfigMap", "name": "there", "uid": "u-there"}
 GONE = {"apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "u-gone"}
-APPLIED = [
-    {
-        "manager": "helm",
-        "operation": "Apply",
+
+
+def _owns(manager: str, operation: str, uid: str) -> JsonObject:
+    return {
+        "manager": manager,
+        "operation": operation,
         "apiVersion": "apps/v1",
         "fieldsType": "FieldsV1",
-        "fieldsV1": {"f:metadata": {"f:ownerReferences": {'k:{"uid":"u-there"}': {}}}},
+        "fieldsV1": {"f:metadata": {"f:ownerReferences": {".": {}, f'k:{{"uid":"{uid}"}}': {}}}},
     }
-]
+
+
+APPLIED = [_owns("helm", "Apply", "u-there"), _owns("controller", "Update", "u-other")]
 HEAD = {"apiVersion": "apps/v1", "kind": "Deployment"}
 OWNERS = "/metadata/ownerReferences"
 
