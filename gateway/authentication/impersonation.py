@@ -1,12 +1,15 @@
 """Which identities a request asks to act as, and which rights that needs. Pure.
 
 Follows k8s.io/apiserver `endpoints/filters/impersonation` (dialect 7): every part is asked for separately, with the
-verb `impersonate`. What is refused beyond that: becoming a member of system:masters, a node, or a service account of
-kube-system through a gateway is never anybody's business; nor is a header that says a thing twice or that nobody knows.
+verb `impersonate`. What is refused beyond that: members believe whatever identity the gateway passes on, so the right to
+impersonate at the federation store must not make anybody a component of every member. Whoever could not log in here,
+because no certificate may name him, cannot be assumed either: `system:` users and groups, but for service accounts
+outside of kube-system and for those every caller belongs to. Nor is a header that says a thing twice or that nobody knows.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import unquote
@@ -18,10 +21,14 @@ from gateway.request import ANONYMOUS, AUTHENTICATED_GROUP, UNAUTHENTICATED_GROU
 
 _PREFIX = "impersonate-"
 _EXTRA_PREFIX = "extra-"
-_SERVICE_ACCOUNT_PREFIX = "system:serviceaccount:"
+_STRAY_PERCENT = re.compile("%(?![0-9a-f]{2})")
 
-_NEVER_USERS = ("system:node:", "system:serviceaccount:kube-system:")
-_NEVER_GROUPS = frozenset({"system:masters", "system:nodes"})
+_SYSTEM_PREFIX = "system:"
+_SERVICE_ACCOUNT_PREFIX = "system:serviceaccount:"
+_SERVICE_ACCOUNTS_GROUP = "system:serviceaccounts"
+_NEVER_SERVICE_ACCOUNTS = f"{_SERVICE_ACCOUNT_PREFIX}kube-system:"
+_NEVER_SERVICE_ACCOUNTS_GROUP = f"{_SERVICE_ACCOUNTS_GROUP}:kube-system"
+_COMMON_GROUPS = frozenset({AUTHENTICATED_GROUP, UNAUTHENTICATED_GROUP, _SERVICE_ACCOUNTS_GROUP})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +43,8 @@ def requested_identity(headers: Iterable[tuple[str, str]]) -> Impersonation | No
     """Return whom the headers ask to act as, None when they ask for nobody. `_` in a name counts as `-`.
 
     Raises:
-        ApiError: 400 for groups, uid or extra without a user, for two users or uids, or an unknown Impersonate header.
+        ApiError: 400 for groups, uid or extra without a user, for two users or uids, for what is not UTF-8, or an unknown
+            Impersonate header.
     """
     single: dict[str, str] = {"user": "", "uid": ""}
     groups: list[str] = []
@@ -45,6 +53,8 @@ def requested_identity(headers: Iterable[tuple[str, str]]) -> Impersonation | No
         header = raw_name.lower().replace("_", "-")
         if not header.startswith(_PREFIX):
             continue
+        if not _is_text(value):
+            raise bad_request(f"the impersonation header {raw_name!r} is not valid UTF-8")
         part = header.removeprefix(_PREFIX)
         if part in single:
             if single[part]:
@@ -53,7 +63,7 @@ def requested_identity(headers: Iterable[tuple[str, str]]) -> Impersonation | No
         elif part == "group":
             groups.append(value)
         elif part.startswith(_EXTRA_PREFIX) and part != _EXTRA_PREFIX:
-            key = unquote(raw_name.lower()[len(_PREFIX + _EXTRA_PREFIX) :])
+            key = _extra_key(raw_name.lower()[len(_PREFIX + _EXTRA_PREFIX) :])
             extra[key] = (*extra.get(key, ()), value)
         else:
             raise bad_request(f"unknown impersonation header {raw_name!r}")
@@ -63,6 +73,21 @@ def requested_identity(headers: Iterable[tuple[str, str]]) -> Impersonation | No
     if groups or uid or extra:
         raise bad_request("requested groups, uid or extra without impersonating a user name")
     return None
+
+
+def _is_text(value: str) -> bool:
+    """Whether a header was UTF-8: aiohttp leaves lone surrogates where it was not, and those no JSON can carry."""
+    return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def _extra_key(encoded: str) -> str:
+    """Decode the percent-encoding; a key with a stray percent sign is taken as it stands (Go's url.PathUnescape)."""
+    if _STRAY_PERCENT.search(encoded):
+        return encoded
+    try:
+        return unquote(encoded, errors="strict")
+    except UnicodeDecodeError:
+        raise bad_request("the key of an impersonation header for extra is not valid UTF-8") from None
 
 
 def _service_account(name: str) -> tuple[str, str] | None:
@@ -78,7 +103,7 @@ def _completed_groups(name: str, asked: list[str]) -> tuple[str, ...]:
     if name == ANONYMOUS:
         return tuple(groups) if UNAUTHENTICATED_GROUP in groups else (*groups, UNAUTHENTICATED_GROUP)
     if not groups and (account := _service_account(name)):
-        groups = ["system:serviceaccounts", f"system:serviceaccounts:{account[0]}"]
+        groups = [_SERVICE_ACCOUNTS_GROUP, f"{_SERVICE_ACCOUNTS_GROUP}:{account[0]}"]
     if AUTHENTICATED_GROUP not in groups and UNAUTHENTICATED_GROUP not in groups:
         groups.append(AUTHENTICATED_GROUP)
     return tuple(groups)
@@ -86,12 +111,24 @@ def _completed_groups(name: str, asked: list[str]) -> tuple[str, ...]:
 
 def banned(identity: UserInfo) -> ApiError | None:
     """Return the refusal of an identity nobody may assume here, None for all others."""
-    if identity.name.startswith(_NEVER_USERS):
+    if not _may_be_user(identity.name):
         return forbidden(GroupResource("", "users"), identity.name, "the gateway never impersonates system components")
     for group in identity.groups:
-        if group in _NEVER_GROUPS:
+        if not _may_be_group(group):
             return forbidden(GroupResource("", "groups"), group, "the gateway never impersonates this group")
     return None
+
+
+def _may_be_user(name: str) -> bool:
+    if name.startswith(_SERVICE_ACCOUNT_PREFIX):
+        return not name.startswith(_NEVER_SERVICE_ACCOUNTS)
+    return name == ANONYMOUS or not name.startswith(_SYSTEM_PREFIX)
+
+
+def _may_be_group(name: str) -> bool:
+    if name.startswith(f"{_SERVICE_ACCOUNTS_GROUP}:"):
+        return name != _NEVER_SERVICE_ACCOUNTS_GROUP
+    return name in _COMMON_GROUPS or not name.startswith(_SYSTEM_PREFIX)
 
 
 def needed_rights(requestor: UserInfo, impersonation: Impersonation) -> list[Attributes]:

@@ -53,6 +53,19 @@ def test_keys_of_extra_are_decoded_behind_their_lower_case() -> None:
 
 
 @pytest.mark.parametrize(
+    ("encoded", "key"),
+    [("a%2Fb", "a/b"), ("%c3%a9", "é"), ("a%zz%2f", "a%zz%2f"), ("a%", "a%"), ("a+b", "a+b"), ("%2525", "%25")],
+)
+def test_keys_of_extra_are_decoded_once_and_only_when_all_of_it_can_be(encoded: str, key: str) -> None:
+    found = identity(("Impersonate-User", "jane"), (f"Impersonate-Extra-{encoded}", "x"))
+    assert found.extra == {key: ("x",)}
+
+
+def test_names_may_be_of_any_script() -> None:
+    assert identity(("Impersonate-User", "jané"), ("Impersonate-Group", "組")).name == "jané"
+
+
+@pytest.mark.parametrize(
     "headers",
     [
         [("Impersonate-Group", "dev")],
@@ -62,6 +75,11 @@ def test_keys_of_extra_are_decoded_behind_their_lower_case() -> None:
         [("Impersonate-User", "a"), ("Impersonate_UID", "1"), ("Impersonate-Uid", "2")],
         [("Impersonate-Nobody", "a")],
         [("Impersonate-", "a")],
+        [("Impersonate-User", "\udcff")],
+        [("Impersonate-User", "a"), ("Impersonate-Group", "d\udce9v")],
+        [("Impersonate-User", "a"), ("Impersonate-Uid", "\udcff")],
+        [("Impersonate-User", "a"), ("Impersonate-Extra-a", "\udcff")],
+        [("Impersonate-User", "a"), ("Impersonate-Extra-%ff", "x")],
     ],
 )
 def test_what_makes_no_sense(headers: list[tuple[str, str]]) -> None:
@@ -81,6 +99,14 @@ def test_what_makes_no_sense(headers: list[tuple[str, str]]) -> None:
             'groups "system:masters" is forbidden: the gateway never impersonates this group',
         ),
         ("jane", ("system:nodes",), None),
+        ("jane", ("system:monitoring",), None),
+        ("jane", ("system:serviceaccounts:kube-system",), None),
+        ("system:kube-controller-manager", (), None),
+        ("system:kube-scheduler", (), None),
+        ("system:kube-proxy", (), None),
+        ("system:apiserver", (), None),
+        ("system:admin", (), None),
+        ("system:", (), None),
     ],
 )
 def test_identities_nobody_may_assume(user: str, groups: tuple[str, ...], message: str | None) -> None:
@@ -90,8 +116,10 @@ def test_identities_nobody_may_assume(user: str, groups: tuple[str, ...], messag
     assert message is None or refusal.message == message
 
 
-def test_all_others_may_be_asked_for() -> None:
-    assert banned(UserInfo("system:serviceaccount:shop:sa", groups=("system:serviceaccounts",))) is None
+@pytest.mark.parametrize("name", ["jane", "system", "systematic", "system:anonymous", "system:serviceaccount:shop:sa"])
+def test_all_others_may_be_asked_for(name: str) -> None:
+    groups = ("system:serviceaccounts", "system:serviceaccounts:shop", "system:authenticated", "system:unauthenticated")
+    assert banned(UserInfo(name, groups=("dev", *groups))) is None
 
 
 def rights(user: UserInfo, *asked_groups: str) -> list[tuple[str, str, str, str, str]]:

@@ -101,6 +101,7 @@ async def test_what_makes_no_sense_is_refused(gateway_pki: Pki, headers: list[tu
     [
         ("jane", "system:masters"),
         ("jane", "system:nodes"),
+        ("system:kube-controller-manager", "dev"),
         ("system:node:n1", "dev"),
         ("system:serviceaccount:kube-system:default", "dev"),
     ],
@@ -117,3 +118,20 @@ async def test_an_empty_user_is_nobody(gateway_pki: Pki) -> None:
     async with running_chain(gateway_pki, echo) as chain:
         said = (await chain.ask("GET", "/api/v1/pods", headers={"Impersonate-User": ""})).json()
     assert said["user"] == "alice"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        b"Impersonate-User: \xff",
+        b"Impersonate-User: jane\r\nImpersonate-Group: \xed\xa0\x80",
+        b"Impersonate-User: jane\r\nImpersonate-Extra-a%ff: x",
+    ],
+)
+async def test_what_is_no_text_is_a_bad_request(gateway_pki: Pki, headers: bytes) -> None:
+    async with running_chain(gateway_pki, echo) as chain:
+        head = b"GET /api/v1/pods HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        answer = await chain.raw(head + headers + b"\r\n\r\n", user="alice")
+        assert chain.authorizer.asked == []
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"is not valid UTF-8" in answer
