@@ -52,6 +52,9 @@ def _losses(old: JsonObject, new: JsonObject, count: LostCount, declared: dict[s
     stored = storage_version(new)
     if stored != version and _drops(new, stored, path) and not _drops(old, storage_version(old), path):
         yield f"objects are stored as {stored}, whose schema does not know {count.field}"
+    for added in served_versions(new).keys() - served_versions(old).keys() - {stored}:
+        if _drops(new, added, path):
+            yield f"whatever is written as {added}, which is new, loses {count.field}, which its schema does not know"
 
 
 def _declared_elsewhere(definition: JsonObject, path: ReplicasPath) -> bool:
@@ -61,5 +64,5 @@ def _declared_elsewhere(definition: JsonObject, path: ReplicasPath) -> bool:
 
 
 def _drops(definition: JsonObject, version: str, path: ReplicasPath) -> bool:
-    """Whether a count is lost when an object of another version is stored as this one."""
+    """Whether a count is lost when an object of another version is written or stored as this one."""
     return shares_fields(definition) and not keeps(definition, version, path)

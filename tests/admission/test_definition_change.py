@@ -60,6 +60,11 @@ TWO = definition(version(path=".spec.replicas", spec=BOTH), version("v1beta1", "
             ),
             ["objects are stored as v2, whose schema does not know .spec.replicas"],
         ),
+        (
+            PLAIN,
+            definition(version(path=".spec.replicas", spec=REPLICAS_SCHEMA), version("v2", ".spec.size", spec=SIZED)),
+            ["whatever is written as v2, which is new, loses .spec.replicas, which its schema does not know"],
+        ),
     ],
 )
 def test_what_is_lost_is_named(old: Any, new: Any, expected: list[str]) -> None:
@@ -79,6 +84,9 @@ def test_what_is_lost_is_named(old: Any, new: Any, expected: list[str]) -> None:
             conversion={"strategy": "Webhook"},
         ),
         definition(version("v2", ".spec.size", spec=SIZED), conversion={"strategy": "Webhook"}),
+        definition(
+            version(path=".spec.replicas", spec=REPLICAS_SCHEMA), version("v2", ".spec.size", spec=SIZED, served=False)
+        ),
     ],
 )
 def test_what_keeps_the_count_or_converts_it_loses_nothing(new: Any) -> None:

@@ -92,6 +92,7 @@ CHANGES = {
     "the scale path is changed": (version("v1", ".spec.size", "replicas", "size", storage=True), V1BETA1, V1ALPHA1),
     "the version is not served": (V1, V1BETA1 | {"served": False}, V1ALPHA1),
     "the version is removed": (V1, V1ALPHA1),
+    "a version that prunes it is new": (V1, V1BETA1, V1ALPHA1, version("v2", "", "size")),
     "another version is stored": (V1 | {"storage": False}, V1BETA1, V1ALPHA1 | {"storage": True}),
 }
 
