@@ -1,10 +1,10 @@
 """Which identities a request asks to act as, and which rights that needs. Pure.
 
 Follows k8s.io/apiserver `endpoints/filters/impersonation` (dialect 7): every part is asked for separately, with the
-verb `impersonate`. What is refused beyond that: members believe whatever identity the gateway passes on, so the right to
+verb `impersonate`. More is refused here, for members believe whatever identity the gateway passes on, and the right to
 impersonate at the federation store must not make anybody a component of every member. Whoever could not log in here,
 because no certificate may name him, cannot be assumed either: `system:` users and groups, but for service accounts
-outside of kube-system and for those every caller belongs to. Nor is a header that says a thing twice or that nobody knows.
+outside of kube-system and groups that come by themselves. So is a header that says a thing twice or that nobody knows.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def requested_identity(headers: Iterable[tuple[str, str]]) -> Impersonation | No
     """Return whom the headers ask to act as, None when they ask for nobody. `_` in a name counts as `-`.
 
     Raises:
-        ApiError: 400 for groups, uid or extra without a user, for two users or uids, for what is not UTF-8, or an unknown
-            Impersonate header.
+        ApiError: 400 for groups, uid or extra without a user, for two users or uids, for what is not UTF-8, and for an
+            unknown Impersonate header.
     """
     single: dict[str, str] = {"user": "", "uid": ""}
     groups: list[str] = []
