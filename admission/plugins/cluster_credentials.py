@@ -13,8 +13,9 @@ from admission.attributes import Attributes
 from admission.lookup import ObjectLookup
 from admission.plugin import Verdict
 from admission.rights import CallerRights
+from gateway.apimachinery import meta
 from gateway.apimachinery.json_syntax import quote
-from gateway.apimachinery.meta import JsonObject, ObjectKey, annotations
+from gateway.apimachinery.meta import JsonObject, ObjectKey
 from gateway.apimachinery.schema import GroupResource, GroupVersionResource
 
 CREDENTIALS_RULE = "ClusterCredentials"
@@ -67,7 +68,7 @@ def _spec(obj: JsonObject) -> dict[str, Any]:
 def _way(obj: JsonObject) -> tuple[object, ...]:
     """Return everything that says how the member is reached, and as whom."""
     fields = {name: value for name, value in _spec(obj).items() if name not in _DESCRIPTIVE}
-    return fields, annotations(obj).get(_ANNOTATION, "")
+    return fields, meta.annotations(obj).get(_ANNOTATION, "")
 
 
 def _secret(reference: object) -> ObjectKey | None:

@@ -91,13 +91,15 @@ def test_bad_names(name: str) -> None:
     ],
 )
 def test_a_reference_that_can_name_no_secret_is_refused(field: str, namespace: str, name: str) -> None:
+    spec: dict[str, Any] = {field: {"namespace": namespace, "name": name}}
     with pytest.raises(ValueError, match=rf"spec\.{field}"):
-        parse_cluster(cluster(**{field: {"namespace": namespace, "name": name}}))
+        parse_cluster(cluster(**spec))
 
 
 @pytest.mark.parametrize("field", ["secretRef", "impersonatorSecretRef"])
 def test_a_secret_elsewhere_is_a_problem(field: str) -> None:
-    parsed = parse_cluster(cluster(**{field: {"namespace": "kube-system", "name": "admin"}}))
+    spec: dict[str, Any] = {field: {"namespace": "kube-system", "name": "admin"}}
+    parsed = parse_cluster(cluster(**spec))
     assert secret_problem(parsed, {"kube-system"}) == ""
     problem = secret_problem(parsed, {"karmada-cluster", "members"})
     assert f"spec.{field} names the Secret kube-system/admin" in problem
