@@ -45,7 +45,7 @@ def scale_paths(definition: JsonObject | None) -> dict[str, ReplicasPath]:
 
 def shares_fields(definition: JsonObject) -> bool:
     """Whether a field means the same in all versions: nothing but apiVersion is converted."""
-    return field(definition, "spec", "conversion", "strategy") != "Webhook"
+    return bool(field(definition, "spec", "conversion", "strategy") != "Webhook")
 
 
 def keeps(definition: JsonObject, version: str, path: ReplicasPath) -> bool:
