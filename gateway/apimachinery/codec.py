@@ -7,7 +7,6 @@ Pure; knows media types, not HTTP. Fields are checked against their types by `st
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,8 +15,10 @@ from typing import Any, Final
 import msgspec
 
 from gateway.apimachinery import protobuf
+from gateway.apimachinery.duplicate_fields import duplicate_fields
 from gateway.apimachinery.errors import ApiError, bad_request, unsupported_media_type
-from gateway.apimachinery.json_syntax import json_type, quote, syntax_error
+from gateway.apimachinery.json_syntax import json_type, syntax_error
+from gateway.apimachinery.json_values import TOO_MANY_CONTAINERS, decode_value, has_too_many_containers
 from gateway.apimachinery.meta import JsonObject
 from gateway.apimachinery.protobuf import ProtobufError
 from gateway.apimachinery.yaml_codec import MAX_DEPTH, YamlError, decode_yaml, encode_yaml, int64_or_float
@@ -37,6 +38,7 @@ __all__ = [
     "encode_json",
     "encode_pretty",
     "encode_yaml",
+    "exact_problem",
     "media_type",
     "strict_errors",
     "unrecognized",
@@ -50,7 +52,6 @@ BUILT_IN_MEDIA_TYPES: Final = (JSON, YAML, PROTOBUF)
 CUSTOM_MEDIA_TYPES: Final = (JSON, YAML)
 
 _MANY_DIGITS: Final = re.compile(rb"[0-9]{19}")
-_MAX_STRICT_ERRORS: Final = 100
 _EXACT_ERRORS_UP_TO: Final = 64 * 1024
 """Largest JSON text in bytes of which Go's exact error is worked out: that takes a second for a megabyte."""
 _KIND_STRUCT: Final = (
@@ -165,10 +166,13 @@ def _summary(data: bytes) -> str:
 def decode_json(data: bytes) -> Any:
     """Decode a JSON text; the last of duplicate fields wins, integers beyond int64 become floats as in Kubernetes.
 
-    Raises DecodeError with Go's text, also for invalid UTF-8, numbers beyond float64 and nesting deeper than MAX_DEPTH.
+    Raises DecodeError with Go's text, also for invalid UTF-8, numbers beyond float64 and nesting deeper than MAX_DEPTH,
+    and for more than `json_values.MAX_CONTAINERS` objects and arrays.
     """
+    if has_too_many_containers(data):
+        raise _json_error(TOO_MANY_CONTAINERS)
     try:
-        value = msgspec.json.decode(data)
+        value = decode_value(data)
     except RecursionError:
         raise _json_error("exceeded max depth") from None
     except ValueError:  # msgspec's errors and UnicodeDecodeError
@@ -181,7 +185,12 @@ def decode_json(data: bytes) -> Any:
 def _what_is_wrong(data: bytes) -> str:
     if len(data) > _EXACT_ERRORS_UP_TO:
         return "malformed JSON"
-    return syntax_error(data) or "a string is not valid UTF-8 or a number is out of range"
+    return exact_problem(data) or "a string is not valid UTF-8 or a number is out of range"
+
+
+def exact_problem(data: bytes) -> str:
+    """Return Go's words for the first syntax error; an empty text when there is none, or too much to look through."""
+    return (syntax_error(data) or "") if len(data) <= _EXACT_ERRORS_UP_TO else ""
 
 
 def _json_error(problem: str) -> DecodeError:
@@ -211,44 +220,7 @@ def _with_int64(value: Any) -> Any:
 
 def strict_errors(data: bytes) -> list[str]:
     """Return what strict decoding says of a well-formed JSON text: its duplicate fields, in the order they come in."""
-    try:
-        _SENSOR.decode(data.decode())
-    except _DuplicateSensed:
-        return list(dict.fromkeys(_duplicates(_PAIRS.decode(data.decode()), "")))[:_MAX_STRICT_ERRORS]
-    return []
-
-
-class _DuplicateSensed(Exception):
-    """An object has two fields of one name."""
-
-
-class _Fields(list[tuple[str, Any]]):
-    """The fields of an object as they stand in the text."""
-
-
-def _sense(pairs: list[tuple[str, Any]]) -> None:
-    if len(pairs) != len({key for key, _ in pairs}):
-        raise _DuplicateSensed
-
-
-_SENSOR: Final = json.JSONDecoder(object_pairs_hook=_sense, parse_int=str)
-_PAIRS: Final = json.JSONDecoder(object_pairs_hook=_Fields, parse_int=str)
-
-
-def _duplicates(value: Any, path: str) -> list[str]:
-    found = []
-    if isinstance(value, _Fields):
-        seen = set()
-        for key, item in value:
-            field = f"{path}.{key}" if path else key
-            if key in seen:
-                found.append(f"duplicate field {quote(field)}")
-            seen.add(key)
-            found += _duplicates(item, field)
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            found += _duplicates(item, f"{path}[{index}]")
-    return found
+    return duplicate_fields(data.decode())
 
 
 def decode_yaml_or_json(data: bytes) -> tuple[Any, list[str]]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-_WHITESPACE: Final = b" \t\r\n"
+_WHITESPACE: Final = re.compile(rb"[ \t\r\n]*")
 _MAX_DEPTH: Final = 10_000
-_DIGITS: Final = b"0123456789"
+_DIGITS: Final = re.compile(rb"[0-9]*")
 _HEX: Final = b"0123456789abcdefABCDEF"
 _LITERALS: Final = {b"t": b"true", b"f": b"false", b"n": b"null"}
 _STRING_RUN: Final = re.compile(rb'[^"\\\x00-\x1f]*')
@@ -57,8 +57,7 @@ def _scan(data: bytes) -> None:
     expect = "value"
     pos = 0
     while True:
-        while pos < len(data) and data[pos] in _WHITESPACE:
-            pos += 1
+        pos = _end(_WHITESPACE, data, pos)
         char = data[pos : pos + 1]
         if expect == "end":
             if char:
@@ -122,8 +121,7 @@ def _scalar(data: bytes, pos: int) -> int:
 def _string(data: bytes, pos: int) -> int:
     pos += 1
     while True:
-        run = _STRING_RUN.match(data, pos)
-        pos = run.end() if run else pos
+        pos = _end(_STRING_RUN, data, pos)
         char = data[pos : pos + 1]
         if char == b'"':
             return pos + 1
@@ -162,13 +160,17 @@ def _number(data: bytes, pos: int) -> int:
 
 
 def _is_digit(data: bytes, pos: int) -> bool:
-    return pos < len(data) and data[pos] in _DIGITS
+    return data[pos : pos + 1].isdigit()
 
 
 def _digits(data: bytes, pos: int) -> int:
-    while _is_digit(data, pos):
-        pos += 1
-    return pos
+    return _end(_DIGITS, data, pos)
+
+
+def _end(run: re.Pattern[bytes], data: bytes, pos: int) -> int:
+    """Return the position after a run of characters that may be empty."""
+    match = run.match(data, pos)
+    return match.end() if match else pos
 
 
 def json_type(value: Any) -> str:
@@ -182,15 +184,34 @@ def json_type(value: Any) -> str:
 
 def quote(text: str) -> str:
     """Quote a text as Go's strconv.Quote does."""
-    escapes = {"\a": r"\a", "\b": r"\b", "\f": r"\f", "\n": r"\n", "\r": r"\r", "\t": r"\t", "\v": r"\v"}
-    escapes |= {'"': r"\"", "\\": r"\\"}
+    if not text.isprintable() or '"' in text or "\\" in text:
+        text = _MAY_BE_ESCAPED.sub(_escape, text)
+    return f'"{text}"'
 
-    def one(char: str) -> str:
-        if char in escapes:
-            return escapes[char]
-        if char.isprintable():
-            return char
-        code = ord(char)
-        return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
-    return f'"{"".join(map(one, text))}"'
+def _escape(found: re.Match[str]) -> str:
+    run = found.group()
+    if run in _ESCAPES:
+        return _ESCAPES[run]
+    return run if run.isprintable() else "".join(map(_escape_character, run))
+
+
+def _escape_character(char: str) -> str:
+    if char.isprintable():
+        return char
+    code = ord(char)
+    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+_MAY_BE_ESCAPED: Final = re.compile(r'[\x00-\x1f\x7f"\\]|[^\x00-\x7f]+')
+_ESCAPES: Final = {
+    "\a": r"\a",
+    "\b": r"\b",
+    "\f": r"\f",
+    "\n": r"\n",
+    "\r": r"\r",
+    "\t": r"\t",
+    "\v": r"\v",
+    '"': r"\"",
+    "\\": r"\\",
+}

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from gateway.apimachinery.json_values import TOO_MANY_CONTAINERS, decode_value, has_too_many_containers
 from gateway.apimachinery.protobuf_wire import (
     ProtobufError,
     length_delimited,
@@ -148,8 +149,10 @@ def parse_json(raw: bytes | None) -> Any:
     """Parse JSON that lies inside a message."""
     if not raw:
         return None
+    if has_too_many_containers(raw):
+        raise ProtobufError(f"malformed JSON inside the message: {TOO_MANY_CONTAINERS}")
     try:
-        return msgspec.json.decode(raw)
+        return decode_value(raw)
     except (ValueError, RecursionError) as error:
         raise ProtobufError(f"malformed JSON inside the message: {error}") from None
 

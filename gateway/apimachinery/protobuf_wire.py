@@ -15,6 +15,9 @@ FIXED32: Final = 5
 MAX_MESSAGE_DEPTH: Final = 200
 """How deep messages may nest; the deepest honest ones are schemas of custom resources."""
 
+_MAX_SCANNED: Final = 1000
+"""How many fields a message may come in that is scanned: envelopes, times, map entries, each of a handful of fields."""
+
 
 class ProtobufError(ValueError):
     """A protobuf body that cannot be read, or an object that has no protobuf form; the text says what is wrong."""
@@ -78,9 +81,13 @@ def skip_field(data: bytes, pos: int, tag: int) -> int:
 def scan(data: bytes, pos: int, end: int) -> Iterator[tuple[int, int, int]]:
     """Yield (tag, start, stop) of every field between `pos` and `end`; `start` is behind the length of a LENGTH field.
 
-    Raises ProtobufError on anything malformed.
+    Raises ProtobufError on anything malformed, and for more fields than any message that is read this way has.
     """
+    left = _MAX_SCANNED
     while pos < end:
+        left -= 1
+        if left < 0:
+            raise ProtobufError("a message of a few fields comes in too many of them")
         try:
             tag, start = read_varint(data, pos)
             pos = skip_field(data, start, tag)

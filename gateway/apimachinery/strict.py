@@ -17,9 +17,9 @@ from gateway.apimachinery.json_syntax import json_type, quote
 from gateway.apimachinery.meta import JsonObject
 from gateway.apimachinery.protobuf_schema import INLINE, Field, message, message_for
 from gateway.apimachinery.schema import GroupVersionKind
+from gateway.apimachinery.strict_path import MAX_STRICT_ERRORS, Path
 from gateway.apimachinery.strict_values import QUANTITY_FORMAT, base64_problem, quantity_problem, time_problem
 
-_MAX_UNKNOWN_FIELDS: Final = 100
 _INT_BITS: Final = {"i": 32, "l": 64}
 _GO_NAMES: Final = {"s": "string", "b": "bool", "i": "int32", "l": "int64", "d": "float64", "y": "[]uint8"}
 _GO_NAMES_OF_VALUES: Final = {"Q": "resource.Quantity", "T": "v1.Time", "J": "v1.JSON", "R": "runtime.RawExtension"}
@@ -30,7 +30,7 @@ class FieldCheck:
     """What was found in one object."""
 
     unknown_fields: tuple[str, ...] = ()
-    """Paths such as `spec.template.spec.containers[0].imagee`, in the order of the object."""
+    """Paths such as `spec.template.spec.containers[0].imagee`, in the order of the object; as many as Go reports."""
     type_error: str = ""
     """Why the object cannot be decoded at all, as `json: cannot unmarshal string into Go struct field …`."""
 
@@ -50,12 +50,12 @@ def check_metadata(metadata: Any) -> FieldCheck:
 
 
 def _check(obj: JsonObject, name: str, path: str) -> FieldCheck:
-    found: list[str] = []
+    found: list[Path] = []
     try:
-        _check_struct(obj, _plan(name), _Place(path, "", found))
+        _check_struct(obj, _plan(name), _Place(Path(None, path) if path else None, "", found))
     except _TypeMismatch as mismatch:
         return FieldCheck(type_error=str(mismatch))
-    return FieldCheck(tuple(dict.fromkeys(found))[:_MAX_UNKNOWN_FIELDS])
+    return FieldCheck(tuple(dict.fromkeys(map(str, found))))
 
 
 def unknown_fields(obj: JsonObject, gvk: GroupVersionKind) -> list[str]:
@@ -96,12 +96,12 @@ class _TypeMismatch(Exception):
 class _Place:
     """Where in the object a struct stands."""
 
-    path: str
-    """As strict errors print it, with indexes."""
+    path: Path | None
+    """As strict errors print it, with indexes; None for the object itself."""
     go_path: str
     """As type errors print it: without indexes, with the names of embedded structs."""
-    unknown: list[str] | None
-    """Where unknown fields are noted; None where Go decodes leniently."""
+    unknown: list[Path] | None
+    """Where unknown fields are noted, until there are enough of them; None where Go decodes leniently."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +162,8 @@ def _check_struct(obj: JsonObject, plan: dict[str, _Target], place: _Place) -> N
     for key, value in obj.items():
         target = plan.get(key)
         if target is None:
-            if place.unknown is not None:
-                place.unknown.append(f"{place.path}.{key}" if place.path else key)
+            if place.unknown is not None and len(place.unknown) < MAX_STRICT_ERRORS:
+                place.unknown.append(Path(place.path, f".{key}"))
         elif value is not None:
             _check_field(value, target, place)
 
@@ -193,7 +193,7 @@ def _check_value(value: Any, target: _Target, place: _Place, where: str) -> None
         _CHECKS[target.field.type](value, target, place)
         return
     inner = _Place(
-        f"{place.path}.{target.field.name}{where}" if place.path else f"{target.field.name}{where}",
+        Path(place.path, f".{target.field.name}{where}"),
         f"{place.go_path}{target.embedded}{target.field.name}.",
         place.unknown,
     )

@@ -12,9 +12,10 @@ from typing import Final
 from gateway.apimachinery.json_syntax import quote
 
 QUANTITY_FORMAT: Final = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
-_QUANTITY: Final = re.compile(r"[+-]?[0-9]*(?:\.[0-9]*)?([eEinumkKMGTP]*[-+]?[0-9]*)")
+_QUANTITY: Final = re.compile(r"[+-]?[0-9]*+(?:\.[0-9]*+)?([eEinumkKMGTP]*+[-+]?[0-9]*+)")
 _QUANTITY_SUFFIX: Final = re.compile(r"|[numkMGTPE]|[KMGTPE]i|[eE][-+]?[0-9]+")
-_BASE64: Final = re.compile(rb"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
+_BASE64: Final = re.compile(rb"(?:[A-Za-z0-9+/]{4})*+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
+_BASE64_GROUPS: Final = re.compile(rb"(?:[A-Za-z0-9+/]{4})*+")
 _BASE64_CHARACTER: Final = re.compile(rb"[A-Za-z0-9+/]")
 
 _DATE: Final = (("2006", r"\d{4}"), ("-", "-"), ("01", r"\d\d"), ("-", "-"), ("02", r"\d\d"), ("T", "T"))
@@ -68,7 +69,8 @@ def base64_problem(text: str) -> str:
 
 def _base64_error_offset(data: bytes) -> int:
     """Where Go's decoder gives up: it reads four characters at a time."""
-    pos = 0
+    whole = _BASE64_GROUPS.match(data)
+    pos = whole.end() if whole else 0
     while True:
         in_group = 0
         while in_group < 4:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -19,7 +20,7 @@ from gateway.apimachinery.meta import JsonObject
 from gateway.apimachinery.strict import validate_fields
 from gateway.authorization.authorizer import Attributes, Authorizer, Decision, Outcome
 from gateway.authorization.rbac import PolicyRule
-from gateway.handlers.body import read_body
+from gateway.handlers.body import decode_apart, read_body
 from gateway.handlers.response import object_response, request_representation
 from gateway.request import UserInfo
 from gateway.request_keys import RECEIVED_AT
@@ -151,7 +152,7 @@ class ReviewHandler:
         if info.verb != "create":
             raise method_not_allowed()
         request_representation(request, tables=False)  # before anything is done
-        review = _read_review(await read_body(request), scope)
+        review = await decode_apart(partial(_read_review, scope), await read_body(request))
         spec = review.get("spec") or {}
         answer: JsonObject = {"kind": scope.kind, "apiVersion": info.group_version.api_version, "metadata": {}}
         if info.resource == _WHO_AM_I:
@@ -179,7 +180,7 @@ class ReviewHandler:
         return rules_status(self._rules_of(user, spec["namespace"]))
 
 
-def _read_review(body: bytes, scope: RequestScope) -> JsonObject:
+def _read_review(scope: RequestScope, body: bytes) -> JsonObject:
     """Decode a review; its kind and the types of its fields are right. Raises ApiError 400 and 415."""
     decoded = decode_body(body, scope.content_type, expected_kind=scope.kind)
     gvk = scope.info.group_version.kind(scope.kind)

@@ -112,3 +112,9 @@ def test_raw_json():
 def test_broken_raw_json(raw):
     with pytest.raises(ProtobufError, match="malformed JSON"):
         _decode(values.decode_raw_json, length_delimited(b"\x0a", raw))
+
+
+def test_raw_json_is_bounded_as_bodies_are():
+    raw = b"[" + b"[]," * 100_000 + b"[]]"
+    with pytest.raises(ProtobufError, match="too many objects and arrays"):
+        values.parse_json(raw)

@@ -63,3 +63,9 @@ def test_a_field_number_that_go_would_cut_short_is_refused():
     tag = (1 << 35) | (2 << 3) | 2
     with pytest.raises(ProtobufError, match="above 32 bits"):
         wire.skip_field(b"\x00", 0, tag)
+
+
+def test_a_message_of_a_few_fields_has_not_thousands():
+    assert len(list(wire.scan(b"\x0a\x00" * 1000, 0, 2000))) == 1000
+    with pytest.raises(wire.ProtobufError, match="too many"):
+        list(wire.scan(b"\x0a\x00" * 1001, 0, 2002))

@@ -103,3 +103,16 @@ def test_wrong_types_are_always_refused(directive):
         'Deployment in version "v1" cannot be handled as a Scale: '
         "json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32"
     )
+
+
+def test_paths_below_long_names_are_not_spelled_out_for_each_struct():
+    """Each of these structs has a path of a megabyte; only what is reported may cost that, and only in part."""
+    schema = {"allOf": [{"not": {"nope": 1}}] * 30_000}
+    crd = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "spec": {"versions": [{"schema": {"openAPIV3Schema": {"properties": {"k" * 1_000_000: schema}}}}]},
+    }
+    gvk = GroupVersionKind("apiextensions.k8s.io", "v1", "CustomResourceDefinition")
+    found = unknown_fields(crd, gvk)
+    assert found == ["spec.versions[0].schema.openAPIV3Schema.properties." + "k" * (1000 - 52) + "..."]

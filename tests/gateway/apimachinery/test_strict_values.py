@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -74,3 +75,23 @@ def test_base64_agrees_with_pythons_strict_decoder(text):
     except ValueError:
         correct = False
     assert (base64_problem(text) == "") == correct
+
+
+@pytest.mark.parametrize("tail", ["x", "kx", "..", "e+-", "kk"])
+def test_a_long_quantity_is_judged_in_one_pass(tail):
+    """A pattern that tries every way to share the digits out would not come to an end here."""
+    assert quantity_problem("1" * 1_000_000 + tail)
+
+
+@given(st.text(alphabet="0159.eEkiMm+-", max_size=12))
+def test_one_pass_finds_what_all_ways_find(text):
+    every_way = re.fullmatch(r"[+-]?[0-9]*(?:\.[0-9]*)?([eEinumkKMGTP]*[-+]?[0-9]*)", text)
+    suffixed = every_way and re.fullmatch(r"|[numkMGTPE]|[KMGTPE]i|[eE][-+]?[0-9]+", every_way.group(1))
+    expected = "" if suffixed else "suffix" if every_way else "regular expression"
+    problem = quantity_problem(text)
+    assert (not problem and not expected) or (expected and expected in problem) or not text
+
+
+def test_where_long_base64_breaks():
+    assert base64_problem("QUJD" * 200_000 + "QU!D") == "illegal base64 data at input byte 800002"
+    assert base64_problem("QUJD" * 200_000 + "QUJ") == "illegal base64 data at input byte 800000"
