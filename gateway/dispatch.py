@@ -15,6 +15,10 @@ CLUSTER_GROUP = "cluster.karmada.io"
 REVIEW_GROUPS = frozenset({"authentication.k8s.io", "authorization.k8s.io"})
 
 
+_WORKLOAD_PROXIES = frozenset({"pods", "services", "nodes"})
+"""Core resources whose `proxy` leads to what runs there; that of any other resource leads to an API server."""
+
+
 class Destination(Enum):
     """What answers a request."""
 
@@ -66,6 +70,21 @@ def names_cluster(info: RequestInfo) -> bool:
     if info.cluster:
         return True
     return info.api_group == CLUSTER_GROUP and info.resource == "clusters" and info.subresource == "proxy"
+
+
+def tunnels_api(info: RequestInfo) -> bool:
+    """Whether a request goes through a `proxy` behind which objects are, such as karmada-search's `proxying`."""
+    return info.subresource == "proxy" and (bool(info.api_group) or info.resource not in _WORKLOAD_PROXIES)
+
+
+def tunneled_write(info: RequestInfo) -> ApiError:
+    """Return the refusal of a write through such a proxy: no rule would see it."""
+    problem = (
+        f"only reads are forwarded through {info.resource}/{info.subresource}, admission would not see a write there; "
+        f"write to the object itself, or to one member through /clusters/NAME"
+    )
+    details = {"group": info.api_group, "kind": info.resource}
+    return ApiError(405, "MethodNotAllowed", problem, details={key: text for key, text in details.items() if text})
 
 
 def dispatch(info: RequestInfo, surface: Surface) -> Destination:

@@ -39,14 +39,16 @@ from gateway.discovery.remote import RemoteDiscovery
 from gateway.discovery.sources import DiscoverySource
 from gateway.handlers.body import read_body
 from gateway.handlers.connect import ConnectAudit, connect
-from gateway.handlers.embedded_source import EmbeddedScaleSource, EmbeddedSource
+from gateway.handlers.embedded_source import SCALE_PRINTER, EmbeddedScaleSource, EmbeddedSource
 from gateway.handlers.read_source import ReadSource
 from gateway.handlers.resource import FederationStore, read_from
 from gateway.handlers.response import answer_headers
 from gateway.handlers.reviews import RulesOf
+from gateway.handlers.write_answer import OwnForm
 from gateway.printers.printer import StoredPrinter, stored_printer
 from gateway.proxy.forward import forward
 from gateway.proxy.write_target import UpstreamWriteTarget
+from gateway.request import RequestInfo
 from gateway.request_scope import RequestScope
 from gateway.storage.definitions import ResourceDefinition
 from gateway.storage.registry import Registry
@@ -84,6 +86,9 @@ class RemoteStore:
     def write_target(self) -> WriteTarget:
         """Return the store's write port."""
         return UpstreamWriteTarget(self.upstream)
+
+    def form(self, info: RequestInfo) -> None:
+        """The store answers a write in the form that is asked for."""
 
 
 class EmbeddedStore:
@@ -131,6 +136,15 @@ class EmbeddedStore:
     def write_target(self) -> WriteTarget:
         """Return the store's write port."""
         return self._target
+
+    def form(self, info: RequestInfo) -> OwnForm | None:
+        """Return the printer of the kind that a write is answered with."""
+        definition = self.registry.find(info.group_version_resource)
+        if definition is None:
+            return None
+        if info.subresource == "scale":
+            return OwnForm(True, SCALE_PRINTER)
+        return OwnForm(definition.builtin, self._printer_for(definition))
 
 
 @dataclass(slots=True)

@@ -25,6 +25,7 @@ from gateway.apimachinery.meta import JsonObject, ObjectKey
 from gateway.apimachinery.schema import GroupVersionResource
 from gateway.audit.log import AuditLog
 from gateway.authorization.caller_rights import AuthorizedRights
+from gateway.authorization.member_review import MemberReviews
 from gateway.clusters.cluster import CLUSTERS
 from gateway.clusters.health import ClusterHealth
 from gateway.clusters.lister_watcher import HttpListerWatcher
@@ -39,6 +40,7 @@ from gateway.handlers.health import Note
 from gateway.handlers.resource import MemberParts
 from gateway.metrics import Sample
 from gateway.printers.printer import EVENTS, MERGED_PRINTERS, PODS, MergedPrinter
+from gateway.proxy.member_write_target import MemberTargets
 from gateway.request import RequestInfo, UserInfo
 from gateway.request_scope import RequestScope
 
@@ -80,13 +82,15 @@ class Members:
         pods = self.cache.resource(_PODS)
         if pods is None:
             raise LookupError("Pods are not cached")
+        targets = MemberTargets(self.registry, MemberReviews(now=time.monotonic))
         return MemberParts(
             cache=self.cache,
             clusters=self.registry,
+            targets=targets,
             printers=_printer,
             visible=self.visible,
             connect=ConnectHandler(pods=pods, clusters=self.registry, visible=self.visible, audit=audit),
-            explicit=ClusterProxyHandler(clusters=self.registry, write=write, audit=audit),
+            explicit=ClusterProxyHandler(clusters=self.registry, write=write, audit=audit, targets=targets),
         )
 
     async def notes(self, rights: AuthorizedRights, user: UserInfo) -> Sequence[Note]:

@@ -40,7 +40,7 @@ from gateway.federation import Federation, open_embedded, open_remote
 from gateway.handlers.discovery import DiscoveryHandler
 from gateway.handlers.health import HealthCheck, HealthEndpoint
 from gateway.handlers.paths import PathHandler
-from gateway.handlers.resource import ResourceHandler, ResourceParts, write_through
+from gateway.handlers.resource import ResourceHandler, ResourceParts, upstream_write
 from gateway.handlers.reviews import ReviewHandler
 from gateway.handlers.write import WriteHandler
 from gateway.identity import ADMIN_KUBECONFIG, Identity, open_identity, write_admin_kubeconfig
@@ -175,7 +175,7 @@ class _Gateway:
                 writes=parts.writes,
                 paths=self._paths(parts).handle,
                 now=time.time,
-                members=parts.members.parts(partial(write_through, parts.writes), parts.audit),
+                members=parts.members.parts(upstream_write(parts.writes, time.time), parts.audit),
             )
         )
         filters = handler_chain(

@@ -48,10 +48,11 @@ class WriteRequest:
     gateway had to change the object, then JSON again. Of `obj`, `patch` and `delete` the one of the verb is set: `obj`
     is the decoded object of a create or update (of a subresource too: Scale, Eviction), `patch` the decoded patch (a
     list for JSON patch, else an object), `delete` the options of a delete or deletecollection. A deletecollection never
-    reaches `apply`: the handler lists, judges all and applies one delete for each object.
+    reaches `apply`: the handler lists, judges all and applies one delete for each object, `of_collection`.
 
     `name` is the final name: for a create it is taken from the object, and generateName is already resolved.
     `cluster` is the member the object asked for by `fleetgate.io/cluster`, which is no longer part of it.
+    `of_collection`: this delete is one of a deletecollection, which is all that the caller has to be allowed to do.
     `duplicate_fields` is what strict decoding says of the client's bytes (`duplicate field "spec.replicas"`), when
     `options.field_validation` is Warn; the handler refuses them itself when it is Strict.
     """
@@ -66,6 +67,7 @@ class WriteRequest:
     options: WriteOptions = field(default_factory=WriteOptions)
     delete: DeleteOptions = field(default_factory=DeleteOptions)
     cluster: str = ""
+    of_collection: bool = False
     duplicate_fields: tuple[str, ...] = ()
 
     @property
@@ -141,6 +143,14 @@ class WriteTarget(Protocol):
 
         Only metadata is needed, except for Pods, PersistentVolumeClaims and everything with a replica count, which are
         returned whole (whole objects always will do).
+        """
+        ...
+
+    async def collectable(self, scope: RequestScope, obj: JsonObject) -> Sequence[tuple[GroupResource, JsonObject]]:
+        """Return the objects among which those are that the garbage collector would take along with the request's one.
+
+        Each has its kind and of its metadata what ownership.py of admission reads; it is whole where Cascading protects
+        it. Raises ApiError unless all could be listed.
         """
         ...
 

@@ -19,13 +19,14 @@ from gateway.apimachinery.errors import bad_request, method_not_allowed, not_fou
 from gateway.audit.record import AuditRecord
 from gateway.clusters.registry import ClusterRegistry
 from gateway.clusters.upstream import Upstream
+from gateway.dispatch import tunneled_write, tunnels_api
 from gateway.handlers.body import read_body
 from gateway.handlers.member_target import the_owner
 from gateway.handlers.response import answer_headers
 from gateway.proxy.forward import forward
+from gateway.proxy.member_write_target import MemberTargets
 from gateway.proxy.rewrite import rename
 from gateway.proxy.upgrade import requested_protocol, tunnel
-from gateway.proxy.write_target import UpstreamWriteTarget
 from gateway.request import CONNECT_SUBRESOURCES, RequestInfo, parse_request_info
 from gateway.request_keys import AUDIT, QUERY
 from gateway.request_scope import RequestScope
@@ -33,6 +34,8 @@ from gateway.write_request import WriteTarget
 
 _UPGRADE_ONLY = frozenset({"exec", "attach", "portforward"})
 _READ_METHODS = frozenset({"GET", "HEAD"})
+_PREFIXES = frozenset({"watch", "proxy"})
+"""The verbs of deprecated paths, whatever the method: `/api/v1/watch/…`."""
 
 
 class PodLocator(Protocol):
@@ -120,21 +123,30 @@ class ConnectHandler:
 class ClusterProxyHandler:
     """One member addressed by name: `/clusters/{name}/…`, and Karmada's `clusters/{name}/proxy/…`."""
 
-    def __init__(self, *, clusters: ClusterRegistry, write: Write, audit: ConnectAudit) -> None:
+    def __init__(self, *, clusters: ClusterRegistry, write: Write, audit: ConnectAudit, targets: MemberTargets) -> None:
         self._clusters = clusters
         self._write = write
+        self._targets = targets
         self._audit = audit
 
     async def handle(self, request: web.BaseRequest, scope: RequestScope) -> web.StreamResponse:
         """Answer one request. Raises ApiError: 404 when there is no such member, 503 when it does not answer."""
         inner = inner_request(scope.info, request.method, request[QUERY])
         request[AUDIT].cluster = inner.cluster
-        upstream = self._clusters.upstream(inner.cluster)
         if inner.is_write and inner.subresource not in CONNECT_SUBRESOURCES:
-            return await self._write(request, replace(scope, info=inner), UpstreamWriteTarget(upstream))
-        if not inner.is_resource_request and request.method not in _READ_METHODS:
-            raise method_not_allowed()
-        return await connect(request, scope, upstream, inner, self._audit)
+            scope = replace(scope, info=inner)
+            return await self._write(request, scope, self._targets.at(inner.cluster, scope))
+        if request.method not in _READ_METHODS:
+            _check_writes(inner)
+        return await connect(request, scope, self._clusters.upstream(inner.cluster), inner, self._audit)
+
+
+def _check_writes(info: RequestInfo) -> None:
+    """Raise ApiError 405 for what is no write that admission can see, and yet might write."""
+    if tunnels_api(info):
+        raise tunneled_write(info)
+    if not info.is_resource_request or not info.verb or info.verb in _PREFIXES:
+        raise method_not_allowed()
 
 
 def inner_request(info: RequestInfo, method: str, query: Mapping[str, str]) -> RequestInfo:

@@ -70,7 +70,7 @@ class EmbeddedSource:
         return EmbeddedSubscription(await self._registry.watch(self._definition, namespace, options))
 
 
-_SCALE_PRINTER = StoredPrinter(workloads.SCALES.columns, workloads.SCALES.prepare)
+SCALE_PRINTER = StoredPrinter(workloads.SCALES.columns, workloads.SCALES.prepare)
 
 
 class EmbeddedScaleSource(EmbeddedSource):
@@ -78,7 +78,7 @@ class EmbeddedScaleSource(EmbeddedSource):
 
     def __init__(self, registry: Registry, definition: ResourceDefinition) -> None:
         """Bind a registry to the resource that is scaled."""
-        super().__init__(registry, SCALES, _SCALE_PRINTER)
+        super().__init__(registry, SCALES, SCALE_PRINTER)
         self._scaled = definition
 
     async def get(self, key: ObjectKey, resource_version: str) -> StoredObject:

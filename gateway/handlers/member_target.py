@@ -22,14 +22,16 @@ from gateway.apimachinery.errors import ApiError, conflict, not_found
 from gateway.apimachinery.meta import JsonObject, ObjectKey
 from gateway.apimachinery.options import ListOptions, parse_list_options
 from gateway.apimachinery.schema import GroupResource
-from gateway.clusters.registry import ClusterRegistry
+from gateway.handlers.write_decoding import CACHED_FROM_CLUSTER, CLUSTER_LABEL, pointer
+from gateway.proxy.member_write_target import MemberTargets, MemberWriteTarget
 from gateway.proxy.rewrite import rename
-from gateway.proxy.write_target import UpstreamWriteTarget
 from gateway.request_scope import RequestScope
 from gateway.write_request import Precondition, WriteRequest, WriteResult, WriteTarget
 
 JSON = "application/json"
 _VERSION_PATH = "/metadata/resourceVersion"
+_VIEW_POINTERS = frozenset({pointer("labels", CLUSTER_LABEL), pointer("annotations", CACHED_FROM_CLUSTER)})
+"""What every object of a member has in the merged view: the member's name."""
 
 
 def the_owner(resource: GroupResource, name: str, owners: Sequence[CachedObject]) -> CachedObject:
@@ -51,18 +53,25 @@ class MergedWriteTarget:
     """Where writes of one merged resource go.
 
     Args:
+        scope: the caller's request.
         resource: the merged resource; finds owners and knows their versions.
-        clusters: how members are reached.
+        targets: the members.
         visible: which members the caller may see.
         local: the federation store's target, for objects recorded there (Events).
     """
 
     def __init__(
-        self, resource: MergedResource, clusters: ClusterRegistry, visible: Visible, local: WriteTarget
+        self,
+        scope: RequestScope,
+        resource: MergedResource,
+        targets: MemberTargets,
+        visible: Visible,
+        local: WriteTarget,
     ) -> None:
-        """Bind the parts for one caller."""
+        """Bind the parts for one request."""
+        self._scope = scope
         self._resource = resource
-        self._clusters = clusters
+        self._targets = targets
         self._visible = visible
         self._local = local
 
@@ -70,36 +79,49 @@ class MergedWriteTarget:
         owners = self._resource.owners(key.namespace, key.name, visible=self._visible)
         return the_owner(scope.info.group_resource, key.name, owners)
 
-    def _target(self, cluster: str) -> WriteTarget:
-        if not cluster:
-            return self._local
-        return UpstreamWriteTarget(self._clusters.upstream(cluster))
+    def _target(self, owner: CachedObject) -> WriteTarget:
+        return self._member(owner) if owner.cluster else self._local
+
+    def _member(self, owner: CachedObject) -> MemberWriteTarget:
+        """Return the owner's member, which is asked about the caller's own request, in its own words."""
+        info = self._scope.info
+        if info.verb != "deletecollection":
+            info = rename(info, owner.original_name)
+        else:  # selectors may speak of what only the merged view has
+            name = owner.original_name if info.name else ""
+            info = replace(info, name=name, field_selector="", label_selector="")
+        return self._targets.at(owner.cluster, replace(self._scope, info=info))
 
     async def read(self, scope: RequestScope, key: ObjectKey) -> JsonObject | None:
         """Read the live object at its owner."""
         owner = self._owner(scope, key)
         original = replace(scope, info=rename(scope.info, owner.original_name))
-        return await self._target(owner.cluster).read(original, ObjectKey(key.namespace, owner.original_name))
+        return await self._target(owner).read(original, ObjectKey(key.namespace, owner.original_name))
 
     async def list(
         self, scope: RequestScope, namespace: str, label_selector: str, field_selector: str
     ) -> Sequence[JsonObject]:
-        """List from the cache, under the names that are served: each is read live again before it is written to."""
+        """List from the cache, under the names that are served: each is read live again before it is written to.
+
+        Raises ApiError 403 when one of the members does not let the caller do there what is asked.
+        """
         query = {"labelSelector": label_selector, "fieldSelector": field_selector}
         options: ListOptions = parse_list_options({name: text for name, text in query.items() if text}, watch=False)
         page = await self._resource.list(namespace, options, visible=self._visible)
+        for owner in {item.cluster: item for item in page.items if item.cluster}.values():
+            await self._member(owner).permit()
         return [msgspec.json.decode(self._resource.object(stored)) for stored in page.items]
 
     async def preview(self, request: WriteRequest) -> JsonObject:
         """Ask the owner what the write would make."""
         owner = self._owner(request.scope, request.key)
-        return await self._target(owner.cluster).preview(self._translate(request, owner))
+        return await self._target(owner).preview(self._translate(request, owner))
 
     async def apply(self, request: WriteRequest, precondition: Precondition | None) -> WriteResult:
         """Write at the owner, on the very object that the name meant here."""
         owner = self._owner(request.scope, request.key)
         translated = self._translate(request, owner)
-        result = await self._target(owner.cluster).apply(translated, precondition or Precondition(owner.uid, ""))
+        result = await self._target(owner).apply(translated, precondition or Precondition(owner.uid, ""))
         return await self._restamp(request, owner, result)
 
     def _translate(self, request: WriteRequest, owner: CachedObject) -> WriteRequest:
@@ -132,7 +154,11 @@ class MergedWriteTarget:
     def _translate_patch(self, request: WriteRequest, owner: CachedObject, patch: Any) -> Any:
         if isinstance(patch, dict):
             return self._translate_object(request, owner, patch) if isinstance(patch.get("metadata"), dict) else patch
-        return [self._translate_operation(request, owner, operation) for operation in patch]
+        return [
+            self._translate_operation(request, owner, operation)
+            for operation in patch
+            if not _met_by_the_view(owner, operation)
+        ]
 
     def _translate_operation(self, request: WriteRequest, owner: CachedObject, operation: Any) -> Any:
         if not isinstance(operation, dict) or operation.get("path") != _VERSION_PATH or not operation.get("value"):
@@ -154,6 +180,11 @@ class MergedWriteTarget:
         """Return what the federation store holds in a namespace."""
         return await self._local.namespace_contents(namespace)
 
+    async def collectable(self, scope: RequestScope, obj: JsonObject) -> Sequence[tuple[GroupResource, JsonObject]]:
+        """List at the owner of the object that the request is about."""
+        key = ObjectKey(scope.info.object_namespace, scope.info.name)
+        return await self._target(self._owner(scope, key)).collectable(scope, obj)
+
     async def instances(self, group: str, resource: str, version: str = "") -> Sequence[JsonObject]:
         """Return all objects of a custom resource in the federation store."""
         return await self._local.instances(group, resource, version)
@@ -161,6 +192,20 @@ class MergedWriteTarget:
     async def definition(self, resource: GroupResource) -> JsonObject | None:
         """Return the definition of a custom resource in the federation store."""
         return await self._local.definition(resource)
+
+
+def _met_by_the_view(owner: CachedObject, operation: Any) -> bool:
+    """Whether a patch operation tests what only the merged view has, and finds it. Raises ApiError 422 if it does not.
+
+    The member's own object has no such field, or one that the view does not show.
+    """
+    if not owner.cluster or not isinstance(operation, dict) or operation.get("op") != "test":
+        return False
+    if operation.get("path") not in _VIEW_POINTERS:
+        return False
+    if operation.get("value") != owner.cluster:
+        raise ApiError(422, "Invalid", "the server rejected our request due to an error in our request", details={})
+    return True
 
 
 def _with_object(request: WriteRequest, obj: JsonObject) -> WriteRequest:

@@ -7,6 +7,7 @@ before. List items are never decoded for JSON; YAML and protobuf are the slow pa
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import msgspec
 from aiohttp import web
@@ -36,7 +37,16 @@ _SAMPLE = 20
 _ROW_BYTES = 1000
 
 
-def read_representation(request: web.BaseRequest, source: ReadSource, *, collection: bool) -> Representation:
+class Negotiated(Protocol):
+    """What has to be known of a resource to choose the form of its objects."""
+
+    @property
+    def built_in(self) -> bool:
+        """Whether protobuf is served beside JSON and YAML."""
+        ...
+
+
+def read_representation(request: web.BaseRequest, source: Negotiated, *, collection: bool) -> Representation:
     """Negotiate an answer: custom resources have no protobuf form, but their metadata has.
 
     Raises ApiError 406; of a built-in kind, where nothing accepted is known at all, in the words of kube-apiserver's
@@ -107,7 +117,8 @@ def list_body(page: Page, source: ReadSource, representation: Representation, in
     return ListBody(head, "items", (source.item_bytes(stored) for stored in items))
 
 
-def _wrong_shape(representation: Representation, found: str, kind: str) -> ApiError:
+def wrong_shape(representation: Representation, found: str, kind: str) -> ApiError:
+    """Return the 406 for metadata of a list of what is none, and the other way round."""
     message = f"you requested {representation.shape.value}, but the requested object is {found} ({kind})"
     return ApiError(406, "NotAcceptable", message)
 
@@ -118,7 +129,7 @@ async def list_objects(
     """Answer a list. Raises ApiError before the first byte is sent, never after."""
     representation = read_representation(request, source, collection=True)
     if representation.shape is Shape.METADATA:
-        raise _wrong_shape(representation, "a list", source.list_kind)
+        raise wrong_shape(representation, "a list", source.list_kind)
     include = include_object(request, representation)
     page = await source.list(namespace, options)
     pieces = await list_pieces(list_body(page, source, representation, include, now()), representation)
@@ -170,7 +181,7 @@ async def get_object(
     """Answer a get. Raises ApiError."""
     representation = read_representation(request, source, collection=False)
     if representation.shape is Shape.METADATA_LIST:
-        raise _wrong_shape(representation, "not a list", source.gvk.kind)
+        raise wrong_shape(representation, "not a list", source.gvk.kind)
     include = include_object(request, representation)
     stored = await source.get(key, request[QUERY].get("resourceVersion", ""))
     body = object_json(source, stored, representation, include, now())

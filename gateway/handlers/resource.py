@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 from aiohttp import web
@@ -16,31 +17,30 @@ from cache.multi_cluster_cache import MultiClusterCache
 from cache.watcher import Visible
 from gateway.apimachinery.errors import ApiError, PathNotFound, method_not_allowed
 from gateway.apimachinery.options import parse_list_options
-from gateway.apimachinery.protobuf import ProtobufError
 from gateway.apimachinery.schema import GroupVersionResource
 from gateway.clusters.registry import ClusterRegistry
-from gateway.dispatch import Destination, Surface, dispatch
-from gateway.handlers.body import read_body
-from gateway.handlers.connect import ClusterProxyHandler, ConnectHandler
+from gateway.dispatch import Destination, Surface, dispatch, tunneled_write, tunnels_api
+from gateway.handlers.body import decode_apart, read_body
+from gateway.handlers.connect import ClusterProxyHandler, ConnectHandler, Write
 from gateway.handlers.federation_target import FederationWriteTarget
 from gateway.handlers.member_target import MergedWriteTarget, the_owner, unnamed_cluster
 from gateway.handlers.merged_source import MergedSource
-from gateway.handlers.negotiation import JSON
 from gateway.handlers.read import get_object, list_objects
 from gateway.handlers.read_source import ReadSource
-from gateway.handlers.response import answer_headers, body_response, encode_object, request_representation
+from gateway.handlers.response import answer_headers
 from gateway.handlers.reviews import ReviewHandler
 from gateway.handlers.watch import watch_objects
 from gateway.handlers.write import WriteHandler
+from gateway.handlers.write_answer import OwnForm, WriteAnswer
 from gateway.handlers.write_decoding import decode_write
 from gateway.printers.printer import MergedPrinter
 from gateway.proxy.forward import forward
+from gateway.proxy.member_write_target import MemberTargets
 from gateway.proxy.rewrite import rename
-from gateway.proxy.write_target import UpstreamWriteTarget
 from gateway.request import CONNECT_SUBRESOURCES, RequestInfo
 from gateway.request_keys import AUDIT, QUERY, REQUEST_INFO, SCOPE
 from gateway.request_scope import RequestScope
-from gateway.write_request import WriteResult, WriteTarget
+from gateway.write_request import WriteTarget
 
 PODS = GroupVersionResource("", "v1", "pods")
 
@@ -69,6 +69,10 @@ class FederationStore(Protocol):
         """Return where writes of federated objects go."""
         ...
 
+    def form(self, info: RequestInfo) -> OwnForm | None:
+        """Return the forms in which what is written there can be given; None where it is the store that gives them."""
+        ...
+
 
 class SurfaceSource(Protocol):
     """What is served now (gateway/discovery/catalog.py)."""
@@ -84,6 +88,7 @@ class MemberParts:
 
     cache: MultiClusterCache
     clusters: ClusterRegistry
+    targets: MemberTargets
     printers: Callable[[RequestInfo], MergedPrinter]
     visible: Callable[[RequestScope], Awaitable[Visible]]
     connect: ConnectHandler
@@ -118,30 +123,21 @@ async def read_from(
     return await list_objects(request, source, info.object_namespace, options, now=now)
 
 
-async def write_response(request: web.BaseRequest, result: WriteResult) -> web.StreamResponse:
-    """Return the answer of a write: the bytes there are, unless the client asked for another form of them.
-
-    Never refuses: what is written is written, so a form that cannot be given becomes JSON.
-    """
-    body, content_type = result.body, result.content_type
-    if result.obj is not None and content_type.partition(";")[0] == JSON:
-        try:
-            representation = request_representation(request, tables=False)
-            if representation.media_type != JSON or representation.pretty:
-                body, content_type = encode_object(result.obj, representation), representation.content_type
-        except (ApiError, ProtobufError):
-            pass  # JSON it is
-    return body_response(request, body, content_type, status=result.code, headers=result.headers)
-
-
 async def write_through(
-    writes: WriteHandler, request: web.BaseRequest, scope: RequestScope, target: WriteTarget, body: bytes | None = None
+    writes: WriteHandler, answer: WriteAnswer, request: web.BaseRequest, scope: RequestScope, target: WriteTarget
 ) -> web.StreamResponse:
-    """Answer a write: admission, audit, apply. The body is read here unless it was read before."""
-    if body is None:
-        body = await read_body(request)
-    result = await writes.serve(decode_write(scope, body), request[AUDIT], target)
-    return await write_response(request, result)
+    """Answer a write: admission, audit, apply. Raises ApiError."""
+    write = await decode_apart(partial(decode_write, answer.asked(scope)), await read_body(request))
+    return await answer.response(await writes.serve(write, request[AUDIT], target))
+
+
+def upstream_write(writes: WriteHandler, now: Callable[[], float]) -> Write:
+    """Return the write path for upstreams that answer in whatever form they are asked for."""
+
+    async def write(request: web.BaseRequest, scope: RequestScope, target: WriteTarget) -> web.StreamResponse:
+        return await write_through(writes, WriteAnswer(request, scope.info, None, now), request, scope, target)
+
+    return write
 
 
 def not_served(info: RequestInfo, surface: Surface) -> Exception:
@@ -163,7 +159,7 @@ class ResourceHandler:
         info = request[REQUEST_INFO]
         if not info.is_resource_request and not info.cluster:
             return await self._parts.paths(request, info)
-        if not info.verb:
+        if not info.verb or (info.verb == "watch" and request.method != "GET"):
             raise method_not_allowed()
         scope = request[SCOPE]
         surface = await self._parts.surfaces.surface_for(info)
@@ -183,8 +179,11 @@ class ResourceHandler:
             case Destination.STORE_READ:
                 return await self._parts.store.read(request, scope)
             case Destination.STORE_WRITE:
-                return await self._write(request, scope, self._store_target())
+                form = self._parts.store.form(info)
+                return await self._write(request, scope, self._store_target(), form)
             case Destination.STORE_CONNECT:
+                if request.method not in {"GET", "HEAD"} and tunnels_api(info):
+                    raise tunneled_write(info)
                 return await self._parts.store.connect(request, scope)
             case _:
                 return await self._member(request, scope, destination)
@@ -221,26 +220,27 @@ class ResourceHandler:
         local = self._parts.store.write_target()
         if scope.info.verb == "create" and not scope.info.subresource:
             return await self._create(request, scope, members, local)
-        target = MergedWriteTarget(resource, members.clusters, visible, local)
-        return await self._write(request, scope, target)
+        target = MergedWriteTarget(scope, resource, members.targets, visible, local)
+        return await self._write(request, scope, target, OwnForm(True, members.printers(scope.info)))
 
     async def _create(
         self, request: web.BaseRequest, scope: RequestScope, members: MemberParts, local: WriteTarget
     ) -> web.StreamResponse:
         """Create at the member the object names; Events, and Pods where the store takes them, in the store."""
-        write = decode_write(scope, await read_body(request))
+        answer = WriteAnswer(request, scope.info, OwnForm(True, members.printers(scope.info)), self._parts.now)
+        write = await decode_apart(partial(decode_write, answer.asked(scope)), await read_body(request))
         writes = self._parts.writes
         if scope.info.resource == "events" or (self._parts.store.accepts_pods and not write.cluster):
-            return await write_response(request, await writes.serve(write, request[AUDIT], local))
+            return await answer.response(await writes.serve(write, request[AUDIT], local))
         if not write.cluster:
             raise unnamed_cluster(scope.info.group_resource, write.name)
         request[AUDIT].cluster = write.cluster
-        target = UpstreamWriteTarget(members.clusters.upstream(write.cluster))
+        target = members.targets.at(write.cluster, scope)
         result = await writes.serve(write, request[AUDIT], target)
         resource = members.cache.resource(scope.info.group_version_resource)
         if resource is not None and not write.options.dry_run:
             result = replace(result, body=resource.restamp(write.cluster, result.body), obj=None)
-        return await write_response(request, result)
+        return await answer.response(result)
 
     async def _read_subresource(
         self, request: web.BaseRequest, scope: RequestScope, members: MemberParts, visible: Visible
@@ -256,6 +256,7 @@ class ResourceHandler:
         return await forward(request, scope, upstream, info=renamed, headers=answer_headers(request))
 
     async def _write(
-        self, request: web.BaseRequest, scope: RequestScope, target: WriteTarget, body: bytes | None = None
+        self, request: web.BaseRequest, scope: RequestScope, target: WriteTarget, form: OwnForm | None
     ) -> web.StreamResponse:
-        return await write_through(self._parts.writes, request, scope, target, body)
+        answer = WriteAnswer(request, scope.info, form, self._parts.now)
+        return await write_through(self._parts.writes, answer, request, scope, target)

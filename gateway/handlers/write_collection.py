@@ -20,6 +20,7 @@ from gateway.audit.event import PARENT
 from gateway.audit.record import AuditRecord
 from gateway.handlers.write_admission import RequestLookup, attributes_of, denial
 from gateway.handlers.write_decoding import CACHED_FROM_CLUSTER
+from gateway.handlers.write_dependents import DeletedTogether
 from gateway.request import RequestInfo
 from gateway.write_request import WriteRequest, WriteResult, WriteTarget
 
@@ -56,8 +57,9 @@ async def judge_all(
 ) -> None:
     """Have every deletion judged before the first happens. Raises ApiError 403 naming those that are refused."""
     refused: list[tuple[str, Verdict]] = []
+    together = DeletedTogether(meta.uid(item.obj) for item in matched)
     for item in matched:
-        lookup = RequestLookup(item.request, target, old=item.obj)
+        lookup = RequestLookup(item.request, target, old=item.obj, together=together)
         verdict = await chain.validate(attributes_of(item.request), lookup)
         for warning in verdict.warnings:
             request.scope.warn(f"{item.request.name}: {warning}")
@@ -103,7 +105,7 @@ def _matched(request: WriteRequest, record: AuditRecord, obj: JsonObject, index:
         request_object=None,
         annotations={**record.annotations, PARENT: record.audit_id},
     )
-    return MatchedObject(replace(request, scope=scope, verb="delete", name=name), child, obj)
+    return MatchedObject(replace(request, scope=scope, verb="delete", name=name, of_collection=True), child, obj)
 
 
 def _delete_info(info: RequestInfo, name: str) -> RequestInfo:

@@ -20,7 +20,7 @@ from gateway.apimachinery.errors import (
     request_entity_too_large,
     unsupported_media_type,
 )
-from gateway.apimachinery.json_syntax import json_type, quote, syntax_error
+from gateway.apimachinery.json_syntax import json_type, quote
 from gateway.apimachinery.meta import JsonObject
 from gateway.apimachinery.patch.patch import (
     APPLY_PATCH,
@@ -41,7 +41,14 @@ CLUSTER_LABEL = "fleetgate.io/cluster"
 """On what we serve a virtual label; on what is created, label or annotation, the member it shall go to."""
 
 _VIRTUAL = {("annotations", CACHED_FROM_CLUSTER), ("annotations", CLUSTER_LABEL), ("labels", CLUSTER_LABEL)}
-_VIRTUAL_POINTERS = {f"/metadata/{field}/{key.replace('/', '~1')}" for field, key in _VIRTUAL}
+
+
+def pointer(field: str, key: str) -> str:
+    """Return the JSON pointer of a label or annotation."""
+    return f"/metadata/{field}/{key.replace('/', '~1')}"
+
+
+_VIRTUAL_POINTERS = {pointer(field, key) for field, key in _VIRTUAL}
 
 
 def decode_write(scope: RequestScope, body: bytes) -> WriteRequest:
@@ -134,7 +141,7 @@ def _patch_document(body: bytes, media_type: str) -> tuple[Any, list[str]]:
         patch = codec.decode_json(body)
         strict_errors = codec.strict_errors(body)
     except codec.DecodeError as error:
-        raise bad_request(decoding + (syntax_error(body) or str(error))) from None
+        raise bad_request(decoding + (codec.exact_problem(body) or str(error))) from None
     if patch is None:
         if media_type == MERGE_PATCH:
             raise bad_request("Invalid JSON Patch")
@@ -224,4 +231,5 @@ def _patch_without_virtual(patch: Any) -> Any:
 
 
 def _is_virtual(operation: Any) -> bool:
-    return isinstance(operation, dict) and operation.get("path") in _VIRTUAL_POINTERS
+    """Whether a patch operation would change what is not the object's. A `test` changes nothing, and has to be met."""
+    return isinstance(operation, dict) and operation.get("path") in _VIRTUAL_POINTERS and operation.get("op") != "test"

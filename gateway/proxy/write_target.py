@@ -19,7 +19,8 @@ from gateway.apimachinery.errors import ApiError, PathNotFound
 from gateway.apimachinery.meta import JsonObject, ObjectKey
 from gateway.apimachinery.schema import GroupResource
 from gateway.clusters.upstream import Upstream, UpstreamError
-from gateway.proxy import inventory
+from gateway.proxy import dependents, inventory
+from gateway.proxy.collection_member import collection_of_one, only_member
 from gateway.proxy.preconditions import JSON, Guarded, guard, lost
 from gateway.proxy.rewrite import query_string, response_headers
 from gateway.request import upstream_path
@@ -81,7 +82,8 @@ class UpstreamWriteTarget:
         """Write as the caller. Raises PreconditionLost, OutcomeUnknown, ApiError or PathNotFound."""
         guarded = guard(request, precondition)
         try:
-            answer = await self._send(request, guarded, dict(request.scope.query), accept=request.scope.accept or JSON)
+            accept = JSON if request.of_collection else request.scope.accept or JSON
+            answer = await self._send(request, guarded, dict(request.scope.query), accept=accept)
         except UpstreamError as error:
             if error.unanswered and not request.options.dry_run:
                 raise OutcomeUnknown(error.message) from error
@@ -91,11 +93,19 @@ class UpstreamWriteTarget:
             if lost(refusal, guarded, request.scope.info.resource):
                 raise PreconditionLost(refusal.message)
             raise refusal
-        return WriteResult(answer.code, answer.body, answer.content_type, answer.headers, _decoded(answer))
+        obj = _decoded(answer)
+        if request.of_collection:
+            obj = only_member(request, obj)
+            return WriteResult(answer.code, msgspec.json.encode(obj), JSON, answer.headers, obj)
+        return WriteResult(answer.code, answer.body, answer.content_type, answer.headers, obj)
 
     async def namespace_contents(self, namespace: str) -> Sequence[tuple[GroupResource, JsonObject]]:
         """Return everything in a namespace. Raises ApiError unless all could be listed."""
         return await inventory.namespace_contents(self._upstream, namespace)
+
+    async def collectable(self, scope: RequestScope, obj: JsonObject) -> Sequence[tuple[GroupResource, JsonObject]]:
+        """Return what the server's garbage collector could take along with an object."""
+        return await dependents.collectable(self._upstream, scope.info.group_resource, obj)
 
     async def instances(self, group: str, resource: str, version: str = "") -> Sequence[JsonObject]:
         """Return all objects of a custom resource."""
@@ -107,6 +117,9 @@ class UpstreamWriteTarget:
 
     async def _send(self, request: WriteRequest, guarded: Guarded, query: dict[str, str], *, accept: str) -> _Answer:
         scope = request.scope
+        path = upstream_path(scope.info)
+        if request.of_collection:
+            path, query = collection_of_one(request, query)
         headers: CIMultiDict[str] = CIMultiDict({"Accept": accept})
         if guarded.content_type:
             headers["Content-Type"] = guarded.content_type
@@ -114,7 +127,7 @@ class UpstreamWriteTarget:
             headers["User-Agent"] = scope.user_agent
         response = await self._upstream.request(
             _METHODS[request.verb],
-            upstream_path(scope.info),
+            path,
             query=query_string(query.items()),
             headers=headers,
             body=guarded.body or None,

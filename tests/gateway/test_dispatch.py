@@ -3,7 +3,7 @@ from dataclasses import dataclass
 import pytest
 
 from gateway.apimachinery.errors import ApiError
-from gateway.dispatch import Destination, dispatch, names_cluster
+from gateway.dispatch import Destination, dispatch, names_cluster, tunneled_write, tunnels_api
 from gateway.request import RequestInfo, parse_request_info
 
 D = Destination
@@ -66,3 +66,28 @@ def test_one_member_is_named_by_a_prefix_or_by_its_proxy() -> None:
     assert names_cluster(parse_request_info("GET", "/apis/cluster.karmada.io/v1alpha1/clusters/m1/proxy", {}))
     assert not names_cluster(parse_request_info("GET", "/apis/cluster.karmada.io/v1alpha1/clusters/m1", {}))
     assert not names_cluster(parse_request_info("GET", "/version", {}))
+
+
+@pytest.mark.parametrize(
+    ("path", "tunnels"),
+    [
+        ("/apis/search.karmada.io/v1alpha1/proxying/karmada/proxy/api/v1/namespaces/a/pods/p", True),
+        ("/apis/other.example/v1/services/s/proxy", True),
+        ("/api/v1/things/t/proxy", True),
+        ("/api/v1/namespaces/a/services/s/proxy/x", False),
+        ("/api/v1/namespaces/a/pods/p/proxy", False),
+        ("/api/v1/nodes/n/proxy", False),
+        ("/apis/search.karmada.io/v1alpha1/proxying/karmada", False),
+        ("/api/v1/namespaces/a/pods/p/exec", False),
+    ],
+)
+def test_behind_which_proxy_objects_are(path: str, tunnels: bool) -> None:
+    assert tunnels_api(parse_request_info("POST", path, {})) is tunnels
+
+
+def test_a_write_through_such_a_proxy_says_where_to_go() -> None:
+    path = "/apis/search.karmada.io/v1alpha1/proxying/karmada/proxy/api/v1/namespaces/a"
+    refusal = tunneled_write(parse_request_info("DELETE", path, {}))
+    assert (refusal.code, refusal.reason) == (405, "MethodNotAllowed")
+    assert refusal.details == {"group": "search.karmada.io", "kind": "proxying"}
+    assert "/clusters/NAME" in refusal.message

@@ -94,7 +94,7 @@ async def test_no_answer_is_no_right_and_is_not_remembered(failure: Exception, c
 
 async def test_who_may_not_ask_for_his_rights_is_refused_what_he_asked() -> None:
     member = Member(forbidden(REVIEW, "", 'User "alice" cannot create resource "selfsubjectaccessreviews"'))
-    with pytest.raises(ApiError, match='^pods "web" is forbidden: User "alice" cannot delete resource "pods"'):
+    with pytest.raises(ApiError, match=r'^pods "web" is forbidden: User "alice" cannot delete resource "pods"'):
         await MemberReviews(now=FakeClock()).require(member, DELETE)
 
 
@@ -102,5 +102,5 @@ async def test_a_gateway_that_may_not_impersonate_says_so() -> None:
     member = Member(
         forbidden(GroupResource("", "users"), "alice", 'User "gateway" cannot impersonate resource "users"')
     )
-    with pytest.raises(ApiError, match='^users "alice" is forbidden: User "gateway" cannot impersonate'):
+    with pytest.raises(ApiError, match=r'^users "alice" is forbidden: User "gateway" cannot impersonate'):
         await MemberReviews(now=FakeClock()).require(member, DELETE)

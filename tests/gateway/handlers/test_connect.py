@@ -1,5 +1,6 @@
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,8 +14,10 @@ from cache.watcher import Visible
 from gateway.apimachinery.errors import ApiError, not_found, service_unavailable
 from gateway.apimachinery.schema import GroupResource
 from gateway.audit.record import AuditRecord
+from gateway.authorization.member_review import MemberReviews
 from gateway.clusters.upstream import Upstream
 from gateway.handlers.connect import ClusterProxyHandler, ConnectHandler, inner_request
+from gateway.proxy.member_write_target import MemberTargets
 from gateway.proxy.write_target import UpstreamWriteTarget
 from gateway.request import UserInfo, parse_request_info, upstream_path
 from gateway.request_keys import AUDIT, AUDIT_ID, QUERY
@@ -106,7 +109,8 @@ async def gateway(
         clusters: Any = Clusters({"m1": upstream, "m2": None})
         by_name = Pods(pods or {"web": [Pod("m1", "web")]})
         connect = ConnectHandler(pods=by_name, clusters=clusters, visible=visible, audit=audit)
-        explicit = ClusterProxyHandler(clusters=clusters, write=write, audit=audit)
+        targets = MemberTargets(clusters, MemberReviews(now=time.monotonic))
+        explicit = ClusterProxyHandler(clusters=clusters, write=write, audit=audit, targets=targets)
 
         async def handler(request: web.BaseRequest) -> web.StreamResponse:
             query = dict(request.query)
@@ -335,3 +339,32 @@ def test_tricks_inside_the_proxy_path_are_400(path: str) -> None:
     with pytest.raises(ApiError) as refusal:
         inner_request(parse_request_info("GET", f"{KARMADA}/m1{path}", {}), "GET", {})
     assert refusal.value.code == 400
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/watch/namespaces/shop/pods/web",
+        "/api/v1/proxy/namespaces/shop/services/web",
+        "/apis/search.karmada.io/v1alpha1/proxying/karmada/proxy/api/v1/namespaces/shop/pods/web",
+        "/apis/cluster.karmada.io/v1alpha1/clusters/other/proxy/api/v1/namespaces/shop/pods/web",
+    ],
+)
+async def test_a_write_that_admission_would_not_see_is_not_forwarded(method: str, path: str) -> None:
+    async with gateway(refuse_all) as tried:
+        response = await tried.client.request(method, f"/clusters/m1{path}", data=b"{}")
+        assert (response.status, (await answer(response))["reason"]) == (405, "MethodNotAllowed")
+        assert tried.writes == []
+
+
+async def test_a_method_of_no_verb_is_refused() -> None:
+    async with gateway(refuse_all) as tried:
+        response = await tried.client.request("OPTIONS", "/clusters/m1/api/v1/namespaces/shop/pods/web")
+        assert response.status == 405
+
+
+async def test_reads_behind_such_a_proxy_are_forwarded() -> None:
+    path = "/clusters/m1/apis/search.karmada.io/v1alpha1/proxying/karmada/proxy/api/v1/namespaces/shop/pods/web"
+    async with gateway(echo) as tried:
+        assert (await answer(await tried.client.get(path)))["path"] == path.removeprefix("/clusters/m1")

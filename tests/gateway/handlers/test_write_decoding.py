@@ -200,6 +200,19 @@ class TestVirtualMetadata:
         assert request.patch == json.loads(request.body) == [operations[1]]
         assert decode("PATCH", WEB, operations[1:], JSON_PATCH).patch == operations[1:]
 
+    @pytest.mark.parametrize(
+        "path",
+        ["/metadata/labels/fleetgate.io~1cluster", "/metadata/annotations/resource.karmada.io~1cached-from-cluster"],
+    )
+    def test_a_test_of_it_has_to_be_met(self, path: str) -> None:
+        operations = [
+            {"op": "test", "path": path, "value": "m1"},
+            {"op": "replace", "path": path, "value": "m2"},
+            {"op": "add", "path": "/metadata/labels/a", "value": "b"},
+        ]
+        request = decode("PATCH", WEB, operations, JSON_PATCH)
+        assert request.patch == json.loads(request.body) == [operations[0], operations[2]]
+
     def test_a_protobuf_body_becomes_json(self) -> None:
         obj = pod("p", labels={CLUSTER_LABEL: "m1"})
         request = decode("POST", PODS, protobuf.encode(obj), "application/vnd.kubernetes.protobuf")

@@ -1,0 +1,163 @@
+"""Writes to merged objects, with a cache of two Pods in two members that decide for themselves."""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from cache.watcher import everyone
+from gateway.apimachinery.errors import ApiError
+from gateway.apimachinery.meta import ObjectKey
+from gateway.authorization.member_review import MemberReviews
+from gateway.handlers.member_target import MergedWriteTarget
+from gateway.handlers.write_decoding import decode_write
+from gateway.proxy.member_write_target import MemberTargets
+from gateway.request import UserInfo, parse_request_info
+from gateway.request_scope import RequestScope
+from gateway.write_request import WriteRequest
+from tests.gateway.handlers.memory_target import MemoryTarget
+from tests.gateway.handlers.write_support import POD
+from tests.gateway.proxy.gateway_under_test import make_upstream
+from tests.support.clock import FakeClock
+from tests.support.http_server import serve
+
+ALICE = UserInfo("alice")
+PODS = "/api/v1/namespaces/shop/pods"
+CLUSTER = "/metadata/labels/fleetgate.io~1cluster"
+CACHED_FROM = "/metadata/annotations/resource.karmada.io~1cached-from-cluster"
+
+
+@dataclass
+class Pods:
+    """Stands for the merged resource: `web-1` lives in m1, `web-2` in m2, where both are called `web`."""
+
+    def owners(self, namespace: str, name: str, *, visible: Any) -> Sequence[Any]:
+        return [pod for pod in self._all() if pod.name == name]
+
+    async def list(self, namespace: str, options: Any, *, visible: Any) -> Any:
+        return SimpleNamespace(items=self._all())
+
+    def object(self, pod: Any) -> bytes:
+        return json.dumps({"kind": "Pod", "metadata": {"name": pod.name, "namespace": "shop"}}).encode()
+
+    def restamp(self, cluster: str, body: bytes) -> bytes:
+        return body
+
+    def _all(self) -> Sequence[Any]:
+        return [
+            SimpleNamespace(name=f"web-{number}", original_name="web", cluster=f"m{number}", uid="u")
+            for number in (1, 2)
+        ]
+
+
+@dataclass
+class Member:
+    allows: bool = True
+    seen: list[tuple[str, str]] = field(default_factory=list)
+    reviews: list[Any] = field(default_factory=list)
+    bodies: list[Any] = field(default_factory=list)
+
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        user = request.headers.get("Impersonate-User", "")
+        body = json.loads(await request.read() or b"null")
+        if request.path.endswith("selfsubjectaccessreviews"):
+            self.reviews.append(body["spec"]["resourceAttributes"])
+            return web.json_response({"status": {"allowed": self.allows}})
+        self.seen.append((user, f"{request.method} {request.path}"))
+        self.bodies.append(body)
+        return web.json_response({"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "web", "uid": "u"}})
+
+
+@dataclass
+class Fleet:
+    m1: Member
+    m2: Member
+    clusters: Any
+
+    def target(self, scope: RequestScope) -> MergedWriteTarget:
+        pods: Any = Pods()
+        targets = MemberTargets(self.clusters, MemberReviews(now=FakeClock()))
+        return MergedWriteTarget(scope, pods, targets, everyone, MemoryTarget(POD))
+
+
+@pytest.fixture
+async def fleet() -> AsyncIterator[Fleet]:
+    async with AsyncExitStack() as stack:
+        members = {"m1": Member(), "m2": Member()}
+        upstreams = {}
+        for name, member in members.items():
+            upstreams[name] = make_upstream(await stack.enter_async_context(serve(member.answer)))
+            stack.push_async_callback(upstreams[name].close)
+        yield Fleet(members["m1"], members["m2"], SimpleNamespace(upstream=upstreams.__getitem__))
+
+
+def scope_of(method: str, path: str, content_type: str = "", **query: str) -> RequestScope:
+    info = parse_request_info(method, path, query)
+    return RequestScope(info, ALICE, ALICE, "audit-1", query, content_type=content_type)
+
+
+def json_patch(*operations: Any) -> WriteRequest:
+    scope = scope_of("PATCH", f"{PODS}/web-1", "application/json-patch+json")
+    return decode_write(scope, json.dumps(operations).encode())
+
+
+async def test_an_object_is_read_once_its_member_allows_the_write(fleet: Fleet) -> None:
+    scope = scope_of("DELETE", f"{PODS}/web-1")
+    await fleet.target(scope).read(scope, ObjectKey("shop", "web-1"))
+    assert fleet.m1.reviews == [
+        {"namespace": "shop", "verb": "delete", "version": "v1", "resource": "pods", "name": "web"}
+    ]
+    assert fleet.m1.seen == [("", f"GET {PODS}/web")]
+    assert fleet.m2.seen == []
+
+
+async def test_an_object_is_not_read_for_whom_its_member_refuses(fleet: Fleet) -> None:
+    fleet.m1.allows = False
+    scope = scope_of("DELETE", f"{PODS}/web-1")
+    with pytest.raises(ApiError, match='User "alice" cannot delete resource "pods"'):
+        await fleet.target(scope).read(scope, ObjectKey("shop", "web-1"))
+    assert fleet.m1.seen == []
+
+
+async def test_a_collection_needs_the_right_in_every_member_that_has_a_part_of_it(fleet: Fleet) -> None:
+    scope = scope_of("DELETE", PODS, labelSelector="fleetgate.io/cluster", dryRun="All")
+    assert len(await fleet.target(scope).list(scope, "shop", "fleetgate.io/cluster", "")) == 2
+    asked = {"namespace": "shop", "verb": "deletecollection", "version": "v1", "resource": "pods"}
+    assert fleet.m1.reviews == fleet.m2.reviews == [asked]
+    fleet.m2.allows = False
+    with pytest.raises(ApiError, match=r'^pods is forbidden: User "alice" cannot deletecollection resource "pods"'):
+        await fleet.target(scope).list(scope, "shop", "fleetgate.io/cluster", "")
+
+
+@pytest.mark.parametrize("path", [CLUSTER, CACHED_FROM])
+async def test_a_patch_may_test_where_an_object_lives(fleet: Fleet, path: str) -> None:
+    change = {"op": "add", "path": "/metadata/labels/a", "value": "b"}
+    request = json_patch({"op": "test", "path": path, "value": "m1"}, change)
+    target = fleet.target(request.scope)
+    await target.preview(request)
+    await target.apply(request, None)
+    assert [body[0] for body in fleet.m1.bodies] == [change, change]
+    assert all(operation["op"] != "test" for body in fleet.m1.bodies for operation in body)
+
+
+@pytest.mark.parametrize("path", [CLUSTER, CACHED_FROM])
+@pytest.mark.parametrize("value", ["m2", None, {}])
+async def test_a_patch_that_tests_for_another_member_is_not_applied(fleet: Fleet, path: str, value: Any) -> None:
+    request = json_patch({"op": "test", "path": path, "value": value}, {"op": "remove", "path": "/metadata/labels"})
+    for act in (fleet.target(request.scope).preview(request), fleet.target(request.scope).apply(request, None)):
+        with pytest.raises(ApiError) as refusal:
+            await act
+        assert (refusal.value.code, refusal.value.reason) == (422, "Invalid")
+    assert fleet.m1.seen == []
+
+
+async def test_what_the_view_does_not_show_is_tested_at_the_member(fleet: Fleet) -> None:
+    operation = {"op": "test", "path": "/metadata/annotations/fleetgate.io~1cluster", "value": "m1"}
+    request = json_patch(operation)
+    await fleet.target(request.scope).preview(request)
+    assert fleet.m1.bodies == [[operation]]
