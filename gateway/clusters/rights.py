@@ -34,10 +34,12 @@ class Right:
 
 
 _READ = "to show the member's objects"
+_JUDGE = "to know which protected claims a Pod that is deleted would take along"
 _ACT = "to act as the caller and never as itself"
 
 REQUIRED = (
     *(Right(verb, "", resource, _READ) for resource in ("pods", "events") for verb in ("get", "list", "watch")),
+    Right("list", "", "persistentvolumeclaims", _JUDGE),
     *(Right("impersonate", "", resource, _ACT) for resource in ("users", "groups", "serviceaccounts")),
     Right("impersonate", "authentication.k8s.io", "uids", _ACT),
     Right("impersonate", "authentication.k8s.io", "userextras", _ACT, "authentication.kubernetes.io/credential-id"),
@@ -79,6 +81,7 @@ async def identity(member: Upstream) -> JsonObject | None:
 def rbac_manifest(user: str) -> str:
     """Return the YAML (JSON inside, which is YAML) that grants all required rights to `user` in a member."""
     read = {"apiGroups": ["", "events.k8s.io"], "resources": ["pods", "events"], "verbs": ["get", "list", "watch"]}
+    judge = {"apiGroups": [""], "resources": ["persistentvolumeclaims"], "verbs": ["list"]}
     act = {"apiGroups": [""], "resources": ["users", "groups", "serviceaccounts"], "verbs": ["impersonate"]}
     details = {"apiGroups": ["authentication.k8s.io"], "resources": ["*"], "verbs": ["impersonate"]}
     health = {"nonResourceURLs": ["/readyz", "/version"], "verbs": ["get"]}
@@ -86,7 +89,7 @@ def rbac_manifest(user: str) -> str:
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRole",
         "metadata": {"name": _ROLE},
-        "rules": [read, act, details, health],
+        "rules": [read, judge, act, details, health],
     }
     reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": _ROLE}
     binding = {
