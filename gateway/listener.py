@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import socket
 import ssl
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
-from aiohttp import http_parser, web
+from aiohttp import EMPTY_PAYLOAD, http_parser, web
+from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from gateway.request_keys import Handler
@@ -39,7 +42,36 @@ MAX_CONNECTIONS = 20_000
 _LINGERING_TIME = 2.0
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
+_TOO_MANY_HEADERS = "Too many headers received"
+"""aiohttp has no type of its own for this error."""
+
+_HOST = re.compile(r"[A-Za-z0-9!$%&'()*+,\-.:;=\[\]_~]*")
+"""What may stand in a Host header (golang.org/x/net/http/httpguts ValidHostHeader)."""
+
 logger = logging.getLogger("gateway.listener")
+
+
+class _Refused(Exception):
+    """A request head that aiohttp would serve."""
+
+
+def _refusal(head: http_parser.RawRequestMessage) -> HTTPStatus | None:
+    """Return the answer to a head that aiohttp would serve and Go's net/http does not, None for all others.
+
+    Transfer-Encoding in HTTP/1.0 is ignored by Go and others and obeyed by aiohttp: readers differ about where such a
+    request ends, so it is refused.
+    """
+    headers = head.headers
+    encodings = headers.getall("Transfer-Encoding", [])
+    if head.version.major != 1:
+        return HTTPStatus.HTTP_VERSION_NOT_SUPPORTED
+    if not _HOST.fullmatch(headers.get("Host", "")) or (encodings and head.version.minor == 0):
+        return HTTPStatus.BAD_REQUEST
+    if encodings and [encoding.lower() for encoding in encodings] != ["chunked"]:
+        return HTTPStatus.NOT_IMPLEMENTED
+    if headers.get("Expect", "").lower() not in {"", "100-continue"}:
+        return HTTPStatus.EXPECTATION_FAILED
+    return None
 
 
 class ClientConnection(RequestHandler):
@@ -77,10 +109,10 @@ class ClientConnection(RequestHandler):
 
         It does not tell a handler that reads a body that the rest of it is malformed either: that is done here.
         """
+        known = len(self._messages)
         super().data_received(data)
-        if self._current_request is not None and self._messages and isinstance(self._messages[-1][0], _ErrInfo):
-            self._current_request.content.set_exception(web.RequestPayloadError("malformed body"))
-            self._current_request.content.feed_eof()
+        self._break_off_body()
+        self._refuse(known)
         if not self.idle:
             self._stop_timer()
             self._head_bytes = 0
@@ -90,6 +122,20 @@ class ClientConnection(RequestHandler):
             logger.info("a request head above %d bytes was refused", MAX_HEAD)
             self.transport.write(_TOO_LARGE)
             self.force_close()
+
+    def _break_off_body(self) -> None:
+        if self._current_request is None or self._current_request.content.is_eof():
+            return
+        if self._messages and isinstance(self._messages[-1][0], _ErrInfo):
+            self._current_request.content.set_exception(web.RequestPayloadError("malformed body"))
+            self._current_request.content.feed_eof()
+
+    def _refuse(self, known: int) -> None:
+        """Let those of the heads that just came which must not be served be answered as errors are, and then close."""
+        for index in range(known, len(self._messages)):
+            head = self._messages[index][0]
+            if not isinstance(head, _ErrInfo) and (status := _refusal(head)):
+                self._messages[index] = (_ErrInfo(status.value, _Refused(status.phrase), status.phrase), EMPTY_PAYLOAD)
 
     def _stop_timer(self) -> None:
         if self._head_timer is not None:
@@ -107,7 +153,9 @@ class ClientConnection(RequestHandler):
         logger.info("malformed request from %s: %s", request.remote, type(exc).__name__)
         if request.writer.output_size > 0:
             raise ConnectionResetError("an answer was already begun")
-        text = "500 Internal Server Error" if status == 500 else "400 Bad Request"
+        if isinstance(exc, LineTooLong) or message == _TOO_MANY_HEADERS:
+            status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE.value
+        text = f"{status} {HTTPStatus(status).phrase}"
         response = web.Response(status=status, text=text, headers={"Server": "fleetgate"})
         response.force_close()
         return response
