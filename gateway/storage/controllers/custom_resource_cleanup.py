@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+
 from gateway.apimachinery.errors import ApiError
-from gateway.apimachinery.meta import ObjectKey, field
-from gateway.apimachinery.schema import GroupResource
+from gateway.apimachinery.meta import ObjectKey
 from gateway.storage.controllers.object_registry import MERGE_PATCH, ObjectRegistry
 from gateway.storage.controllers.work_loop import WorkLoop
 from gateway.storage.custom_resources.status import CLEANUP_FINALIZER
-from gateway.storage.interface import Change, RevisionMismatch, StoredEvent, StoredObject
+from gateway.storage.interface import Change, RevisionMismatch, StorageError, StoredEvent, StoredObject
 from gateway.storage.resources import CUSTOM_RESOURCE_DEFINITIONS
 from gateway.storage.write_context import WriteContext
 from gateway.write_request import DeleteOptions
+
+logger = logging.getLogger(__name__)
 
 _CONTEXT = WriteContext.internal("kube-apiserver")
 
@@ -38,14 +41,13 @@ class CustomResourceCleanup:
         if event.resource == self._resource:
             self._work.add(event.object.key.name)
         elif event.type == "DELETED" and self._registry.storage.get(self._resource, ObjectKey("", event.resource)):
-            self._work.add(event.resource)  # a definition is named after its resource
+            self._work.add(event.resource)
 
     async def _process(self, name: str) -> None:
         crd = self._registry.storage.get(self._resource, ObjectKey("", name))
         if crd is None or not crd.metadata.deletion_timestamp or CLEANUP_FINALIZER not in crd.metadata.finalizers:
             return
-        spec = crd.decode()["spec"]
-        resource = str(GroupResource(spec["group"], field(spec, "names", "plural") or ""))
+        resource = crd.key.name  # a definition is named after its resource
         for stored in self._registry.storage.list(resource):
             if not stored.metadata.deletion_timestamp:
                 await self._delete(resource, stored)
@@ -61,9 +63,11 @@ class CustomResourceCleanup:
                 await self._registry.storage.write(Change(resource, stored.key, stored.revision, None))
         except RevisionMismatch:
             self._work.add(resource)
-        except ApiError as error:
-            if error.code != 404:
+        except (ApiError, StorageError) as error:
+            if not isinstance(error, ApiError) or error.code != 404:
                 raise
+        except Exception:
+            logger.exception("%s %s cannot be deleted", resource, stored.key)
 
     async def _release(self, crd: StoredObject) -> None:
         others = [name for name in crd.metadata.finalizers if name != CLEANUP_FINALIZER]

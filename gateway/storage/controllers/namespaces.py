@@ -5,6 +5,7 @@ After kube-controller-manager's namespace, serviceaccount and root-ca-certificat
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 
@@ -16,7 +17,7 @@ from gateway.storage.controllers.object_registry import MERGE_PATCH, ObjectRegis
 from gateway.storage.controllers.work_loop import WorkLoop
 from gateway.storage.defaulting.reading import objects
 from gateway.storage.definitions import ResourceDefinition
-from gateway.storage.interface import StoredEvent, StoredObject
+from gateway.storage.interface import StorageError, StoredEvent, StoredObject
 from gateway.storage.object_meta import timestamp
 from gateway.storage.strategies.namespaces import KUBERNETES_FINALIZER
 from gateway.storage.write_context import WriteContext
@@ -26,6 +27,8 @@ ROOT_CA_NAME = "kube-root-ca.crt"
 _DEFAULT_ACCOUNT = "default"
 _PROVISIONED = {"serviceaccounts": _DEFAULT_ACCOUNT, "configmaps": ROOT_CA_NAME}
 _NAMESPACES = "namespaces"
+
+logger = logging.getLogger(__name__)
 
 _CONTEXT = WriteContext.internal("kube-controller-manager")
 
@@ -131,6 +134,11 @@ class NamespaceController:
             except ApiError as error:
                 if error.code != 404:
                     failures.append(error.message)
+            except StorageError:
+                raise
+            except Exception:
+                logger.exception("%s %s cannot be deleted", definition.storage_key, stored.key)
+                failures.append(f"{definition.storage_key} {stored.key.name} cannot be deleted")
         remaining = [(definition.storage_key, stored) for definition, stored in self._content(name)]
         if remaining or failures:
             await self._report(namespace.key, remaining, failures)
