@@ -41,8 +41,8 @@ from tests.gateway.storage.test_registry import running
 
 Path_ = tuple[str | int, ...]
 
-JUNK = [None, [None], {"a": None}, 0, "", [], {}, [[]], True, 1.5, "x"]
-METADATA = {
+JUNK: list[Any] = [None, [None], {"a": None}, 0, "", [], {}, [[]], True, 1.5, "x"]
+METADATA: JsonObject = {
     "labels": {"a": "b"},
     "annotations": {"a": "b"},
     "finalizers": ["example.com/f"],
