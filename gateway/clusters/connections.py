@@ -26,6 +26,7 @@ _EXPIRY_MARGIN = 30.0  # seconds before their expiry at which credentials are re
 _RETIRED_SESSIONS = 2  # older ones were made with credentials that two rotations have replaced
 _CLOSE_TIMEOUT = 1.0
 _HEADER_LIMIT = 1 << 16
+_HEADERS_LIMIT = 4096 + 256  # kube-apiserver gives up to 4096 characters of warnings, each in a header of its own
 _READ_BUFFER = 1 << 18
 _DEAD_PEER_MILLISECONDS = 45_000
 
@@ -148,6 +149,7 @@ class Connections:
             read_bufsize=_READ_BUFFER,
             max_line_size=_HEADER_LIMIT,
             max_field_size=_HEADER_LIMIT,
+            max_headers=_HEADERS_LIMIT,
             skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
         )
 

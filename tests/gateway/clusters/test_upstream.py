@@ -71,6 +71,18 @@ async def test_the_gateways_own_identity_is_a_token_and_nothing_else() -> None:
     assert set(seen["headers"]) == {"Host", "Authorization", "User-Agent"}
 
 
+async def test_an_answer_may_carry_as_many_warnings_as_kube_apiserver_gives() -> None:
+    async def warn(_request: web.BaseRequest) -> web.StreamResponse:
+        warnings = [("Warning", f'299 - "unknown field \\"{number:03}\\""') for number in range(4096 // 19)]
+        return web.Response(headers=CIMultiDict(warnings))
+
+    async with serve(warn) as url:
+        up = upstream(url)
+        async with await up.request("GET", "/x") as response:
+            assert len(response.headers.getall("Warning")) == 215
+        await up.close()
+
+
 async def test_a_caller_is_impersonated_and_cannot_add_to_it() -> None:
     forged = CIMultiDict(
         [
