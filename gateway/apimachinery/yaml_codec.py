@@ -6,6 +6,7 @@ Only what JSON can say is accepted. Bodies are hostile: aliases are paid for, de
 from __future__ import annotations
 
 import base64
+import codecs
 import math
 import re
 from typing import Any, Final, NamedTuple
@@ -13,11 +14,14 @@ from typing import Any, Final, NamedTuple
 import yaml
 
 from gateway.apimachinery.meta import JsonObject
+from gateway.apimachinery.strict_path import MAX_STRICT_ERRORS
 
 MAX_DEPTH: Final = 300
 """How deep a body may nest, JSON and YAML alike; kube-apiserver allows 10000, honest objects stay below 100."""
 _MAX_NODES: Final = 250_000
 """How many values a body may hold, those that aliases repeat included: enough for any manifest, too few for a bomb."""
+_MAX_DIRECTIVES: Final = 1000
+_DIRECTIVE: Final = re.compile("[\r\n\x85\u2028\u2029]%")
 
 _MERGE: Final = "<<"
 """The plain key that merges; compared by identity, a quoted one is an ordinary key."""
@@ -50,6 +54,8 @@ def decode_yaml(data: bytes) -> tuple[Any, list[str]]:
 
     Raises YamlError for anything malformed, too deep, or without a JSON form.
     """
+    if _has_too_many_directives(data):
+        raise YamlError("yaml: too many directives")
     builder = _Builder()
     try:
         for event in yaml.parse(data, Loader=yaml.CSafeLoader):
@@ -61,6 +67,14 @@ def decode_yaml(data: bytes) -> tuple[Any, list[str]]:
     except yaml.reader.ReaderError as error:
         raise YamlError(f"yaml: {error.reason}") from None
     return builder.root, builder.strict_errors()
+
+
+def _has_too_many_directives(data: bytes) -> bool:
+    """Whether a text begins more than _MAX_DIRECTIVES lines with "%": the parser compares each with all before."""
+    if data.count(b"%") <= _MAX_DIRECTIVES:
+        return False
+    text = data.decode("utf-16" if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8", "replace")
+    return sum(1 for _ in _DIRECTIVE.finditer(text)) > _MAX_DIRECTIVES
 
 
 def _line(error: yaml.MarkedYAMLError) -> str:
@@ -176,7 +190,7 @@ class _Builder:
         if event.implicit[0] and event.value == "<<":
             return _MERGE
         key = _key(_scalar(event))
-        if key in frame.value:
+        if key in frame.value and len(self._duplicates) < MAX_STRICT_ERRORS:
             line = event.start_mark.line + 1 if event.start_mark else 0
             self._duplicates.append(f'  line {line}: key "{key}" already set in map')
         if event.anchor:
@@ -194,10 +208,10 @@ def _copy(value: Any) -> Any:
 def _merged(value: Any) -> JsonObject:
     """What a merge key brings: one mapping, or several of which the first has the last word."""
     merged: JsonObject = {}
-    for source in value if isinstance(value, list) else [value]:
+    for source in reversed(value) if isinstance(value, list) else [value]:
         if not isinstance(source, dict):
             raise YamlError("yaml: map merge requires map or sequence of maps as the value")
-        merged = {**source, **merged}
+        merged.update(source)
     return merged
 
 
@@ -244,8 +258,8 @@ def _plain_scalar(text: str) -> Any:
     first = text[0]
     if first.isdigit() or first in "+-.":
         plain = text.replace("_", "")
-        if _INT.fullmatch(plain) and len(plain) < 300:
-            return _integer(plain)
+        if _INT.fullmatch(plain) and len(plain) < 300 and (whole := _integer(plain)) is not None:
+            return whole
         if _FLOAT.fullmatch(plain):
             number = float(plain)
             return text if math.isinf(number) else int(number) if _is_whole(number) else number
@@ -259,11 +273,13 @@ def _is_whole(number: float) -> bool:
     return number.is_integer() and abs(number) < 1e21
 
 
-def _integer(plain: str) -> int | float:
+def _integer(plain: str) -> int | float | None:
+    """Read an integer; None for one beyond 64 bits, which Go reads as a float, or as text where it is not decimal."""
     sign = -1 if plain[0] == "-" else 1
     digits = plain.lstrip("+-").lower()
     base = {"0x": 16, "0b": 2, "0o": 8}.get(digits[:2], 8 if digits[0] == "0" else 10)
-    return int64_or_float(sign * int(digits.removeprefix("0x").removeprefix("0b").removeprefix("0o"), base))
+    number = sign * int(digits.removeprefix("0x").removeprefix("0b").removeprefix("0o"), base)
+    return int64_or_float(number) if -(1 << 63) <= number < 1 << 64 else None
 
 
 def int64_or_float(number: int) -> int | float:

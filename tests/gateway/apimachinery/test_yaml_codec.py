@@ -174,3 +174,43 @@ def test_noise_is_read_or_refused(text):
     except YamlError:
         return
     assert yaml.dump(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("0x" + "f" * 16, 2.0**64),
+        ("0x" + "f" * 17, "0x" + "f" * 17),
+        ("-0x" + "f" * 290, "-0x" + "f" * 290),
+        ("0b" + "1" * 65, "0b" + "1" * 65),
+        ("1" + "0" * 290, 1e290),
+        ("1" + "0" * 310, "1" + "0" * 310),
+    ],
+)
+def test_integers_beyond_64_bits(text, value):
+    """Go's ParseInt and ParseUint refuse them; what looks like a decimal float is one then, all else is text."""
+    assert decode_yaml(f"a: {text}".encode())[0] == {"a": value}
+
+
+def test_the_first_of_many_merged_mappings_has_the_last_word():
+    sources = ", ".join(f"{{k{n}: {n}, same: {n}}}" for n in range(20_000))
+    merged = decode_yaml(f"<<: [{sources}]".encode())[0]
+    assert (merged["same"], merged["k19999"], len(merged)) == (0, 19999, 20_001)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_too_many_directives(encoding):
+    """The C library compares each with all before it, 20 seconds for 100000 of them, in which nothing else runs."""
+    directives = "".join(f"%TAG !a{n}! tag:x\n" for n in range(100_000))
+    with pytest.raises(YamlError, match="too many directives"):
+        decode_yaml((directives + "---\na: 1\n").encode(encoding))
+
+
+def test_percent_signs_are_no_directives():
+    text = "a: '" + "100%" * 2000 + "'\n" + "b: |\n" + "  %x\n" * 2000
+    assert decode_yaml(text.encode())[0] == {"a": "100%" * 2000, "b": "%x\n" * 2000}
+
+
+def test_not_all_of_many_duplicates_are_listed():
+    (problem,) = decode_yaml(b"a: 1\n" * 20_000)[1]
+    assert problem.count("already set in map") == 100
