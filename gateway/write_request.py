@@ -6,7 +6,7 @@ and gateway/proxy implement the port. Pure: nothing here decodes, judges or send
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -146,11 +146,14 @@ class WriteTarget(Protocol):
         """
         ...
 
-    async def collectable(self, scope: RequestScope, obj: JsonObject) -> Sequence[tuple[GroupResource, JsonObject]]:
-        """Return the objects among which those are that the garbage collector would take along with the request's one.
+    async def collectable(
+        self, scope: RequestScope, obj: JsonObject, owners: Collection[str]
+    ) -> Sequence[tuple[GroupResource, JsonObject]]:
+        """Return the objects among which those are that the garbage collector would take along with these owners.
 
-        Each has its kind and of its metadata what ownership.py of admission reads; it is whole where Cascading protects
-        it. Raises ApiError unless all could be listed.
+        Owners are uids; `obj`, the object that the request is about, is one of them or like them: all are in its
+        namespace, or all in none. Each object found has its kind and of its metadata what admission/ownership.py reads;
+        it is whole where Cascading protects it. Raises ApiError unless all could be listed.
         """
         ...
 

@@ -6,7 +6,7 @@ Everything else is the federation store's own target.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -52,9 +52,11 @@ class FederationWriteTarget:
         contents += [(resource, msgspec.json.decode(self._pods.object(pod))) for pod in pods.items]
         return contents
 
-    async def collectable(self, scope: RequestScope, obj: JsonObject) -> Sequence[tuple[GroupResource, JsonObject]]:
+    async def collectable(
+        self, scope: RequestScope, obj: JsonObject, owners: Collection[str]
+    ) -> Sequence[tuple[GroupResource, JsonObject]]:
         """List at the store: its garbage collector knows nothing of members."""
-        return await self._store.collectable(scope, obj)
+        return await self._store.collectable(scope, obj, owners)
 
     async def instances(self, group: str, resource: str, version: str = "") -> Sequence[JsonObject]:
         """List a custom resource at the store."""

@@ -8,7 +8,7 @@ section 3).
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -180,10 +180,12 @@ class MergedWriteTarget:
         """Return what the federation store holds in a namespace."""
         return await self._local.namespace_contents(namespace)
 
-    async def collectable(self, scope: RequestScope, obj: JsonObject) -> Sequence[tuple[GroupResource, JsonObject]]:
+    async def collectable(
+        self, scope: RequestScope, obj: JsonObject, owners: Collection[str]
+    ) -> Sequence[tuple[GroupResource, JsonObject]]:
         """List at the owner of the object that the request is about."""
         key = ObjectKey(scope.info.object_namespace, scope.info.name)
-        return await self._target(self._owner(scope, key)).collectable(scope, obj)
+        return await self._target(self._owner(scope, key)).collectable(scope, obj, owners)
 
     async def instances(self, group: str, resource: str, version: str = "") -> Sequence[JsonObject]:
         """Return all objects of a custom resource in the federation store."""

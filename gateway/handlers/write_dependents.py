@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 
 from admission.ownership import CollectedObjects, Content, dependent_kinds
 from gateway.apimachinery import meta
@@ -27,7 +27,6 @@ class DeletedTogether:
 
     def __init__(self, uids: Iterable[str] = ()) -> None:
         self._uids = frozenset(uids) - {""}
-        self._contents: dict[_Place, Sequence[Content]] = {}
         self._collected: dict[tuple[_Place, frozenset[str]], CollectedObjects] = {}
 
     async def along_with(
@@ -35,12 +34,14 @@ class DeletedTogether:
     ) -> list[Content]:
         """Return what goes along with some of the objects; `obj` is the one that is judged. Raises ApiError."""
         resource = request.scope.info.group_resource
-        place = (meta.annotations(obj).get(CACHED_FROM_CLUSTER, ""), meta.namespace(obj), dependent_kinds(resource, obj))
-        if place not in self._contents:
-            self._contents[place] = await target.collectable(request.scope, obj)
+        place = (
+            meta.annotations(obj).get(CACHED_FROM_CLUSTER, ""),
+            meta.namespace(obj),
+            dependent_kinds(resource, obj),
+        )
         going = self._uids.union(owners)
         if (place, going) not in self._collected:
-            contents = self._contents[place]
+            contents = await target.collectable(request.scope, obj, going)
             self._collected[place, going] = (
                 await asyncio.to_thread(CollectedObjects, going, contents)
                 if len(contents) > _MANY

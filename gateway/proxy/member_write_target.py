@@ -6,7 +6,7 @@ gateway's right; that such an object exists, or what it holds, is nothing for a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from gateway.apimachinery.meta import JsonObject, ObjectKey
 from gateway.apimachinery.schema import GroupResource
@@ -53,10 +53,12 @@ class MemberWriteTarget(UpstreamWriteTarget):
         await self.permit()
         return await super().namespace_contents(namespace)
 
-    async def collectable(self, scope: RequestScope, obj: JsonObject) -> Sequence[tuple[GroupResource, JsonObject]]:
+    async def collectable(
+        self, scope: RequestScope, obj: JsonObject, owners: Collection[str]
+    ) -> Sequence[tuple[GroupResource, JsonObject]]:
         """List what could go along, once that is permitted."""
         await self.permit()
-        return await super().collectable(scope, obj)
+        return await super().collectable(scope, obj, owners)
 
     async def instances(self, group: str, resource: str, version: str = "") -> Sequence[JsonObject]:
         """List a custom resource, once that is permitted."""

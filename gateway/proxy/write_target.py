@@ -7,7 +7,7 @@ right; whatever changes something, and its dry run, is sent as the caller.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -103,7 +103,9 @@ class UpstreamWriteTarget:
         """Return everything in a namespace. Raises ApiError unless all could be listed."""
         return await inventory.namespace_contents(self._upstream, namespace)
 
-    async def collectable(self, scope: RequestScope, obj: JsonObject) -> Sequence[tuple[GroupResource, JsonObject]]:
+    async def collectable(
+        self, scope: RequestScope, obj: JsonObject, owners: Collection[str]
+    ) -> Sequence[tuple[GroupResource, JsonObject]]:
         """Return what the server's garbage collector could take along with an object."""
         return await dependents.collectable(self._upstream, scope.info.group_resource, obj)
 

@@ -1,36 +1,60 @@
-"""What the garbage collector of the embedded store could take along with an object, without reading objects whole."""
+"""What the garbage collector of the embedded store could take along with some objects, found in its own index."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import json
+from collections.abc import Collection
 
-from admission.ownership import EVENTS, Content
+from admission.ownership import Content
 from admission.protection_labels import CASCADING, KRUISE_LABEL
 from gateway.apimachinery.meta import JsonObject
+from gateway.storage.controllers.garbage_collector import GarbageCollector
 from gateway.storage.definitions import ResourceDefinition
-from gateway.storage.interface import Storage, StoredObject
+from gateway.storage.interface import StoredObject
 
-_AT_ONCE = 1000
-"""Objects looked at before others get their turn: two milliseconds when none was read before."""
+_AT_ONCE = 200
+"""Objects looked at before others get their turn: a few milliseconds."""
 
 
-async def collectable(storage: Storage, resources: Sequence[ResourceDefinition], namespace: str) -> list[Content]:
-    """Return what is in a namespace, "" for everything: kind and metadata, whole what Cascading protects.
+async def collectable(collector: GarbageCollector, namespace: str, owners: Collection[str]) -> list[Content]:
+    """Return all that names one of the owners, what names that and so on, and the other owners of all these.
 
-    Events are left out: nothing owns them, and there are many.
+    Each has its kind and metadata; whole is what Cascading protects. With a namespace, that of the owners, only what is
+    in it counts: elsewhere a reference to them means nothing.
     """
-    found: list[Content] = []
+    found: dict[str, Content] = {}
+    asked: set[str] = set()
+    pending = list(owners)
+    followed = set(pending)
     seen = 0
-    for definition in resources:
-        if definition.group_resource in EVENTS or (namespace and not definition.namespaced):
-            continue
-        for stored in storage.list(definition.storage_key, namespace):
-            found.append((definition.group_resource, _shown(definition, stored)))
+    while pending:
+        for definition, stored in collector.dependents(pending.pop()):
+            uid = stored.metadata.uid
+            if namespace and stored.key.namespace != namespace:
+                continue
+            if uid not in followed:
+                followed.add(uid)
+                pending.append(uid)
+                found[uid] = (definition.group_resource, _shown(definition, stored))
+                _add_owners(collector, stored, found, asked)
             seen += 1
             if seen % _AT_ONCE == 0:
                 await asyncio.sleep(0)
-    return found
+    return list(found.values())
+
+
+def _add_owners(collector: GarbageCollector, stored: StoredObject, found: dict[str, Content], asked: set[str]) -> None:
+    for reference in stored.metadata.owner_references:
+        if not isinstance(reference, dict):
+            continue
+        question = json.dumps([stored.key.namespace, reference])
+        if question in asked:
+            continue
+        asked.add(question)
+        owner = collector.find_owner(stored.key.namespace, reference)
+        if owner is not None and owner[1] is not None:
+            found.setdefault(owner[1].metadata.uid, (owner[0].group_resource, _shown(owner[0], owner[1])))
 
 
 def _shown(definition: ResourceDefinition, stored: StoredObject) -> JsonObject:

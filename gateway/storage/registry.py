@@ -77,9 +77,10 @@ class Registry:
         self._deleter = ObjectDeleter(storage, now)
         self._watches: WeakSet[RegistryWatch] = WeakSet()
         self._namespaces = NamespaceController(self, root_ca=root_ca, now=now)
+        self.garbage_collector = GarbageCollector(self)
         self._controllers = (
             self._namespaces,
-            GarbageCollector(self),
+            self.garbage_collector,
             CustomResourceCleanup(self),
             EventExpiry(self, now),
         )

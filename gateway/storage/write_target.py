@@ -5,7 +5,7 @@ Knows verbs and subresources, no rule of any kind: those are the registry's.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from gateway.apimachinery.codec import encode_json
@@ -132,9 +132,11 @@ class EmbeddedWriteTarget:
             for stored in self._registry.storage.list(definition.storage_key, namespace)
         ]
 
-    async def collectable(self, scope: RequestScope, obj: JsonObject) -> Sequence[tuple[GroupResource, JsonObject]]:
+    async def collectable(
+        self, scope: RequestScope, obj: JsonObject, owners: Collection[str]
+    ) -> Sequence[tuple[GroupResource, JsonObject]]:
         """Return what the garbage collector of this store could take along with an object."""
-        return await collectable(self._registry.storage, self._registry.stored_resources(), namespace(obj))
+        return await collectable(self._registry.garbage_collector, namespace(obj), owners)
 
     async def instances(self, group: str, resource: str, version: str = "") -> Sequence[JsonObject]:
         """Return all objects of a custom resource; every version shows the same fields here, so any does."""

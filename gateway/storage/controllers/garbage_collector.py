@@ -77,6 +77,17 @@ class GarbageCollector:
                     self._work.add(Reference(definition.storage_key, stored.key))
         await self._work.run()
 
+    def dependents(self, owner_uid: str) -> list[tuple[ResourceDefinition, StoredObject]]:
+        """Return the objects that name an owner of this uid."""
+        definitions = {entry.storage_key: entry for entry in self._registry.stored_resources()}
+        found = []
+        for reference in self._dependents.get(owner_uid, ()):
+            definition = definitions.get(reference.resource)
+            stored = self._registry.storage.get(reference.resource, reference.key)
+            if definition is not None and stored is not None:
+                found.append((definition, stored))
+        return found
+
     def _index(self, reference: Reference, before: set[str], now: set[str]) -> None:
         for owner in before - now:
             self._dependents[owner].discard(reference)
@@ -110,14 +121,14 @@ class GarbageCollector:
 
     def _add_waiting_owners(self, reference: Reference, previous: StoredObject | None) -> None:
         for owner in previous.metadata.owner_references if previous is not None else ():
-            found = self._find_owner(reference.key.namespace, owner)
+            found = self.find_owner(reference.key.namespace, owner)
             if found is not None and found[1] is not None and _waits_for_dependents(found[1].metadata):
                 self._work.add(Reference(found[0].storage_key, found[1].key))
 
     def _definition(self, resource: str) -> ResourceDefinition | None:
         return next((entry for entry in self._registry.stored_resources() if entry.storage_key == resource), None)
 
-    def _find_owner(self, namespace: str, owner: JsonObject) -> tuple[ResourceDefinition, StoredObject | None] | None:
+    def find_owner(self, namespace: str, owner: JsonObject) -> tuple[ResourceDefinition, StoredObject | None] | None:
         """Look an owner up; None when its kind is not served here, so nothing can be said about it."""
         try:
             group = GroupVersion.parse(owner.get("apiVersion", "")).group
@@ -156,7 +167,7 @@ class GarbageCollector:
         waiting: list[JsonObject] = []
         owners = stored.metadata.owner_references
         for owner in owners:
-            found = self._find_owner(stored.key.namespace, owner)
+            found = self.find_owner(stored.key.namespace, owner)
             if found is None or (found[1] is not None and not _waits_for_dependents(found[1].metadata)):
                 solid.append(owner)
             elif found[1] is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import json
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from gateway.apimachinery import meta
 from gateway.apimachinery.errors import ApiError, already_exists, conflict, not_found
@@ -104,7 +104,9 @@ class MemoryTarget:
             raise self.contents
         return self.contents
 
-    async def collectable(self, scope: RequestScope, obj: JsonObject) -> Sequence[tuple[GroupResource, JsonObject]]:
+    async def collectable(
+        self, scope: RequestScope, obj: JsonObject, owners: Collection[str]
+    ) -> Sequence[tuple[GroupResource, JsonObject]]:
         self.asked["collectable"] += 1
         self.collected_for.append(meta.name(obj))
         if isinstance(self.collected_among, ApiError):

@@ -79,7 +79,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "read": (scope_of("DELETE", f"{PODS}/web"), ObjectKey("shop", "web")),
     "list": (scope_of("DELETE", PODS), "shop", "", ""),
     "namespace_contents": ("shop",),
-    "collectable": (scope_of("DELETE", f"{PODS}/web"), {"kind": "Pod", "metadata": {"namespace": "shop", "uid": "u"}}),
+    "collectable": (scope_of("DELETE", f"{PODS}/web"), {"metadata": {"namespace": "shop", "uid": "u"}}, {"u"}),
     "instances": ("apps.kruise.io", "clonesets"),
     "definition": (GroupResource("apps.kruise.io", "clonesets"),),
 }

@@ -1,29 +1,63 @@
+import pytest
+
+from gateway.apimachinery.meta import JsonObject
 from gateway.storage.dependents import collectable
 from gateway.storage.registry import Registry
-from tests.gateway.storage.builders import config_map, create, deployment
+from tests.gateway.storage.builders import config_map, create, definition, delete, deployment
 
 CASCADING = {"policy.kruise.io/delete-protection": "Cascading"}
 
 
-async def test_a_namespace_shows_its_content_and_the_whole_of_what_cascading_protects(registry: Registry) -> None:
-    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "x", "uid": "u"}
-    await create(registry, config_map("a", labels={"k": "v"}, ownerReferences=[owner]))
-    await create(registry, deployment("d", 2, labels=CASCADING))
-    await create(registry, deployment("e", 2))
-    found = await collectable(registry.storage, registry.stored_resources(), "default")
-    shown = {obj["metadata"]["name"]: (str(resource), obj) for resource, obj in found}
-    resource, obj = shown["a"]
-    assert (resource, obj["kind"]) == ("configmaps", "ConfigMap")
-    assert obj["metadata"]["ownerReferences"] == [owner]
-    assert obj["metadata"]["labels"] == {"k": "v"}
-    assert obj["metadata"]["namespace"] == "default"
-    assert shown["d"][1]["spec"]["replicas"] == 2
-    assert "spec" not in shown["e"][1]
+def owner(obj: JsonObject) -> JsonObject:
+    head = {"apiVersion": obj["apiVersion"], "kind": obj["kind"]}
+    return {**head, "name": obj["metadata"]["name"], "uid": obj["metadata"]["uid"]}
 
 
-async def test_the_whole_store_has_cluster_scoped_objects_too(registry: Registry) -> None:
-    await create(registry, config_map("a"))
-    everywhere = await collectable(registry.storage, registry.stored_resources(), "")
-    assert {str(resource) for resource, _ in everywhere} >= {"configmaps", "namespaces"}
-    elsewhere = await collectable(registry.storage, registry.stored_resources(), "elsewhere")
-    assert elsewhere == []
+async def found(registry: Registry, *owners: JsonObject, namespace: str = "default") -> dict[str, JsonObject]:
+    uids = [entry["metadata"]["uid"] for entry in owners]
+    contents = await collectable(registry.garbage_collector, namespace, uids)
+    return {obj["metadata"]["name"]: obj for _, obj in contents}
+
+
+async def test_dependents_and_theirs_are_found_with_their_other_owners(registry: Registry) -> None:
+    root, other = [await create(registry, deployment(name)) for name in ("root", "other")]
+    child = await create(registry, config_map("child", labels={"k": "v"}, ownerReferences=[owner(root), owner(other)]))
+    await create(registry, config_map("grandchild", ownerReferences=[owner(child)]))
+    await create(registry, config_map("stranger"))
+    shown = await found(registry, root)
+    assert sorted(shown) == ["child", "grandchild", "other", "root"]
+    assert shown["child"]["kind"] == "ConfigMap"
+    assert shown["child"]["metadata"]["labels"] == {"k": "v"}
+    assert shown["child"]["metadata"]["ownerReferences"] == [owner(root), owner(other)]
+    assert shown["other"]["kind"] == "Deployment"
+    assert await found(registry, other, child) != {}
+    await delete(registry, definition(registry, "v1", "configmaps"), "child")
+    assert await found(registry, root) == {}
+
+
+async def test_of_what_cascading_protects_the_whole_is_shown(registry: Registry) -> None:
+    root = await create(registry, config_map("root"))
+    await create(registry, deployment("d", 2, labels=CASCADING, ownerReferences=[owner(root)]))
+    await create(registry, deployment("e", 2, ownerReferences=[owner(root)]))
+    shown = await found(registry, root)
+    assert shown["d"]["spec"]["replicas"] == 2
+    assert "spec" not in shown["e"]
+
+
+@pytest.mark.parametrize(("namespace", "expected"), [("default", []), ("", ["stray"])])
+async def test_what_is_in_another_namespace_belongs_to_no_owner_that_is_in_one(
+    registry: Registry, namespace: str, expected: list[str]
+) -> None:
+    root = await create(registry, config_map("root"))
+    space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "elsewhere"}}
+    await create(registry, space)
+    await create(registry, config_map("stray", ownerReferences=[owner(root)]), "elsewhere")
+    assert sorted(await found(registry, root, namespace=namespace)) == expected
+
+
+async def test_owners_in_a_circle_and_many_dependents_come_to_an_end(registry: Registry) -> None:
+    first = await create(registry, config_map("first"))
+    second = await create(registry, config_map("second", ownerReferences=[owner(first)]))
+    for number in range(450):
+        await create(registry, config_map(f"m{number}", ownerReferences=[owner(second), owner(first)]))
+    assert len(await found(registry, first)) == 452
