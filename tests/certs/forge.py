@@ -29,13 +29,13 @@ class ForgedAuthority:
 
 
 def name(*users: str, groups: tuple[str, ...] = (), uids: tuple[str, ...] = ()) -> x509.Name:
-    """A subject without the checks of the library: it may be empty, doubled or carry control characters."""
+    """A subject without the checks of the library: it may be empty, long, doubled or carry control characters."""
     attributes = [(NameOID.ORGANIZATION_NAME, group) for group in groups]
     attributes += [(NameOID.COMMON_NAME, user) for user in users]
     attributes += [(UID_OID, uid) for uid in uids]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return x509.Name([x509.NameAttribute(oid, value, _validate=bool(value)) for oid, value in attributes])
+        return x509.Name([x509.NameAttribute(oid, value, _validate=0 < len(value) <= 64) for oid, value in attributes])
 
 
 def authority(

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,6 +39,26 @@ from tests.certs.forge import authority as forge_authority
 CA = forge_authority()
 TRUSTED = TrustedAuthorities((CA.certificate,))
 HOUR = timedelta(hours=1)
+
+
+def attribute(oid: ObjectIdentifier, value: str) -> x509.NameAttribute[str]:
+    return x509.NameAttribute(oid, value)
+
+
+ONE_OF_TWO = x509.Name(
+    [x509.RelativeDistinguishedName([attribute(NameOID.COMMON_NAME, "a"), attribute(NameOID.COMMON_NAME, "b")])]
+)
+DECORATED = x509.Name(
+    [
+        attribute(NameOID.COUNTRY_NAME, "DE"),
+        attribute(NameOID.ORGANIZATION_NAME, "dev"),
+        attribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "system:masters"),
+        attribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "ops"),
+        attribute(NameOID.COMMON_NAME, "alice"),
+        attribute(NameOID.USER_ID, "root"),
+        attribute(NameOID.EMAIL_ADDRESS, "root@example.com"),
+    ]
+)
 
 
 class Revoked:
@@ -131,7 +151,15 @@ def test_our_own_authority_names_nobody(authority: Authority) -> None:
         pytest.param(leaf(CA, name("system:admin")), RefusalReason.SUBJECT, id="system user"),
         pytest.param(leaf(CA, name("a", groups=("b", "system:masters"))), RefusalReason.SUBJECT, id="system:masters"),
         pytest.param(leaf(CA, name("a", groups=("system:nodes",))), RefusalReason.SUBJECT, id="system group"),
+        pytest.param(leaf(CA, name("a" * 65)), RefusalReason.SUBJECT, id="long user"),
+        pytest.param(leaf(CA, name("nimda\u202e")), RefusalReason.SUBJECT, id="turned writing direction"),
+        pytest.param(leaf(CA, name("admin\u200b")), RefusalReason.SUBJECT, id="invisible character"),
+        pytest.param(leaf(CA, name(" admin")), RefusalReason.SUBJECT, id="space before the user"),
+        pytest.param(leaf(CA, name("a", groups=("",))), RefusalReason.SUBJECT, id="empty group"),
+        pytest.param(leaf(CA, name("system:node:n1", groups=("system:nodes",))), RefusalReason.SUBJECT, id="a node"),
+        pytest.param(leaf(CA, name("system:serviceaccount:shop:sa")), RefusalReason.SUBJECT, id="a service account"),
         pytest.param(leaf(CA, name("a", "b")), RefusalReason.MALFORMED, id="two users"),
+        pytest.param(leaf(CA, ONE_OF_TWO), RefusalReason.MALFORMED, id="two users at one place"),
         pytest.param(leaf(CA, name("a", uids=("1", "2"))), RefusalReason.MALFORMED, id="two UIDs"),
         pytest.param(leaf(forge_authority(), name("a")), RefusalReason.UNKNOWN_ISSUER, id="same name, other key"),
         pytest.param(leaf(forge_authority("other"), name("a")), RefusalReason.UNKNOWN_ISSUER, id="other authority"),
@@ -143,6 +171,25 @@ def test_our_own_authority_names_nobody(authority: Authority) -> None:
 )
 def test_what_names_nobody(certificate: x509.Certificate, reason: RefusalReason) -> None:
     assert refusal(verify(certificate)) is reason
+
+
+def test_only_what_kubernetes_reads_of_a_subject_counts() -> None:
+    found = verify(leaf(CA, DECORATED))
+    assert isinstance(found, CertificateIdentity)
+    assert (found.user, found.groups, found.uid) == ("alice", ("dev",), None)
+
+
+def test_a_certificate_signed_by_its_own_key_names_nobody() -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    itself = ForgedAuthority(leaf(CA, name("admin"), key=key), key)
+    found = verify_client_certificate(der(leaf(itself, name("admin"), key=key)), TRUSTED, Revoked(), NOW)
+    assert refusal(found) is RefusalReason.UNKNOWN_ISSUER
+
+
+def test_a_client_certificate_signs_no_others() -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    client = ForgedAuthority(leaf(CA, CA.certificate.subject, key=key), key)
+    assert refusal(verify(leaf(client, name("admin")))) is RefusalReason.UNKNOWN_ISSUER
 
 
 def test_a_certificate_signed_with_sha1_names_nobody() -> None:
@@ -159,6 +206,7 @@ def test_a_certificate_signed_with_sha1_names_nobody() -> None:
     [
         pytest.param(leaf(CA, name("a"), usages=SERVER_AUTH + CLIENT_AUTH), id="for servers and clients"),
         pytest.param(leaf(CA, name("a"), key=rsa.generate_private_key(65537, 2048)), id="RSA 2048"),
+        pytest.param(leaf(CA, name("a"), key=ed25519.Ed25519PrivateKey.generate()), id="Ed25519"),
         pytest.param(
             leaf(CA, name("a"), extensions=((x509.SubjectAlternativeName([x509.DNSName("x")]), True),)),
             id="known critical extension",
