@@ -206,6 +206,17 @@ class TestFailure:
         intent, outcome = told(tmp_path, "id-1")
         assert (intent["stage"], outcome["annotations"]) == ("RequestReceived", {STATE: "not-applied"})
 
+    async def test_a_write_in_flight_is_told_whole_when_the_file_is_removed(
+        self, log: AuditLog, tmp_path: Path
+    ) -> None:
+        filled = record(code=200)
+        await log.intent([filled])
+        (tmp_path / "audit.log").unlink()
+        await log.outcome([filled], State.APPLIED)
+        assert [event["stage"] for event in told(tmp_path, "id-1")] == ["RequestReceived", "ResponseComplete"]
+        assert "was removed or renamed" in json.dumps(events(tmp_path)[0])
+        assert log.unhealthy() == ""
+
     async def test_a_removed_file_is_noticed_by_run_within_its_interval(
         self, log: AuditLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
