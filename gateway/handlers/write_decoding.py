@@ -99,7 +99,8 @@ def _decode_object(scope: RequestScope, body: bytes) -> WriteRequest:
         duplicate_fields=_warned(scope, options, decoded.strict_errors),
     )
     needs_name = request.verb == "create" and not request.name and bool(meta.metadata(obj).get("generateName"))
-    changed = stripped is not obj or bool(decoded.strict_errors)
+    read_otherwise = decoded.strict_errors or decoded.media_type == codec.YAML  # YAML has many readers, JSON one
+    changed = stripped is not obj or bool(read_otherwise)
     if (changed or needs_name) and decoded.protobuf_unknown_fields:
         raise unsupported_media_type(codec.CUSTOM_MEDIA_TYPES)  # JSON made from it would lack those fields
     if changed:
@@ -118,7 +119,7 @@ def _decode_patch(scope: RequestScope, body: bytes) -> WriteRequest:
         fault = field_error("FieldValueInvalid", "patch", f"Invalid value: {quote(body.decode())}: {problem}")
         raise invalid(scope.info.api_group, scope.info.resource, scope.info.name, [fault])
     stripped = _patch_without_virtual(patch)
-    if stripped is not patch or strict_errors:
+    if stripped is not patch or strict_errors or media_type == APPLY_PATCH:  # YAML has many readers, JSON one
         body = codec.encode_json(stripped)
     return WriteRequest(
         scope,
@@ -175,7 +176,7 @@ def _decode_delete(scope: RequestScope, body: bytes) -> WriteRequest:
         options=WriteOptions(dry_run=dry_run),
         delete=options,
     )
-    if decoded and decoded.strict_errors:
+    if decoded and (decoded.strict_errors or decoded.media_type == codec.YAML):
         request = replace(request, body=codec.encode_json(decoded.obj), content_type=codec.JSON)
     return request
 

@@ -32,11 +32,11 @@ def test_a_create_is_sent_on_as_it_came() -> None:
     assert request.patch_type == ""
 
 
-def test_yaml_and_protobuf_are_understood_and_sent_on_untouched() -> None:
+def test_yaml_is_sent_on_as_it_was_read_and_protobuf_untouched() -> None:
     yaml = b"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {replicas: 3}\n"
     request = decode("POST", DEPLOYMENTS, yaml, "application/yaml")
     assert (request.obj or {})["spec"] == {"replicas": 3}
-    assert (request.body, request.content_type) == (yaml, "application/yaml")
+    assert (json.loads(request.body), request.content_type) == (request.obj, "application/json")
     encoded = protobuf.encode(workload(3))
     request = decode("POST", DEPLOYMENTS, encoded, "application/vnd.kubernetes.protobuf")
     assert (request.obj or {})["spec"]["replicas"] == 3
