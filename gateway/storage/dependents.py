@@ -46,8 +46,6 @@ async def collectable(collector: GarbageCollector, namespace: str, owners: Colle
 
 def _add_owners(collector: GarbageCollector, stored: StoredObject, found: dict[str, Content], asked: set[str]) -> None:
     for reference in stored.metadata.owner_references:
-        if not isinstance(reference, dict):
-            continue
         question = json.dumps([stored.key.namespace, reference])
         if question in asked:
             continue

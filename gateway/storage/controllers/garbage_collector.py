@@ -130,8 +130,11 @@ class GarbageCollector:
 
     def find_owner(self, namespace: str, owner: JsonObject) -> tuple[ResourceDefinition, StoredObject | None] | None:
         """Look an owner up; None when its kind is not served here, so nothing can be said about it."""
+        api_version, name = owner.get("apiVersion", ""), owner.get("name", "")
+        if not isinstance(api_version, str) or not isinstance(name, str):
+            return None  # what is stored may be junk
         try:
-            group = GroupVersion.parse(owner.get("apiVersion", "")).group
+            group = GroupVersion.parse(api_version).group
         except ValueError:
             return None
         kind = owner.get("kind")
@@ -140,7 +143,7 @@ class GarbageCollector:
                 continue
             if definition.namespaced and not namespace:
                 return None  # a cluster-scoped object cannot have a namespaced owner: leave it alone
-            key = ObjectKey(namespace if definition.namespaced else "", owner.get("name", ""))
+            key = ObjectKey(namespace if definition.namespaced else "", name)
             stored = self._registry.storage.get(definition.storage_key, key)
             matches = stored is not None and stored.metadata.uid == owner.get("uid")
             return definition, stored if matches else None

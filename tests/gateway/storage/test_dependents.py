@@ -1,7 +1,8 @@
 import pytest
 
-from gateway.apimachinery.meta import JsonObject
+from gateway.apimachinery.meta import JsonObject, ObjectKey
 from gateway.storage.dependents import collectable
+from gateway.storage.interface import Change, encode_value
 from gateway.storage.registry import Registry
 from tests.gateway.storage.builders import config_map, create, definition, delete, deployment
 
@@ -53,6 +54,20 @@ async def test_what_is_in_another_namespace_belongs_to_no_owner_that_is_in_one(
     await create(registry, space)
     await create(registry, config_map("stray", ownerReferences=[owner(root)]), "elsewhere")
     assert sorted(await found(registry, root, namespace=namespace)) == expected
+
+
+async def test_junk_in_the_references_that_others_stored_stops_nothing(registry: Registry) -> None:
+    root = await create(registry, config_map("root"))
+    child = await create(registry, config_map("child", ownerReferences=[owner(root)]))
+    metadata = {
+        **child["metadata"],
+        "ownerReferences": [owner(root), {"apiVersion": 5}, {**owner(root), "name": ["x"]}],
+    }
+    kind = definition(registry, "v1", "configmaps")
+    revision = int(child["metadata"]["resourceVersion"])
+    value = encode_value({**child, "metadata": metadata})
+    await registry.storage.write(Change(kind.storage_key, ObjectKey("default", "child"), revision, value))
+    assert sorted(await found(registry, root)) == ["child", "root"]
 
 
 async def test_owners_in_a_circle_and_many_dependents_come_to_an_end(registry: Registry) -> None:
