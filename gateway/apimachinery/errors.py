@@ -230,7 +230,7 @@ def service_unavailable(message: str, *, retry_after_seconds: int = 0) -> ApiErr
 
 def gateway_timeout(message: str) -> ApiError:
     """504 Timeout: `Timeout: message`."""
-    return ApiError(504, "Timeout", f"Timeout: {message}")
+    return ApiError(504, "Timeout", f"Timeout: {message}", details={})
 
 
 def too_large_resource_version(requested: int | str, current: int | str, *, retry_after_seconds: int = 1) -> ApiError:

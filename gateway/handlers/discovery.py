@@ -142,7 +142,7 @@ def _resource_list(
     if version is None:
         if group_version.group and documents.surface.group(group_version.group) is None:
             raise PathNotFound
-        raise ApiError(404, "NotFound", "the server could not find the requested resource")
+        raise ApiError(404, "NotFound", "the server could not find the requested resource", details={})
     _only_get(request)
     if version.stale:
         raise service_unavailable(f"what serves {group_version.api_version} cannot be reached")

@@ -31,7 +31,7 @@ from gateway.write_request import Precondition, WriteRequest, WriteResult, Write
 JSON = "application/json"
 _VERSION_PATH = "/metadata/resourceVersion"
 _VIEW_POINTERS = frozenset({pointer("labels", CLUSTER_LABEL), pointer("annotations", CACHED_FROM_CLUSTER)})
-"""What every object of a member has in the merged view: the member's name."""
+"""Where the merged view names the member of an object."""
 
 
 def the_owner(resource: GroupResource, name: str, owners: Sequence[CachedObject]) -> CachedObject:

@@ -62,7 +62,7 @@ def read_representation(request: web.BaseRequest, source: Negotiated, *, collect
             raise
         known = ", ".join((*BUILT_IN_TYPES, *STREAM_TYPES) if collection else BUILT_IN_TYPES)
         message = f"406: Not Acceptable\n\nAvailable representations: {known}"
-        raise ApiError(406, "NotAcceptable", message) from None
+        raise ApiError(406, "NotAcceptable", message, details={}) from None
 
 
 def include_object(request: web.BaseRequest, representation: Representation) -> str:

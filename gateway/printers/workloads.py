@@ -5,6 +5,8 @@ Follows k8s.io/kubernetes `pkg/printers/internalversion/printers.go`, as of 1.36
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gateway.apimachinery.duration import human_duration
 from gateway.apimachinery.meta import JsonObject, field, owner_references
 from gateway.apimachinery.schema import GroupVersion
@@ -48,7 +50,7 @@ DEPLOYMENTS = ObjectPrinter(
     _SELECTOR,
 )
 SCALES = ObjectPrinter(
-    NAME,
+    (replace(NAME[0], format=""), NAME[1]),  # kube-apiserver gives this one no format
     _number("Desired", "How many replicas are wanted.", "spec", "replicas"),
     _number("Available", "How many replicas there are.", "status", "replicas"),
     AGE,

@@ -93,3 +93,22 @@ def test_causes_leave_out_what_is_empty():
 
 def test_repr_shows_code_and_reason():
     assert repr(errors.bad_request("b")) == "ApiError(400 BadRequest: b)"
+
+
+def test_details_stand_where_kube_apiserver_has_them_even_when_they_are_empty():
+    for error in (
+        errors.gateway_timeout("x"),
+        errors.method_not_allowed(),
+        errors.forbidden(GroupResource("", ""), "", "x"),
+    ):
+        assert error.status["details"] == {}
+    for error in (
+        errors.bad_request("x"),
+        errors.unauthorized(),
+        errors.not_acceptable([]),
+        errors.expired("x"),
+        errors.request_entity_too_large(),
+        errors.unsupported_media_type([]),
+        errors.service_unavailable("x"),
+    ):
+        assert "details" not in error.status

@@ -174,6 +174,7 @@ async def test_a_scale_has_columns_of_its_own(gateway: Upstream) -> None:
     table = json.loads(body)
     assert code == 200, table
     assert [column["name"] for column in table["columnDefinitions"]] == ["Name", "Desired", "Available", "Age"]
+    assert table["columnDefinitions"][0]["format"] == ""
     assert table["rows"][0]["cells"][:2] == ["web", 2]
 
 
