@@ -161,3 +161,13 @@ async def test_what_the_view_does_not_show_is_tested_at_the_member(fleet: Fleet)
     request = json_patch(operation)
     await fleet.target(request.scope).preview(request)
     assert fleet.m1.bodies == [[operation]]
+
+
+async def test_what_a_pod_takes_along_is_looked_for_at_its_own_member(fleet: Fleet) -> None:
+    scope = scope_of("DELETE", f"{PODS}/web-2")
+    claimed = {"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]}
+    obj = {"kind": "Pod", "metadata": {"name": "web", "namespace": "shop", "uid": "u"}, "spec": claimed}
+    with pytest.raises(ApiError, match="aggregated discovery"):  # these members serve none
+        await fleet.target(scope).collectable(scope, obj, {"u"})
+    assert fleet.m2.seen == [("", "GET /api")]
+    assert fleet.m1.seen == []
