@@ -13,7 +13,8 @@ from weakref import WeakValueDictionary
 from cache.cached_object import CLUSTER_LABEL, CachedObject, object_key
 from cache.resource_kind import ResourceKind
 from cache.watch_event import ADDED, DELETED, MODIFIED, CacheEvent, WatchEvent
-from gateway.apimachinery.selectors import FieldRequirement, FieldSelector, LabelRequirement, LabelSelector
+from gateway.apimachinery.field_selectors import FieldRequirement, FieldSelector
+from gateway.apimachinery.label_selectors import LabelRequirement, LabelSelector
 
 _VERDICTS_LIMIT = 4_096
 _Test = Callable[[CachedObject], bool]

@@ -11,17 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from gateway.apimachinery.errors import bad_request, field_error, invalid
+from gateway.apimachinery.field_selectors import ANY_FIELDS, FieldRequirement, FieldSelector, parse_field_selector
+from gateway.apimachinery.json_syntax import quote
+from gateway.apimachinery.label_selectors import EVERYTHING, LabelSelector, parse_label_selector
 from gateway.apimachinery.schema import GroupResource
-from gateway.apimachinery.selectors import (
-    ANY_FIELDS,
-    EVERYTHING,
-    FieldRequirement,
-    FieldSelector,
-    LabelSelector,
-    parse_field_selector,
-    parse_label_selector,
-    quote,
-)
 
 EXACT = "Exact"
 NOT_OLDER_THAN = "NotOlderThan"

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.apimachinery import meta
+from gateway.apimachinery.label_selectors import LabelSelector, read_label_selector
 from gateway.apimachinery.meta import JsonObject
-from gateway.apimachinery.selectors import LabelSelector, read_label_selector
 from gateway.authorization.authorizer import Attributes, Decision, Outcome
 from gateway.request import UserInfo
 

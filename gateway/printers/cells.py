@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from gateway.apimachinery.label_selectors import selector_text
 from gateway.apimachinery.meta import JsonObject, field
-from gateway.apimachinery.selectors import read_label_selector
 from gateway.printers.columns import Column
 from gateway.printers.object_printer import CellOf
 from gateway.printers.row import Cell, Slot, age_cell
@@ -99,8 +99,3 @@ def labels_of(*path: str) -> CellOf:
         return ",".join(f"{key}={value}" for key, value in sorted(labels.items())) or NONE
 
     return cell
-
-
-def selector_text(selector: Any) -> str:
-    """Return a LabelSelector as a selector in a query would be written, its terms in the order of their keys."""
-    return str(read_label_selector(selector)) if isinstance(selector, dict) else ""

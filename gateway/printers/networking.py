@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gateway.apimachinery import meta
+from gateway.apimachinery.label_selectors import selector_text
 from gateway.apimachinery.meta import JsonObject, field
-from gateway.printers.cells import AGE, NAME, NAME_COLUMN, NONE, UNSET, labels_of, listed, selector_text, text, text_of
+from gateway.printers.cells import AGE, NAME, NAME_COLUMN, NONE, UNSET, labels_of, listed, text, text_of
 from gateway.printers.columns import Column
 from gateway.printers.object_printer import ObjectPrinter
 from gateway.printers.row import Cell

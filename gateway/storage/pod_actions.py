@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.apimachinery.errors import ApiError, bad_request, conflict, not_found
+from gateway.apimachinery.errors import ApiError, bad_request, conflict, internal_error, not_found
+from gateway.apimachinery.label_selectors import read_label_selector
 from gateway.apimachinery.meta import JsonObject, ObjectKey, field, labels
 from gateway.apimachinery.schema import GroupResource
 from gateway.storage.definitions import ResourceDefinition
@@ -104,7 +105,7 @@ class PodActions:
         pod_labels = labels(pod)
         for stored in self.writer.storage.list(_BUDGETS, pod["metadata"]["namespace"]):
             budget = stored.decode()
-            if _selects(field(budget, "spec", "selector"), pod_labels):
+            if _selects(budget, pod_labels):
                 yield budget
 
 
@@ -113,24 +114,15 @@ def _with_condition(status: JsonObject, condition: Mapping[str, str], now: str) 
     return [*others, {**condition, "lastTransitionTime": now}]
 
 
-def _selects(selector: Any, pod_labels: Mapping[str, str]) -> bool:
-    """Whether a LabelSelector selects labels; none selects nothing."""
-    if not isinstance(selector, dict):
-        return False
-    wanted = selector.get("matchLabels") or {}
-    if any(pod_labels.get(key) != value for key, value in wanted.items()):
-        return False
-    return all(_holds(expression, pod_labels) for expression in selector.get("matchExpressions") or [])
+def _selects(budget: JsonObject, pod_labels: Mapping[str, str]) -> bool:
+    """Whether a budget is about a Pod; one without a selector is about none.
 
-
-def _holds(expression: JsonObject, pod_labels: Mapping[str, str]) -> bool:
-    value, values = pod_labels.get(expression.get("key", "")), expression.get("values") or []
-    match expression.get("operator"):
-        case "In":
-            return value in values
-        case "NotIn":
-            return value not in values
-        case "Exists":
-            return value is not None
-        case _:
-            return value is None
+    Raises ApiError 500 for a selector that cannot be read: nothing is evicted that it may protect.
+    """
+    selector = field(budget, "spec", "selector")
+    try:
+        return isinstance(selector, dict) and read_label_selector(selector).matches(pod_labels)
+    except ValueError:
+        raise internal_error(
+            f"the selector of the disruption budget {budget['metadata']['name']} cannot be read"
+        ) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gateway.apimachinery import label_selectors
 from gateway.apimachinery.errors import field_error, internal_error, invalid
 from gateway.apimachinery.meta import JsonObject
 from gateway.apimachinery.schema import GroupVersionResource
@@ -21,29 +22,18 @@ SCALES = ResourceDefinition(
 """Stands for the kind where bodies are read; Scales are served below what they scale only."""
 SCALE = SCALES.gvk
 
-_OPERATORS = {"In": "in", "NotIn": "notin"}
 _METADATA = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 
 
 def selector_text(selector: Any) -> str:
-    """Write a LabelSelector, or a plain map of labels, as the selector string that clients list Pods with."""
+    """Write a LabelSelector, or a plain map of labels, as the selector string that clients list Pods with.
+
+    Raises ValueError for a LabelSelector that cannot be read.
+    """
     if not isinstance(selector, dict):
         return ""
-    plain = (
-        selector if all(isinstance(value, str) for value in selector.values()) else selector.get("matchLabels") or {}
-    )
-    terms = [f"{key}={value}" for key, value in sorted(plain.items())]
-    for expression in [] if plain is selector else selector.get("matchExpressions") or []:
-        key, operator = expression.get("key"), expression.get("operator")
-        values = ",".join(sorted(expression.get("values") or []))
-        match operator:
-            case "Exists":
-                terms.append(key)
-            case "DoesNotExist":
-                terms.append(f"!{key}")
-            case _:
-                terms.append(f"{key} {_OPERATORS.get(operator, 'in')} ({values})")
-    return ",".join(terms)
+    plain = all(isinstance(value, str) for value in selector.values())
+    return label_selectors.selector_text({"matchLabels": selector} if plain else selector)
 
 
 def scale_of(definition: ResourceDefinition, obj: JsonObject) -> JsonObject:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from gateway.apimachinery.field_selectors import FieldSelector
+from gateway.apimachinery.label_selectors import LabelSelector
 from gateway.apimachinery.options import ListOptions
-from gateway.apimachinery.selectors import FieldSelector, LabelSelector
 from gateway.storage.definitions import ResourceDefinition
 from gateway.storage.interface import StoredEvent, StoredObject
 

@@ -10,10 +10,11 @@ from dataclasses import replace
 
 from gateway.apimachinery.codec import encode_json
 from gateway.apimachinery.errors import ApiError, PathNotFound, method_not_allowed, method_not_supported
+from gateway.apimachinery.field_selectors import parse_field_selector
+from gateway.apimachinery.label_selectors import parse_label_selector
 from gateway.apimachinery.meta import JsonObject, ObjectKey, namespace
 from gateway.apimachinery.options import ListOptions
 from gateway.apimachinery.schema import GroupResource
-from gateway.apimachinery.selectors import parse_field_selector, parse_label_selector
 from gateway.request_scope import RequestScope
 from gateway.storage.definitions import ResourceDefinition
 from gateway.storage.dependents import collectable

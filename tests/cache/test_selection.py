@@ -5,7 +5,8 @@ import pytest
 from cache.resource_kind import PODS
 from cache.selection import Query, Selection, Selections
 from cache.watch_event import ADDED, DELETED, MODIFIED, CacheEvent
-from gateway.apimachinery.selectors import parse_field_selector, parse_label_selector
+from gateway.apimachinery.field_selectors import parse_field_selector
+from gateway.apimachinery.label_selectors import parse_label_selector
 from tests.cache.test_cached_object import built
 from tests.support.objects import pod
 

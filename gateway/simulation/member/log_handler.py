@@ -8,9 +8,9 @@ from collections.abc import Callable
 from aiohttp import web
 
 from gateway.apimachinery import meta
+from gateway.apimachinery.field_selectors import parse_field_selector
 from gateway.apimachinery.meta import JsonObject, ObjectKey, field
 from gateway.apimachinery.options import ListOptions
-from gateway.apimachinery.selectors import parse_field_selector
 from gateway.handlers.response import answer_headers, body_response
 from gateway.request_scope import RequestScope
 from gateway.simulation.member.log_lines import (

@@ -6,8 +6,8 @@ After k8s.io/kubernetes `pkg/controller/controller_ref_manager.go`.
 from __future__ import annotations
 
 from gateway.apimachinery import meta
+from gateway.apimachinery.label_selectors import LabelSelector, parse_label_selector
 from gateway.apimachinery.meta import JsonObject
-from gateway.apimachinery.selectors import LabelSelector, parse_label_selector
 from gateway.simulation.member.objects import MemberObjects, controller_of
 from gateway.simulation.member.replica_sets import controller_reference
 from gateway.storage.interface import StoredObject

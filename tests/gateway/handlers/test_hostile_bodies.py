@@ -143,6 +143,7 @@ def test_an_applied_yaml_is_sent_on_as_it_was_read() -> None:
     asked = scope("PATCH", WEB, content_type=APPLY_PATCH, query={"fieldManager": "a"})
     write = decode_write(asked, body)
     assert json.loads(write.body) == write.patch
+    assert isinstance(write.patch, dict)
     assert write.patch["spec"] == {"replicas": 9, "paused": True}
 
 

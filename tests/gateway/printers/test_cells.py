@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from gateway.apimachinery.label_selectors import selector_text
 from gateway.printers.cells import (
     age,
     container_columns,
@@ -12,7 +13,6 @@ from gateway.printers.cells import (
     listed,
     number_of,
     selector_column,
-    selector_text,
     text,
     text_of,
 )

@@ -2,6 +2,7 @@ import pytest
 
 from gateway.apimachinery.errors import ApiError
 from gateway.apimachinery.meta import JsonObject, ObjectKey
+from gateway.storage.interface import StoredObject
 from gateway.storage.pod_actions import PodActions
 from gateway.storage.registry import Registry
 from tests.gateway.storage.builders import MERGE, context, create, definition, exists, pod, read, refusal
@@ -107,4 +108,27 @@ async def test_disruption_budgets_are_held(
         "Cannot evict pod as it would violate the pod's disruption budget.",
     )
     assert error.value.details["causes"][0]["reason"] == "DisruptionBudget"
+    assert exists(member, definition(member, "v1", "pods"), "p")
+
+
+@pytest.mark.parametrize(
+    "selector", [{"matchExpressions": [{"key": "app", "operator": "Near"}]}, {"matchLabels": ["app"]}]
+)
+async def test_a_budget_that_cannot_be_read_holds_all(
+    member: Registry, actions: PodActions, selector: JsonObject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await create(member, pod(nodeName="n"))
+    spec = {"minAvailable": 1, "selector": {"matchLabels": {"a": "b"}}}
+    await create(
+        member, {"kind": "PodDisruptionBudget", "apiVersion": "policy/v1", "metadata": {"name": "b"}, "spec": spec}
+    )
+    decode = StoredObject.decode
+
+    def damaged(stored: StoredObject) -> JsonObject:
+        obj = decode(stored)
+        return obj | {"spec": {"selector": selector}} if "minAvailable" in obj["spec"] else obj
+
+    monkeypatch.setattr(StoredObject, "decode", damaged)
+    with pytest.raises(ApiError, match="the selector of the disruption budget b cannot be read"):
+        await actions.evict(P, EVICTION, context())
     assert exists(member, definition(member, "v1", "pods"), "p")

@@ -1,9 +1,10 @@
 import pytest
 
 from gateway.apimachinery.errors import ApiError
+from gateway.apimachinery.field_selectors import parse_field_selector
+from gateway.apimachinery.label_selectors import parse_label_selector
 from gateway.apimachinery.meta import ObjectKey
 from gateway.apimachinery.options import ListOptions
-from gateway.apimachinery.selectors import parse_field_selector, parse_label_selector
 from gateway.storage.interface import Change, Storage, StoredEvent, encode_value
 from gateway.storage.reads import ListResult, RegistryWatch, open_watch, read_list
 from gateway.storage.revision import ContinueToken

@@ -27,6 +27,12 @@ def widgets(**scale: str) -> ResourceDefinition:
         ({"matchExpressions": [{"key": "k", "operator": "In", "values": ["b", "a"]}]}, "k in (a,b)"),
         ({"matchExpressions": [{"key": "k", "operator": "NotIn", "values": ["a"]}]}, "k notin (a)"),
         ({"matchExpressions": [{"key": "k", "operator": "Exists"}, {"key": "l", "operator": "DoesNotExist"}]}, "k,!l"),
+        (
+            {"matchLabels": {"m": "1"}, "matchExpressions": [{"key": "a", "operator": "Exists"}]},
+            "a,m=1",
+        ),
+        ({"matchExpressions": []}, ""),
+        ({}, ""),
         (None, ""),
     ],
 )

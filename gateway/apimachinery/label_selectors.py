@@ -1,24 +1,27 @@
-"""Label and field selectors: parsed once from the query string, then asked of many objects.
+"""Label selectors: parsed once from a query string, or read from a LabelSelector object, then asked of many objects.
 
-Grammar, limits and error texts follow k8s.io/apimachinery `labels/selector.go` and `fields/selector.go`. Pure.
-Selectors are hashable values, so that results can be shared between watchers that ask for the same. They never know
-which labels a resource has fields for: `FieldSelector.translate` takes that from the caller.
+Grammar, limits and error texts follow k8s.io/apimachinery `labels/selector.go`. Pure. Selectors are hashable values, so
+that results can be shared between watchers that ask for the same.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.apimachinery.errors import bad_request
+from gateway.apimachinery.json_syntax import quote
 
 _NAME_FORMAT = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _NAME = re.compile(_NAME_FORMAT)
 _VALUE = re.compile(f"({_NAME_FORMAT})?")
 _SUBDOMAIN_FORMAT = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
 _SUBDOMAIN = re.compile(_SUBDOMAIN_FORMAT)
+MAX_SELECTOR = 16 * 1024
+"""Longest selector in characters; kube-apiserver takes what fits into a request head. Reading one of a megabyte takes a
+second, in which nobody else would be served."""
 _NAME_LIMIT = 63
 _SUBDOMAIN_LIMIT = 253
 
@@ -26,26 +29,32 @@ _BINARY_OPERATORS = "in, notin, =, ==, !=, gt, lt"
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 
 
-def quote(text: str) -> str:
-    """Quote a value the way Go prints it in error messages."""
-    escapes = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-    return '"' + "".join(escapes.get(c) or (c if c.isprintable() else f"\\x{ord(c):02x}") for c in text) + '"'
-
-
 def _regex_hint(message: str, pattern: str, *examples: str) -> str:
     listed = " or ".join(f"'{example}', " for example in examples)
     return f"{message} (e.g. {listed}regex used for validation is '{pattern}')"
 
 
+_KEY_HINT = _regex_hint(
+    "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
+    _NAME_FORMAT, "MyName", "my.name", "123-abc",
+)  # fmt: skip
+_PREFIX_HINT = _regex_hint(
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', "
+    "and must start and end with an alphanumeric character",
+    _SUBDOMAIN_FORMAT, "example.com",
+)  # fmt: skip
+_VALUE_HINT = _regex_hint(
+    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', "
+    "and must start and end with an alphanumeric character",
+    f"({_NAME_FORMAT})?", "MyValue", "my_value", "12345",
+)  # fmt: skip
+
+
 def _key_faults(key: str) -> list[str]:
-    hint = _regex_hint(
-        "must consist of alphanumeric characters, '-', '_' or '.', "
-        "and must start and end with an alphanumeric character",
-        _NAME_FORMAT, "MyName", "my.name", "123-abc",
-    )  # fmt: skip
-    parts = key.split("/")
+    parts = key.split("/", 2)
     if len(parts) > 2:
-        return [f"a valid label key {hint} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"]
+        example = "an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+        return [f"a valid label key {_KEY_HINT} with {example}"]
     faults = _prefix_faults(parts[0]) if len(parts) == 2 else []
     name = parts[-1]
     if not name:
@@ -53,7 +62,7 @@ def _key_faults(key: str) -> list[str]:
     elif len(name) > _NAME_LIMIT:
         faults.append(f"name part must be no more than {_NAME_LIMIT} bytes")
     if not _NAME.fullmatch(name):
-        faults.append(f"name part {hint}")
+        faults.append(f"name part {_KEY_HINT}")
     return faults
 
 
@@ -64,12 +73,7 @@ def _prefix_faults(prefix: str) -> list[str]:
     if len(prefix) > _SUBDOMAIN_LIMIT:
         faults.append(f"prefix part must be no more than {_SUBDOMAIN_LIMIT} bytes")
     if not _SUBDOMAIN.fullmatch(prefix):
-        hint = _regex_hint(
-            "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', "
-            "and must start and end with an alphanumeric character",
-            _SUBDOMAIN_FORMAT, "example.com",
-        )  # fmt: skip
-        faults.append(f"prefix part {hint}")
+        faults.append(f"prefix part {_PREFIX_HINT}")
     return faults
 
 
@@ -78,12 +82,7 @@ def _value_faults(value: str) -> list[str]:
     if len(value) > _NAME_LIMIT:
         faults.append(f"must be no more than {_NAME_LIMIT} bytes")
     if not _VALUE.fullmatch(value):
-        hint = _regex_hint(
-            "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', "
-            "and must start and end with an alphanumeric character",
-            f"({_NAME_FORMAT})?", "MyValue", "my_value", "12345",
-        )  # fmt: skip
-        faults.append(hint)
+        faults.append(_VALUE_HINT)
     return faults
 
 
@@ -102,15 +101,21 @@ class LabelRequirement:
     key: str
     operator: str
     values: tuple[str, ...] = ()
+    _wanted: frozenset[str] = field(init=False, repr=False, compare=False)
+    """The values again: as many as a client likes are looked for in every object."""
+
+    def __post_init__(self) -> None:
+        """Prepare for being asked."""
+        object.__setattr__(self, "_wanted", frozenset(self.values))
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Whether labels satisfy this term; `!=`, `notin` and `!` hold when the key is absent."""
         value = labels.get(self.key)
         match self.operator:
             case "=" | "==" | "in":
-                return value is not None and value in self.values
+                return value is not None and value in self._wanted
             case "!=" | "notin":
-                return value is None or value not in self.values
+                return value is None or value not in self._wanted
             case "exists":
                 return value is not None
             case "!":
@@ -171,29 +176,14 @@ class _SelectorFault(Exception):
     """A label selector that cannot be read, in Kubernetes' words."""
 
 
-_TOKENS = ("==", "!=", "=", "!", "(", ")", ",", ">", "<")
-_BLANK = " \t\r\n"
-_SPECIAL = "=!(),><"
+_OPERATORS = frozenset(("==", "!=", "=", "!", "(", ")", ",", ">", "<"))
+_TOKEN = re.compile(r"[!=]=|[=!(),><]|[^=!(),>< \t\r\n]+")
 _END = ""
 
 
 def _tokens(text: str) -> list[str]:
     """Split into operators and words; the empty string ends the list."""
-    tokens: list[str] = []
-    position = 0
-    while position < len(text):
-        if text[position] in _BLANK:
-            position += 1
-            continue
-        token = next((token for token in _TOKENS if text.startswith(token, position)), None)
-        if token is None:
-            end = position
-            while end < len(text) and text[end] not in _SPECIAL and text[end] not in _BLANK:
-                end += 1
-            token = text[position:end]
-        tokens.append(token)
-        position += len(token)
-    return [*tokens, _END]
+    return [*_TOKEN.findall(text), _END]
 
 
 class _LabelParser:
@@ -213,7 +203,7 @@ class _LabelParser:
 
     @staticmethod
     def _is_word(token: str) -> bool:
-        return token != _END and token not in _TOKENS
+        return token != _END and token not in _OPERATORS
 
     def parse(self) -> list[LabelRequirement]:
         requirements: list[LabelRequirement] = []
@@ -300,11 +290,21 @@ def parse_label_selector(text: str) -> LabelSelector:
     """Parse a `labelSelector`. Raises ApiError 400 with kube-apiserver's text."""
     if not text:
         return EVERYTHING
+    if len(text) > MAX_SELECTOR:
+        raise bad_request(f"unable to parse requirement: a selector must be no more than {MAX_SELECTOR} bytes")
     try:
         requirements = _LabelParser(text).parse()
     except _SelectorFault as fault:
         raise bad_request(str(fault)) from None
     return LabelSelector(tuple(sorted(requirements, key=lambda requirement: requirement.key)))
+
+
+def selector_text(selector: Any) -> str:
+    """Return a LabelSelector object as a selector in a query would be written; an empty text for none.
+
+    Its terms come in the order of their keys. Raises ValueError for one that cannot be read.
+    """
+    return str(read_label_selector(selector)) if isinstance(selector, dict) else ""
 
 
 _OBJECT_OPERATORS = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "!"}
@@ -323,109 +323,3 @@ def read_label_selector(obj: Mapping[str, Any]) -> LabelSelector:
         return LabelSelector(tuple(sorted(found, key=lambda requirement: requirement.key)))
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"not a label selector: {error!r}") from None
-
-
-@dataclass(frozen=True, slots=True)
-class FieldRequirement:
-    """One term of a field selector; `operator` is `=` or `!=`. A field an object has no value for reads as empty."""
-
-    field: str
-    operator: str
-    value: str
-
-    def matches(self, fields: Mapping[str, str]) -> bool:
-        """Whether the fields satisfy this term."""
-        return (fields.get(self.field, "") == self.value) == (self.operator == "=")
-
-    def __str__(self) -> str:
-        return self.field + self.operator + re.sub(r"([,=\\])", r"\\\1", self.value)
-
-
-@dataclass(frozen=True, slots=True)
-class FieldSelector:
-    """A conjunction of field requirements; without any it selects everything."""
-
-    requirements: tuple[FieldRequirement, ...] = ()
-
-    @property
-    def empty(self) -> bool:
-        """Whether nothing is restricted."""
-        return not self.requirements
-
-    def matches(self, fields: Mapping[str, str]) -> bool:
-        """Whether fields satisfy every requirement."""
-        return all(requirement.matches(fields) for requirement in self.requirements)
-
-    def exact(self, field: str) -> str | None:
-        """The value that the selector demands of a field, or None."""
-        return next((r.value for r in self.requirements if r.field == field and r.operator == "="), None)
-
-    def translate(self, supported: Mapping[str, str]) -> FieldSelector:
-        """Replace each label asked for by the one its values are stored under.
-
-        Raises ApiError 400 for a label that is not in `supported`. Kinds that know only metadata.name and
-        metadata.namespace say so in another text, as in Kubernetes.
-        """
-        for requirement in self.requirements:
-            label = requirement.field
-            if label in supported:
-                continue
-            if supported.keys() <= {"metadata.name", "metadata.namespace"}:
-                known = '"metadata.name", "metadata.namespace"'
-                raise bad_request(f"{quote(label)} is not a known field selector: only {known}")
-            raise bad_request(f"field label not supported: {label}")
-        return FieldSelector(
-            tuple(FieldRequirement(supported[r.field], r.operator, r.value) for r in self.requirements)
-        )
-
-    def __str__(self) -> str:
-        return ",".join(str(requirement) for requirement in self.requirements)
-
-
-ANY_FIELDS = FieldSelector()
-
-
-def _field_terms(text: str) -> Iterator[str]:
-    """Split at commas that no backslash escapes; escapes stay in the terms."""
-    start = 0
-    escaped = False
-    for position, character in enumerate(text):
-        if escaped:
-            escaped = False
-        elif character == "\\":
-            escaped = True
-        elif character == ",":
-            yield text[start:position]
-            start = position + 1
-    yield text[start:]
-
-
-def _unescape(value: str) -> str:
-    pieces: list[str] = []
-    characters = iter(value)
-    for character in characters:
-        if character in ",=":
-            raise bad_request(f"invalid field selector: unescaped character in value: {ord(character)}")
-        if character == "\\":
-            escaped = next(characters, "")
-            if escaped not in {"\\", ",", "="}:
-                raise bad_request(f"invalid field selector: invalid escape sequence: \\{escaped}")
-            character = escaped
-        pieces.append(character)
-    return "".join(pieces)
-
-
-def parse_field_selector(text: str) -> FieldSelector:
-    """Parse a `fieldSelector`; backslash escapes `,`, `=` and itself. Raises ApiError 400 in kube-apiserver's words."""
-    if not text:
-        return ANY_FIELDS
-    requirements = []
-    for term in sorted(_field_terms(text)):
-        if not term:
-            continue
-        found = re.search(r"!=|==|=", term)
-        if found is None:
-            raise bad_request(f"invalid selector: '{text}'; can't understand '{term}'")
-        operator = "!=" if found[0] == "!=" else "="
-        requirements.append(FieldRequirement(term[: found.start()], operator, _unescape(term[found.end() :])))
-    return FieldSelector(tuple(requirements))

@@ -1,3 +1,5 @@
+"""Label selectors, in Kubernetes' words."""
+
 import contextlib
 
 import pytest
@@ -5,14 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.apimachinery.errors import ApiError
-from gateway.apimachinery.selectors import (
-    ANY_FIELDS,
+from gateway.apimachinery.label_selectors import (
     EVERYTHING,
-    FieldRequirement,
-    FieldSelector,
-    parse_field_selector,
+    MAX_SELECTOR,
+    LabelRequirement,
     parse_label_selector,
-    quote,
+    read_label_selector,
+    selector_text,
 )
 
 
@@ -144,76 +145,69 @@ def test_label_selector_parses_or_refuses_never_crashes(text):
         assert parse_label_selector(str(selector)) == selector
 
 
-@pytest.mark.parametrize(
-    ("text", "fields", "matches"),
-    [
-        ("", {}, True),
-        ("a=1", {"a": "1"}, True),
-        ("a==1", {"a": "1"}, True),
-        ("a=1", {}, False),
-        ("a=", {}, True),
-        ("a!=1", {}, True),
-        ("a!=1", {"a": "1"}, False),
-        ("a!=", {"a": ""}, False),
-        ("a=1,,b=2,", {"a": "1", "b": "2"}, True),
-        (r"a=x\,y\=z\\", {"a": r"x,y=z" + "\\"}, True),
-    ],
-)
-def test_field_selector_matches(text, fields, matches):
-    assert parse_field_selector(text).matches(fields) is matches
+def test_a_selector_has_a_greatest_length():
+    fits = "a in (" + "b," * ((MAX_SELECTOR - 7) // 2) + ")"
+    assert parse_label_selector(fits).matches({"a": "b"})
+    with pytest.raises(ApiError, match="no more than 16384"):
+        parse_label_selector(fits + " " * MAX_SELECTOR)
+
+
+def test_values_are_not_searched_one_by_one():
+    """As many as a client likes are looked for in every object."""
+    compared = 0
+
+    class Counted(str):
+        __hash__ = str.__hash__
+
+        def __eq__(self, other):
+            nonlocal compared
+            compared += 1
+            return str.__eq__(self, other)
+
+    requirement = LabelRequirement("a", "in", tuple(Counted(number) for number in range(1000)))
+    assert not requirement.matches({"a": "x"})
+    assert compared < 100
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("selector", "text"),
     [
-        ("a", "invalid selector: 'a'; can't understand 'a'"),
-        ("b=1,a", "invalid selector: 'b=1,a'; can't understand 'a'"),
-        ("a=1=2", "invalid field selector: unescaped character in value: 61"),
-        (r"a=\x", r"invalid field selector: invalid escape sequence: \x"),
-        ("a=x\\", "invalid field selector: invalid escape sequence: \\"),
-    ],
-)
-def test_field_selector_faults_in_kubernetes_words(text, message):
-    with pytest.raises(ApiError) as caught:
-        parse_field_selector(text)
-    assert caught.value.code == 400
-    assert caught.value.message == message
-
-
-@given(st.text(max_size=10))
-def test_field_values_survive_printing_and_parsing(value):
-    selector = FieldSelector((FieldRequirement("a", "!=", value),))
-    assert parse_field_selector(str(selector)) == selector
-
-
-def test_field_selector_questions():
-    selector = parse_field_selector("metadata.name=x,status.phase!=Failed")
-    assert selector.exact("metadata.name") == "x"
-    assert selector.exact("status.phase") is None
-    assert not selector.empty
-    assert ANY_FIELDS.empty
-
-
-def test_field_labels_are_translated_to_those_stored():
-    selector = parse_field_selector("spec.host=n1").translate({"spec.host": "spec.nodeName"})
-    assert selector == parse_field_selector("spec.nodeName=n1")
-
-
-@pytest.mark.parametrize(
-    ("supported", "message"),
-    [
-        ({"metadata.name": "metadata.name", "x": "x"}, "field label not supported: foo"),
+        (None, ""),
+        ({}, ""),
+        ({"matchLabels": None, "matchExpressions": None}, ""),
+        ({"matchLabels": {"b": "2", "a": "1"}}, "a=1,b=2"),
         (
-            {"metadata.name": "metadata.name", "metadata.namespace": "metadata.namespace"},
-            '"foo" is not a known field selector: only "metadata.name", "metadata.namespace"',
+            {
+                "matchLabels": {"m": "1"},
+                "matchExpressions": [
+                    {"key": "z", "operator": "In", "values": ["b", "a"]},
+                    {"key": "n", "operator": "NotIn", "values": ["c"]},
+                    {"key": "e", "operator": "Exists"},
+                    {"key": "d", "operator": "DoesNotExist", "values": []},
+                ],
+            },
+            "!d,e,m=1,n notin (c),z in (a,b)",
         ),
     ],
 )
-def test_unknown_field_labels_are_refused(supported, message):
-    with pytest.raises(ApiError) as caught:
-        parse_field_selector("foo=1").translate(supported)
-    assert caught.value.message == message
+def test_a_selector_object_as_text(selector, text):
+    assert selector_text(selector) == text
+    again = [(r.key, r.operator, set(r.values)) for r in parse_label_selector(text).requirements]
+    assert again == [(r.key, r.operator, set(r.values)) for r in read_label_selector(selector or {}).requirements]
 
 
-def test_values_are_quoted_as_go_prints_them():
-    assert quote('a"b\\\n\x01é') == '"a\\"b\\\\\\n\\x01é"'
+@pytest.mark.parametrize(
+    "selector",
+    [
+        {"matchLabels": ["a"]},
+        {"matchLabels": {"a": {}}},
+        {"matchExpressions": [{"key": "a", "operator": "Near"}]},
+        {"matchExpressions": [{"operator": "Exists"}]},
+        {"matchExpressions": [{"key": "a", "operator": "In", "values": 1}]},
+        {"matchExpressions": ["a"]},
+        {"matchExpressions": 1},
+    ],
+)
+def test_a_selector_object_that_cannot_be_read(selector):
+    with pytest.raises(ValueError, match="not a label selector"):
+        read_label_selector(selector)
