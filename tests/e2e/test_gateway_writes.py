@@ -1,16 +1,19 @@
 """Writing through the gateway: federated objects, custom resources, members' Pods, Helm and the Python client."""
 
+import http.client
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.e2e.environment.kubectl import Kubectl
 from tests.e2e.gateway import Gateway
+from tests.e2e.test_gateway_access import ask, tls
 
 CLONE_SET_CRD = """
 apiVersion: apiextensions.k8s.io/v1
@@ -173,6 +176,38 @@ def test_a_new_pod_names_its_cluster(gateway: Gateway, admin: Kubectl) -> None:
     assert "fleetgate.io/cluster" not in live["metadata"].get("labels", {})
     assert admin.output("get", "pod", "-n", "shop", "placed").splitlines()[1].split()[-1] == "member2"
     admin.output("delete", "pod", "-n", "shop", "placed", "--now")
+
+
+def test_the_answer_of_a_write_is_in_the_form_asked_for(gateway: Gateway, admin: Kubectl, tmp_path: Path) -> None:
+    member = gateway.fleet.members["member2"]
+    pods = "/api/v1/namespaces/shop/pods"
+    body = {"metadata": {"name": "formed"}, "spec": {"containers": [{"name": "a", "image": "a:1"}]}}
+    member.client.request("POST", pods, body)
+    admin.output("wait", "-n", "shop", "--for=create", "pod/formed", "--timeout=20s")
+    context, _ = tls(gateway.admin, tmp_path)
+    connection = http.client.HTTPSConnection("127.0.0.1", gateway.port, context=context, timeout=30)
+
+    def label(path: str, value: str, accept: str) -> tuple[int, Any]:
+        patch = json.dumps({"metadata": {"labels": {"formed": value}}}).encode()
+        headers = {"Content-Type": "application/merge-patch+json", "Accept": accept}
+        return ask(connection, "PATCH", path, patch, **headers)[:2]
+
+    table = "application/json;as=Table;g=meta.k8s.io;v=v1"
+    for path, has_cluster in ((f"{pods}/formed", True), (f"/clusters/member2{pods}/formed", False)):
+        code, shown = label(path, "yes", f"{table},application/json")
+        assert (code, shown["kind"]) == (200, "Table")
+        columns = [column["name"] for column in shown["columnDefinitions"]]
+        assert ("Cluster" in columns) is has_cluster
+        assert shown["rows"][0]["cells"][0] == "formed"
+        assert ("member2" in shown["rows"][0]["cells"]) is has_cluster
+        assert label(path, "no", "image/png")[0] == 406
+    assert member.client.request("GET", f"{pods}/formed")["metadata"]["labels"]["formed"] == "yes"
+    code, text = label(f"{pods}/formed", "again", "application/vnd.kubernetes.protobuf")
+    assert code == 200
+    assert text.startswith("k8s\x00")
+    assert "resource.karmada.io/cached-from-cluster" in text, "protobuf is stamped as JSON is"
+    connection.close()
+    admin.output("delete", "pod", "-n", "shop", "formed", "--grace-period=0", "--force")
 
 
 def test_the_same_name_in_two_members(gateway: Gateway, admin: Kubectl) -> None:
