@@ -27,7 +27,7 @@ from gateway.handlers.read import (
     read_representation,
     wrong_shape,
 )
-from gateway.handlers.response import body_response, encode_object, request_representation
+from gateway.handlers.response import body_response, encode_object, request_representation, stream_body
 from gateway.handlers.write_decoding import CACHED_FROM_CLUSTER
 from gateway.printers.columns import Column, column_definitions
 from gateway.printers.row import PreparedRow, encode_text
@@ -98,27 +98,36 @@ class WriteAnswer:
         if chosen is not None and content_type.partition(";")[0] == JSON and not _as_it_is(chosen):
             obj = result.obj if result.obj is not None else msgspec.json.decode(body)
             try:
-                body, content_type = await self._written(obj, chosen), chosen.content_type
+                return await self._respond(result, obj, chosen)
             except ProtobufError:  # a kind without a protobuf form
-                body = await self._written(obj, replace(chosen, media_type=JSON))
+                return await self._respond(result, obj, replace(chosen, media_type=JSON))
         return body_response(self._request, body, content_type, status=result.code, headers=result.headers)
 
-    async def _written(self, obj: JsonObject, chosen: Representation) -> bytes:
+    async def _respond(self, result: WriteResult, obj: JsonObject, chosen: Representation) -> web.StreamResponse:
+        items = obj.get("items")
+        if isinstance(items, list) and str(obj.get("kind")).endswith("List"):
+            pieces = await list_pieces(self._list(obj, items, chosen), chosen)
+            return await stream_body(self._request, pieces, chosen.content_type, size=len(result.body))
         if obj.get("kind") == "Status" or chosen.shape is Shape.OBJECT:
-            return encode_object(obj, chosen)
-        items = obj.get("items") if str(obj.get("kind")).endswith("List") else None
-        objects = items if isinstance(items, list) else [obj]
-        if chosen.shape is Shape.METADATA:
-            return encode_object(msgspec.json.decode(_metadata(obj, chosen)), chosen)
+            body = encode_object(obj, chosen)
+        elif chosen.shape is Shape.METADATA:
+            body = encode_object(msgspec.json.decode(_metadata(obj, chosen)), chosen)
+        else:
+            body = b"".join(await list_pieces(self._list(obj, [obj], chosen), chosen))
+        return body_response(self._request, body, chosen.content_type, status=result.code, headers=result.headers)
+
+    def _list(self, obj: JsonObject, objects: Sequence[JsonObject], chosen: Representation) -> ListBody:
+        """Return objects in a list of the shape asked for; they are encoded when they are sent."""
+        if chosen.shape is Shape.OBJECT:
+            head = {name: value for name, value in obj.items() if name != "items"}
+            return ListBody(head, "items", (encode_json(one) for one in objects))
         resource_version = meta.resource_version(obj)
-        head: JsonObject = {"kind": chosen.shape.value, "apiVersion": f"meta.k8s.io/{chosen.shape_version}"}
+        head = {"kind": chosen.shape.value, "apiVersion": f"meta.k8s.io/{chosen.shape_version}"}
         head["metadata"] = {"resourceVersion": resource_version} if resource_version else {}
         if self._form is None or chosen.shape is Shape.METADATA_LIST:  # a Table is only chosen where there is a printer
-            body = ListBody(head, "items", (_metadata(one, chosen) for one in objects))
-        else:
-            head["columnDefinitions"] = column_definitions(self._form.printer.columns)
-            body = ListBody(head, "rows", self._rows(objects, self._form.printer, chosen))
-        return b"".join(await list_pieces(body, chosen))
+            return ListBody(head, "items", (_metadata(one, chosen) for one in objects))
+        head["columnDefinitions"] = column_definitions(self._form.printer.columns)
+        return ListBody(head, "rows", self._rows(objects, self._form.printer, chosen))
 
     def _rows(self, objects: Sequence[JsonObject], printer: Printer, chosen: Representation) -> Iterator[bytes]:
         now = self._now()

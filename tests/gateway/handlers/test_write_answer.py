@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from gateway.apimachinery import protobuf
 from gateway.apimachinery.protobuf import is_envelope
 from gateway.clusters.upstream import Upstream
 from tests.gateway.simulation.served import served_gateway
@@ -148,6 +150,21 @@ async def test_other_media_types(gateway: Upstream) -> None:
     assert (content_type, b"kind: ConfigMap\n" in body) == ("application/yaml", True)
     _, _, body = await send(gateway, "PATCH", f"{MAPS}/shown", {}, accept=f"{TABLE},application/json")
     assert json.loads(body)["kind"] == "Table"
+
+
+@pytest.mark.parametrize("media_type", ["application/yaml", "application/vnd.kubernetes.protobuf", "application/json"])
+async def test_a_deleted_collection_in_other_media_types(gateway: Upstream, media_type: str) -> None:
+    for name in ("one", "two"):
+        await send(gateway, "POST", MAPS, config_map(name))
+    query = "labelSelector=of%3Dtest&pretty=true"
+    code, content_type, body = await send(gateway, "DELETE", MAPS, accept=media_type, query=query)
+    assert (code, content_type) == (200, media_type)
+    shown = protobuf.decode(body).obj if is_envelope(body) else yaml.safe_load(body)
+    assert shown["kind"] == "ConfigMapList"
+    assert sorted(item["metadata"]["name"] for item in shown["items"]) == ["one", "two"]
+    assert [item["data"] for item in shown["items"]] == [{"a": "1"}] * 2
+    code, _, body = await send(gateway, "DELETE", MAPS, accept=media_type, query=query)
+    assert code == 200, body
 
 
 async def test_custom_resources_have_no_protobuf(gateway: Upstream) -> None:
