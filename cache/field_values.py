@@ -1,4 +1,4 @@
-"""The values that field selectors compare, read out of encoded objects: Pods and Events.
+"""The values that field selectors compare, read out of encoded objects: Pods, Events, and plain paths of other kinds.
 
 Which fields exist and where they come from follows Kubernetes `pkg/apis/core/selection.go`. Pure. Objects of members
 are not ours to validate: where a section has an unexpected shape, its fields read as empty.
@@ -7,8 +7,8 @@ are not ours to validate: where a section has an unexpected shape, its fields re
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from typing import TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -136,3 +136,36 @@ def event_fields(sections: Sections) -> tuple[str, ...]:
 def no_fields(sections: Sections) -> tuple[str, ...]:
     """Return no values: kinds that can be selected by name and namespace only."""
     return ()
+
+
+class Field(NamedTuple):
+    """A field at a plain path; `absent` is what it reads as where there is nothing."""
+
+    name: str
+    path: tuple[str, ...]
+    absent: str = ""
+
+
+_anything = msgspec.json.Decoder(Any)
+
+
+def field_reader(fields: Sequence[Field]) -> Callable[[Sections], tuple[str, ...]]:
+    """Return what reads the values of some fields, in that order."""
+    if not fields:
+        return no_fields
+
+    def read(sections: Sections) -> tuple[str, ...]:
+        return tuple(_shared(_value(sections, field) or field.absent) for field in fields)
+
+    return read
+
+
+def _value(sections: Sections, field: Field) -> str:
+    """Write a scalar as Go's formatting does; anything else reads as empty."""
+    section = sections.get(field.path[0])
+    value = None if section is None else _anything.decode(section)
+    for step in field.path[1:]:
+        value = value.get(step) if isinstance(value, dict) else None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, (str, int)) else ""

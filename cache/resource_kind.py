@@ -9,8 +9,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from cache.event_conversion import to_core, to_events_group
-from cache.field_values import EVENT_FIELDS, POD_FIELDS, Sections, event_fields, no_fields, pod_fields
-from gateway.apimachinery.schema import GroupVersionResource
+from cache.field_values import (
+    EVENT_FIELDS,
+    POD_FIELDS,
+    Field,
+    Sections,
+    event_fields,
+    field_reader,
+    no_fields,
+    pod_fields,
+)
+from gateway.apimachinery.schema import GroupResource, GroupVersionResource
 
 _METADATA_LABELS = {"metadata.name": "metadata.name", "metadata.namespace": "metadata.namespace"}
 
@@ -62,8 +71,39 @@ class ResourceKind:
 
     @classmethod
     def generic(cls, gvr: GroupVersionResource, kind: str, *, namespaced: bool = True) -> ResourceKind:
-        """A kind of which only the metadata is understood."""
-        return cls((ServedVersion(gvr, kind, namespaced),))
+        """Any kind: of those of Kubernetes itself the fields are known that selectors may use, of others name only."""
+        labels, fields = _SELECTABLE.get(gvr.group_resource, (_METADATA_LABELS, ()))
+        names = tuple(field.name for field in fields)
+        served = ServedVersion(gvr, kind, namespaced, field_labels={**labels, **{name: name for name in names}})
+        return cls((served,), names, field_reader(fields))
+
+
+_NAME_LABEL = {"metadata.name": "metadata.name"}
+_SELECTABLE: Mapping[GroupResource, tuple[Mapping[str, str], tuple[Field, ...]]] = {
+    GroupResource("", "nodes"): (
+        _NAME_LABEL,
+        (Field("spec.unschedulable", ("spec", "unschedulable"), "false"),),
+    ),
+    GroupResource("", "secrets"): (_METADATA_LABELS, (Field("type", ("type",)),)),
+    GroupResource("", "services"): (
+        _METADATA_LABELS,
+        (Field("spec.clusterIP", ("spec", "clusterIP")), Field("spec.type", ("spec", "type"))),
+    ),
+    GroupResource("", "replicationcontrollers"): (
+        _METADATA_LABELS,
+        (Field("status.replicas", ("status", "replicas"), "0"),),
+    ),
+    GroupResource("batch", "jobs"): (
+        _METADATA_LABELS,
+        (Field("status.successful", ("status", "succeeded"), "0"),),
+    ),
+    GroupResource("certificates.k8s.io", "certificatesigningrequests"): (
+        _NAME_LABEL,
+        (Field("spec.signerName", ("spec", "signerName")),),
+    ),
+}
+"""By resource the labels of its metadata and its own fields, where Kubernetes has a rule of its own (each API group's
+`conversion.go`, AddFieldLabelConversionFunc). ReplicaSets have none in apps/v1: there it refuses `status.replicas`."""
 
 
 def _own(*names: str) -> dict[str, str]:

@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 
 from cache.resource_kind import BUILT_IN_KINDS, EVENTS, PODS, ResourceKind
@@ -29,8 +30,47 @@ def test_aliases():
 
 
 def test_a_generic_kind_is_selected_by_name_only():
-    nodes = ResourceKind.generic(GroupVersionResource("", "v1", "nodes"), "Node", namespaced=False)
-    assert nodes.stored.list_kind == "NodeList"
-    assert not nodes.stored.namespaced
-    assert set(nodes.stored.field_labels) == {"metadata.name", "metadata.namespace"}
-    assert nodes.stored.from_stored(b"{}") == nodes.stored.to_stored(b"{}") == b"{}"
+    toys = ResourceKind.generic(GroupVersionResource("shop.example.com", "v1", "toys"), "Toy", namespaced=False)
+    assert toys.stored.list_kind == "ToyList"
+    assert not toys.stored.namespaced
+    assert set(toys.stored.field_labels) == {"metadata.name", "metadata.namespace"}
+    assert toys.field_names == toys.read_fields({}) == ()
+    assert toys.stored.from_stored(b"{}") == toys.stored.to_stored(b"{}") == b"{}"
+
+
+def fields_of(group, resource, content):
+    kind = ResourceKind.generic(GroupVersionResource(group, "v1", resource), "Any")
+    sections = msgspec.json.decode(msgspec.json.encode(content), type=dict[str, msgspec.Raw])
+    return dict(zip(kind.field_names, kind.read_fields(sections), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("group", "resource", "content", "expected"),
+    [
+        ("", "nodes", {"spec": {"unschedulable": True}}, {"spec.unschedulable": "true"}),
+        ("", "nodes", {"spec": {}}, {"spec.unschedulable": "false"}),
+        ("", "nodes", {}, {"spec.unschedulable": "false"}),
+        ("", "nodes", {"spec": [1]}, {"spec.unschedulable": "false"}),
+        ("", "secrets", {"type": "Opaque"}, {"type": "Opaque"}),
+        ("", "secrets", {"type": {"odd": 1}}, {"type": ""}),
+        ("", "services", {"spec": {"type": "NodePort"}}, {"spec.clusterIP": "", "spec.type": "NodePort"}),
+        ("", "replicationcontrollers", {"status": {"replicas": 3}}, {"status.replicas": "3"}),
+        ("batch", "jobs", {"status": {"succeeded": 2}}, {"status.successful": "2"}),
+        ("batch", "jobs", {"status": None}, {"status.successful": "0"}),
+    ],
+)
+def test_fields_of_the_kinds_of_kubernetes(group, resource, content, expected):
+    assert fields_of(group, resource, content) == expected
+
+
+@pytest.mark.parametrize(
+    ("group", "resource", "labels"),
+    [
+        ("", "nodes", {"metadata.name", "spec.unschedulable"}),
+        ("", "secrets", {"metadata.name", "metadata.namespace", "type"}),
+        ("apps", "replicasets", {"metadata.name", "metadata.namespace"}),
+        ("certificates.k8s.io", "certificatesigningrequests", {"metadata.name", "spec.signerName"}),
+    ],
+)
+def test_labels_are_those_that_kubernetes_accepts(group, resource, labels):
+    assert set(ResourceKind.generic(GroupVersionResource(group, "v1", resource), "Any").stored.field_labels) == labels
