@@ -13,8 +13,10 @@ import msgspec
 
 from gateway.apimachinery.codec import cannot_be_handled
 from gateway.apimachinery.errors import ApiError, bad_request, field_error, invalid
+from gateway.apimachinery.json_values import decode_value
 from gateway.apimachinery.meta import JsonObject
-from gateway.apimachinery.patch.patch import undecodable
+from gateway.apimachinery.patch.go_conversion import conversion_problem
+from gateway.apimachinery.patch.patch import STRATEGIC_MERGE_PATCH, undecodable
 from gateway.apimachinery.protobuf_schema import message_for
 from gateway.apimachinery.strict import check_fields, check_metadata
 from gateway.storage.custom_resources.pruning import prune_builtin, prune_custom_resource
@@ -31,7 +33,7 @@ _SCHEME = "pkg/api/legacyscheme/scheme.go:30"
 
 def copy_json(obj: JsonObject) -> JsonObject:
     """Return an object that shares nothing with the one given."""
-    copied: JsonObject = msgspec.json.decode(msgspec.json.encode(obj))
+    copied: JsonObject = decode_value(msgspec.json.encode(obj))
     return copied
 
 
@@ -64,6 +66,8 @@ def read_patched(
         return _read(definition, patched, context)
     except _Misfit as misfit:
         complaint = str(misfit)
+        if media_type == STRATEGIC_MERGE_PATCH:
+            complaint = conversion_problem(patched, definition.gvk) or complaint
     except ApiError as error:
         if error.code != 400:
             raise
