@@ -26,9 +26,7 @@ def validate(definition: ResourceDefinition, obj: JsonObject, old: JsonObject | 
     """Check an object in its stored form; `old` is the one it replaces. Raises ApiError 422 with every fault."""
     gvk = definition.storage_kind
     is_crd = definition.storage_key == CUSTOM_RESOURCE_DEFINITIONS.storage_key
-    # Definitions are apiextensions' own: their metadata, finalizers above all, is judged as that of custom resources.
-    builtin = definition.builtin and not is_crd
-    causes = list(validate_object(gvk, obj, old, namespaced=definition.namespaced, builtin=builtin))
+    causes = list(validate_object(gvk, obj, old, namespaced=definition.namespaced, builtin=definition.builtin))
     if is_crd:
         causes += definition_faults(obj, old)
     if definition.schema is not None:

@@ -71,6 +71,7 @@ def validate_changed_metadata(new: JsonObject, old: JsonObject, *, builtin: bool
         empty = _EMPTY.get(field)
         yield from unchanged(f"metadata.{field}", new_meta.get(field) or empty, old_meta.get(field) or empty)
     yield from _validate_common(new)
+    yield from _validate_finalizers(new)
     if builtin:
         yield from _validate_finalizer_names(new)
 

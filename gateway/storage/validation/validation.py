@@ -59,6 +59,15 @@ _VALIDATORS: dict[tuple[str, str], Validator] = {
     (_RBAC, "Role"): access.validate_role,
     (_RBAC, "RoleBinding"): access.validate_role_binding,
 }
+_BARE_FINALIZERS = frozenset(
+    {
+        ("", "Event"),
+        ("apiextensions.k8s.io", "CustomResourceDefinition"),
+        ("coordination.k8s.io", "Lease"),
+        ("policy", "PodDisruptionBudget"),
+    }
+)
+"""Built-in kinds whose finalizers, like those of custom resources, need no domain."""
 _LABEL_NAMED = frozenset({("", "Namespace"), ("", "Service"), ("apps", "StatefulSet")})
 
 
@@ -82,10 +91,11 @@ def validate_object(
     Custom resources (`builtin` false) are judged by their metadata alone; their schema is for validate_custom_resource.
     """
     causes: list[Cause] = []
+    domains = builtin and (gvk.group, gvk.kind) not in _BARE_FINALIZERS
     if old is None:
-        causes += validate_new_metadata(new, name_rule(gvk), namespaced=namespaced, builtin=builtin)
+        causes += validate_new_metadata(new, name_rule(gvk), namespaced=namespaced, builtin=domains)
     else:
-        causes += validate_changed_metadata(new, old, builtin=builtin)
+        causes += validate_changed_metadata(new, old, builtin=domains)
     validator = _VALIDATORS.get((gvk.group, gvk.kind)) if builtin else None
     if validator is not None:
         causes += validator(new, old)

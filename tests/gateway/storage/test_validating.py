@@ -56,6 +56,14 @@ def test_a_client_is_told_of_finalizers_that_may_clash() -> None:
     assert len(warnings) == 2, "of custom resources only"
 
 
+@pytest.mark.parametrize("kind", ["leases coordination.k8s.io/v1", "poddisruptionbudgets policy/v1", "events v1"])
+def test_the_finalizers_of_some_kinds_may_be_bare_names(kind: str) -> None:
+    resource, version = kind.split()
+    obj = {"metadata": {"name": "x", "namespace": "ns", "finalizers": ["bare"]}, "spec": {}}
+    obj |= {"involvedObject": {"namespace": "ns"}}
+    validate(find(version, resource), obj, None)
+
+
 def test_the_finalizers_of_definitions_may_be_bare_names() -> None:
     crd = widget_crd()
     crd["metadata"]["finalizers"] = ["foregroundDeletion", "customresourcecleanup.apiextensions.k8s.io"]

@@ -43,6 +43,12 @@ def test_finalizers_of_custom_resources_need_no_domain() -> None:
     assert len(found(obj(finalizers=["plain"]), obj())) == 1
 
 
+def test_updates_hold_finalizers_to_their_form_too() -> None:
+    faults = found(obj(finalizers=[""]), obj(), builtin=False)
+    assert len(faults) == 2
+    assert faults[0] == 'metadata.finalizers: Invalid value: "": name part must be non-empty'
+
+
 def test_an_object_that_is_being_deleted_takes_no_new_finalizers() -> None:
     going = obj(deletionTimestamp="2026-01-01T00:00:00Z", finalizers=["a.b/c"])
     assert found(going, going) == []
