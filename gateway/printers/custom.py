@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from gateway.apimachinery.json_values import decode_value
 from gateway.printers.cells import AGE_COLUMN, NAME_COLUMN
 from gateway.printers.columns import Column
 from gateway.printers.json_path import compile_path
@@ -53,7 +54,7 @@ class CustomPrinter:
 
     def prepare(self, sections: Mapping[str, msgspec.Raw]) -> PreparedRow:
         """Render an object given as the sections of its JSON. Never raises."""
-        obj = msgspec.json.decode(msgspec.json.encode(sections))
+        obj = decode_value(msgspec.json.encode(sections))
         return prepare_row([Slot.NAME, *(_cell(kind, find(obj)) for kind, find in self._cells)])
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from gateway.apimachinery.json_values import decode_value
 from gateway.apimachinery.meta import JsonObject
 from gateway.printers.columns import Column
 from gateway.printers.row import Cell, PreparedRow, prepare_row
@@ -26,7 +27,7 @@ class ObjectPrinter:
 
     def prepare(self, sections: Mapping[str, msgspec.Raw]) -> PreparedRow:
         """Render an object given as the sections of its JSON. Never raises: what cannot be read is `<unknown>`."""
-        obj = msgspec.json.decode(msgspec.json.encode(sections))
+        obj = decode_value(msgspec.json.encode(sections))
         return prepare_row([_cell(cell_of, obj) for cell_of in self._cells])
 
 

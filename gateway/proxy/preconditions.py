@@ -16,6 +16,7 @@ import msgspec
 
 from gateway.apimachinery import meta
 from gateway.apimachinery.errors import OBJECT_MODIFIED, ApiError
+from gateway.apimachinery.json_values import decode_value
 from gateway.apimachinery.meta import JsonObject
 from gateway.apimachinery.patch.patch import APPLY_PATCH
 from gateway.apimachinery.protobuf import MEDIA_TYPE as PROTOBUF
@@ -188,7 +189,7 @@ def _with_metadata(obj: JsonObject, values: dict[str, str]) -> JsonObject:
 
 def _json_object(body: bytes) -> JsonObject:
     try:
-        decoded = msgspec.json.decode(body) if body.strip() else {}
+        decoded = decode_value(body) if body.strip() else {}
     except msgspec.DecodeError:
         return {}
     return decoded if isinstance(decoded, dict) else {}

@@ -16,6 +16,7 @@ import msgspec
 from multidict import CIMultiDict
 
 from gateway.apimachinery.errors import ApiError, PathNotFound
+from gateway.apimachinery.json_values import decode_value
 from gateway.apimachinery.meta import JsonObject, ObjectKey
 from gateway.apimachinery.schema import GroupResource
 from gateway.clusters.upstream import Upstream, UpstreamError
@@ -163,7 +164,7 @@ def _time_left(scope: RequestScope) -> float:
 
 def _dry_run_delete(request: WriteRequest) -> Guarded:
     """Return the body of a delete as a dry run: an API server that gets a body does not look for it in the query."""
-    body: Any = msgspec.json.decode(request.body) if request.content_type == JSON and request.body.strip() else None
+    body: Any = decode_value(request.body) if request.content_type == JSON and request.body.strip() else None
     if not isinstance(body, dict):
         return Guarded(b"", "")
     return Guarded(msgspec.json.encode({**body, "dryRun": ["All"]}), JSON)

@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from gateway.apimachinery import meta
+from gateway.apimachinery.json_values import decode_value
 from gateway.apimachinery.meta import JsonObject, ObjectKey
 
 EventType = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
@@ -90,7 +91,7 @@ class StoredObject(msgspec.Struct, gc=False):
 
     def decode(self) -> JsonObject:
         """Return the whole object, without kind and apiVersion: a fresh tree, the caller's own."""
-        decoded: JsonObject = msgspec.json.decode(self.raw)
+        decoded: JsonObject = decode_value(self.raw)
         return decoded
 
     def fields(self, read: FieldReader) -> Mapping[str, str]:
