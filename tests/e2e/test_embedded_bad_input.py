@@ -83,6 +83,7 @@ DEFINITIONS = [
     definition(a="nope"),
 ]
 
+JUNK: list[Any] = [0, "", [], False, {}]
 BODIES: list[tuple[str, Any, str]] = [
     *((CONFIG, body, "") for body in ("{", "", "[]", '"x"', "null", "{}", "1", '{"a":}')),
     (CONFIG, "x", "application/xml"),
@@ -90,7 +91,7 @@ BODIES: list[tuple[str, Any, str]] = [
     (CONFIG, "a: b", YAML),
     (CONFIG, "a: [", YAML),
     (CONFIG, conf(metadata=None), ""),
-    *((CONFIG, conf(metadata=value), "") for value in (0, "", [], False, {})),
+    *((CONFIG, conf(metadata=value), "") for value in JUNK),
     (CONFIG, meta(name="new", labels={"a": 0}), ""),
     (CONFIG, meta(name="new", ownerReferences=[None]), ""),
     (CONFIG, meta(name="new", finalizers=[None]), ""),
