@@ -89,9 +89,14 @@ class RemoteDiscovery:
     async def run(self) -> None:
         """Look until cancelled: at once, every interval, and sooner while the store is away."""
         while True:
-            async with self._lock:
-                await self._look(version=True)
-            await asyncio.sleep(RETRY_INTERVAL if self._failing else self._interval)
+            readable = await self.look(version=True)
+            await asyncio.sleep(self._interval if readable else RETRY_INTERVAL)
+
+    async def look(self, *, version: bool = False) -> bool:
+        """Look now, at /version too if asked. Returns whether the store could be read; what is known is kept if not."""
+        async with self._lock:
+            await self._look(version=version)
+        return not self._failing
 
     async def refresh(self, *, max_age: float = 0.0) -> None:
         """Look again unless a look began within `max_age` seconds before this call; looks are shared.

@@ -6,11 +6,11 @@ It knows names and verbs only, and of where objects live no more than "in the me
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from gateway.apimachinery.errors import ApiError, method_not_allowed, method_not_supported
-from gateway.apimachinery.schema import GroupVersion, GroupVersionKind, GroupVersionResource
+from gateway.apimachinery.schema import GroupResource, GroupVersion, GroupVersionKind, GroupVersionResource
 from gateway.discovery.allow_list import AllowList
 from gateway.request import RequestInfo
 
@@ -168,26 +168,37 @@ def _scope_fits(resource: ApiResource, info: RequestInfo) -> bool:
     return bool(info.namespace) or len(info.parts) == 1
 
 
-def served_surface(groups: Iterable[ApiGroup], allow_list: AllowList, merged: Sequence[ApiResource] = ()) -> ApiSurface:
+def served_surface(
+    groups: Iterable[ApiGroup],
+    allow_list: AllowList,
+    merged: Sequence[ApiResource] = (),
+    awaited: Collection[GroupResource] = (),
+) -> ApiSurface:
     """Return what is served of what a store has: the merged resources put in, everything that is not allowed taken out.
 
     Args:
         groups: what the store has.
         allow_list: decides what is served at all.
-        merged: resources of the members; they take the place of the store's resources of the same name.
+        merged: resources of the members; in all versions they take the place of the store's of the same name.
+        awaited: resources that are the members' too, but that none was found to have; so nobody has them.
     """
+    elsewhere = {resource.gvr.group_resource for resource in merged}.union(awaited)
     by_name: dict[str, dict[str, ApiVersion]] = {"": {}}
     for group in groups:
-        by_name[group.name] = {version.version: version for version in group.versions}
+        by_name[group.name] = {version.version: _without(version, elsewhere) for version in group.versions}
     for resource in merged:
         gvr = resource.gvr
         versions = by_name.setdefault(gvr.group, {})
         known = versions.get(gvr.version, ApiVersion(gvr.version, ()))
-        others = tuple(entry for entry in known.resources if entry.gvr != gvr)
         # Never stale: what is merged is served from the cache, and clients drop a stale version whole.
-        versions[gvr.version] = ApiVersion(gvr.version, (*others, resource))
+        versions[gvr.version] = ApiVersion(gvr.version, (*known.resources, resource))
     served = (_served_group(name, versions.values(), allow_list) for name, versions in by_name.items())
     return ApiSurface(group for group in served if group.versions)
+
+
+def _without(version: ApiVersion, elsewhere: Collection[GroupResource]) -> ApiVersion:
+    kept = tuple(resource for resource in version.resources if resource.gvr.group_resource not in elsewhere)
+    return version if len(kept) == len(version.resources) else replace(version, resources=kept)
 
 
 def _served_group(name: str, versions: Iterable[ApiVersion], allow_list: AllowList) -> ApiGroup:

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -7,9 +8,10 @@ from gateway.apimachinery.meta import JsonObject
 from gateway.discovery.allow_list import AllowList
 from gateway.discovery.catalog import DOCUMENT_AGE, Catalog
 from gateway.discovery.embedded import EmbeddedDiscovery
-from gateway.discovery.surface import ApiGroup, ApiVersion
+from gateway.discovery.resource_name import ResourceName, parse_resource_names
+from gateway.discovery.surface import ApiGroup, ApiResource, ApiVersion
 from gateway.request import RequestInfo, parse_request_info
-from tests.gateway.discovery.builders import APPS, CORE, SHOP, StubRegistry, toy_crd
+from tests.gateway.discovery.builders import APPS, CORE, SHOP, TOYS, StubRegistry, toy_crd
 
 
 class Source:
@@ -122,3 +124,41 @@ async def test_a_custom_resource_of_the_embedded_store_is_served_at_once() -> No
     assert served.surface.serves(info)
     assert served.synced
     assert served.version is not None
+
+
+class OfMembers:
+    """What the members serve beside Pods and Events."""
+
+    def __init__(self, *texts: str) -> None:
+        self._names = parse_resource_names(texts)
+        self.generation = 0
+        self.resources: list[ApiResource] = []
+        self.all_asked = False
+
+    @property
+    def missing(self) -> list[ResourceName]:
+        found = {resource.gvr.group_resource for resource in self.resources}
+        return [name for name in self._names if not name.group_resources & found]
+
+    def add(self, resource: ApiResource) -> None:
+        self.resources.append(replace(resource, merged=True))
+        self.generation += 1
+
+
+async def test_what_a_member_is_found_to_have_is_served_at_once_even_if_the_store_does_not() -> None:
+    members = OfMembers("toys.shop.example.com", "nodes")
+    served = Catalog(Source(CORE), allow_list=AllowList(), members=members)
+    await served.fresh_documents()
+    toys, nodes = asked("/apis/shop.example.com/v1/toys"), asked("/api/v1/nodes")
+    for unknown in (toys, nodes):
+        with pytest.raises(ApiError, match="is not known yet") as refused:
+            await served.surface_for(unknown)
+        assert refused.value.code == 503
+    members.add(TOYS)
+    assert (await served.surface_for(toys)).is_merged(toys)
+    members.all_asked = True
+    assert not (await served.surface_for(nodes)).serves(nodes)
+    document = served.documents.aggregated("v2", core=False).obj
+    assert [(item["metadata"]["name"], item["versions"][0]["resources"][0]["resource"]) for item in document["items"]][
+        -1
+    ] == ("shop.example.com", "toys")

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from gateway.apimachinery.errors import method_not_allowed
@@ -189,3 +191,20 @@ def test_a_version_with_merged_resources_never_goes_stale() -> None:
 def test_a_surface_says_how_much_it_holds() -> None:
     assert repr(ApiSurface([SHOP])) == "ApiSurface(1 groups, 1 resources)"
     assert ApiSurface([SHOP]).find(TOYS.gvr) is TOYS
+
+
+def test_a_merged_resource_takes_the_place_of_all_versions_in_the_store() -> None:
+    old, new = resource("batch/v1beta1", "jobs", "Job"), resource("batch/v1", "jobs", "Job")
+    cron = resource("batch/v1beta1", "cronjobs", "CronJob")
+    store = ApiGroup("batch", (ApiVersion("v1", (new,)), ApiVersion("v1beta1", (old, cron))))
+    merged = replace(new, merged=True)
+    served = served_surface([store], AllowList(), [merged])
+    assert served.find(new.gvr) is merged
+    assert served.find(old.gvr) is None
+    assert served.find(cron.gvr) is cron
+
+
+def test_what_no_member_was_found_to_have_is_not_the_stores_either() -> None:
+    served = served_surface([CORE, APPS], AllowList(), (), [NODES.gvr.group_resource])
+    assert served.find(NODES.gvr) is None
+    assert served.find(CONFIG_MAPS.gvr) is CONFIG_MAPS

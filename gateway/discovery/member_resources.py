@@ -1,0 +1,224 @@
+"""The resources that are cached by configuration, as the members serve them: version, kind, verbs, columns.
+
+Each member's discovery is followed, because only a member knows what a name means and whether it has such a resource.
+Of several members the first by name tells; what was found once stays, whatever becomes of the member.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from gateway.apimachinery.errors import ApiError
+from gateway.apimachinery.schema import GroupResource, GroupVersionResource
+from gateway.clusters.upstream import Upstream
+from gateway.discovery.printer_columns import Columns, ColumnsByVersion, read_columns
+from gateway.discovery.remote import LOOK_TIMEOUT, RemoteDiscovery
+from gateway.discovery.resource_name import ResourceName
+from gateway.discovery.surface import ApiResource
+
+SEARCH_INTERVAL = 10.0
+"""Seconds between two looks at a member while something is not found, or the member cannot be read."""
+INTERVAL = 60.0
+"""Seconds between two looks at a member otherwise: columns and verbs change rarely, and mostly the answer is a 304."""
+
+Found = Callable[[ApiResource], Awaitable[None]]
+"""Told of a resource before it is served."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Member:
+    upstream: Upstream
+    discovery: RemoteDiscovery
+    asked: bool = False
+    columns: dict[GroupResource, ColumnsByVersion] = field(default_factory=dict)
+    task: asyncio.Task[None] | None = None
+
+
+class MemberResources:
+    """Finds the named resources in the members.
+
+    Mutable state: the members; what was found, which only `_settle` changes, under the lock. `resources` and `columns`
+    are replaced whole.
+
+    Args:
+        names: what to look for.
+        found: told of each resource once.
+        now: monotonic seconds.
+    """
+
+    def __init__(self, names: Sequence[ResourceName], *, found: Found, now: Callable[[], float]) -> None:
+        self._names = tuple(names)
+        self._found = found
+        self._now = now
+        self._members: dict[str, _Member] = {}
+        self._resolved: dict[str, ApiResource] = {}
+        self._columns: Mapping[GroupVersionResource, Mapping[str, Columns]] = {}
+        self._resources: tuple[ApiResource, ...] = ()
+        self._generation = 0
+        self._lock = asyncio.Lock()
+        self._news = asyncio.Event()
+        self._told_missing: tuple[str, ...] = ()
+        self._group: asyncio.TaskGroup | None = None
+
+    # What is known
+
+    @property
+    def generation(self) -> int:
+        """Grows with every change of `resources`."""
+        return self._generation
+
+    @property
+    def resources(self) -> Sequence[ApiResource]:
+        """What was found, in the order of the names."""
+        return self._resources
+
+    @property
+    def missing(self) -> Sequence[ResourceName]:
+        """What no member was found to serve."""
+        return [name for name in self._names if name.text not in self._resolved]
+
+    @property
+    def all_asked(self) -> bool:
+        """Whether every member could be read at least once: then what is missing is nowhere."""
+        return all(member.discovery.synced for member in self._members.values())
+
+    def columns(self, gvr: GroupVersionResource) -> Mapping[str, Columns]:
+        """Return the columns of a custom resource by member, as far as members tell; the same one until it changes."""
+        return self._columns.get(gvr, {})
+
+    async def wait_asked(self, seconds: float) -> None:
+        """Wait until every member was asked once, whether it answered or not; never longer than that."""
+        try:
+            async with asyncio.timeout(seconds):
+                while not all(member.asked for member in self._members.values()):
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            return
+
+    # Members
+
+    def join(self, name: str, upstream: Upstream) -> None:
+        """Follow a member; one that is known already is followed anew."""
+        self.leave(name)
+        if self._names:
+            self._members[name] = _Member(upstream, RemoteDiscovery(upstream, now=self._now))
+            self._start(name)
+
+    def leave(self, name: str) -> None:
+        """Follow a member no longer."""
+        member = self._members.pop(name, None)
+        if member is not None and member.task is not None:
+            member.task.cancel()
+
+    async def run(self) -> None:
+        """Follow the members until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            try:
+                for name in self._members:
+                    self._start(name)
+                await asyncio.get_running_loop().create_future()
+            finally:
+                self._group = None
+
+    def _start(self, name: str) -> None:
+        if self._group is not None:
+            member = self._members[name]
+            member.task = self._group.create_task(self._follow(member), name=f"discovery {name}")
+
+    async def _follow(self, member: _Member) -> None:
+        while True:
+            readable = False
+            try:
+                readable = await self._look(member)
+            except Exception:
+                # What one member says must not end the gateway for all the others.
+                _log.exception("cannot make out what %s serves", member.upstream.title)
+            member.asked = True
+            self._news.set()
+            self._tell_missing()
+            await asyncio.sleep(INTERVAL if readable and not self.missing else SEARCH_INTERVAL)
+
+    async def _look(self, member: _Member) -> bool:
+        if not await member.discovery.look():
+            return False
+        await self._read_columns(member)
+        async with self._lock:
+            await self._settle()
+        return True
+
+    async def _read_columns(self, member: _Member) -> None:
+        for name in self._names:
+            served = name.find(member.discovery.groups())
+            if served is None or not served.custom:
+                continue
+            resource = served.gvr.group_resource
+            try:
+                declared = await read_columns(member.upstream, resource, timeout=LOOK_TIMEOUT)
+            except ApiError as error:
+                _log.warning("cannot read the columns of %s, keeping those known: %s", resource, error)
+                continue
+            if declared is None:
+                member.columns.pop(resource, None)
+            else:
+                member.columns[resource] = declared
+
+    # What is found
+
+    async def _settle(self) -> None:
+        """Bring what is known up to date. A resource is served only after whoever must know was told."""
+        for name in self._names:
+            if name.text in self._resolved:
+                self._resolved[name.text] = self._as_resolved(self._resolved[name.text])
+            elif (told := self._first(name)) is not None:
+                self._publish_columns((*self._resolved.values(), told))
+                await self._found(told)
+                self._resolved[name.text] = told
+                _log.info("%s is served from the members, as %s", name.text, told.gvr)
+        resources = tuple(self._resolved[name.text] for name in self._names if name.text in self._resolved)
+        self._publish_columns(resources)
+        if resources != self._resources:
+            self._resources = resources
+            self._generation += 1
+
+    def _first(self, name: ResourceName) -> ApiResource | None:
+        for _, member in sorted(self._members.items()):
+            if (served := name.find(member.discovery.groups())) is not None:
+                return replace(served, merged=True)
+        return None
+
+    def _as_resolved(self, known: ApiResource) -> ApiResource:
+        """Return the resource in the version it is served in, as the first member tells that has it now."""
+        for _, member in sorted(self._members.items()):
+            for group in member.discovery.groups():
+                for version in group.versions:
+                    for served in version.resources:
+                        if served.gvr == known.gvr and served.gvk == known.gvk:
+                            return replace(served, merged=True)
+        return known
+
+    def _publish_columns(self, resources: Sequence[ApiResource]) -> None:
+        published: dict[GroupVersionResource, Mapping[str, Columns]] = {}
+        for resource in resources:
+            gvr = resource.gvr
+            told = {
+                name: member.columns[gvr.group_resource][gvr.version]
+                for name, member in sorted(self._members.items())
+                if gvr.version in member.columns.get(gvr.group_resource, {})
+            }
+            before = self._columns.get(gvr)
+            published[gvr] = before if before == told and before is not None else told
+        self._columns = published
+
+    def _tell_missing(self) -> None:
+        missing = tuple(name.text for name in self.missing)
+        if self.all_asked and missing != self._told_missing:
+            self._told_missing = missing
+            for text in missing:
+                _log.warning("no member serves %s, which is to be cached; it is served as soon as one does", text)
