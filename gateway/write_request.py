@@ -94,7 +94,7 @@ class WriteResult:
 
 @dataclass(frozen=True, slots=True)
 class Precondition:
-    """The version of the object that admission judged: exactly this one may be written to."""
+    """The object that admission judged: exactly this version may be written to, any of its versions when that is ""."""
 
     uid: str
     resource_version: str

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from aiohttp import web
 
-from cache.multi_cluster_cache import MultiClusterCache
+from cache.multi_cluster_cache import LOCAL, MultiClusterCache
 from cache.watcher import Visible
 from gateway.apimachinery.errors import ApiError, PathNotFound, method_not_allowed
 from gateway.apimachinery.options import parse_list_options
@@ -230,16 +230,18 @@ class ResourceHandler:
         answer = WriteAnswer(request, scope.info, OwnForm(True, members.printers(scope.info)), self._parts.now)
         write = await decode_apart(partial(decode_write, answer.asked(scope)), await read_body(request))
         writes = self._parts.writes
-        if scope.info.resource == "events" or (self._parts.store.accepts_pods and not write.cluster):
+        recorded = scope.info.resource == "events"
+        if not recorded and self._parts.store.accepts_pods and not write.cluster:
             return await answer.response(await writes.serve(write, request[AUDIT], local))
-        if not write.cluster:
+        if not recorded and not write.cluster:
             raise unnamed_cluster(scope.info.group_resource, write.name)
-        request[AUDIT].cluster = write.cluster
-        target = members.targets.at(write.cluster, scope)
+        cluster = LOCAL if recorded else write.cluster
+        request[AUDIT].cluster = cluster
+        target = local if recorded else members.targets.at(cluster, scope)
         result = await writes.serve(write, request[AUDIT], target)
         resource = members.cache.resource(scope.info.group_version_resource)
         if resource is not None and not write.options.dry_run:
-            result = replace(result, body=resource.restamp(write.cluster, result.body), obj=None)
+            result = replace(result, body=resource.restamp(cluster, result.body), obj=None)
         return await answer.response(result)
 
     async def _read_subresource(

@@ -39,7 +39,7 @@ def check_precondition(context: WriteContext, stored: StoredObject | None) -> No
     wanted = context.precondition
     if wanted is None:
         return
-    if stored is None or wanted.resource_version != str(stored.revision):
+    if stored is None or wanted.resource_version not in {"", str(stored.revision)}:
         raise PreconditionLost
     if wanted.uid and wanted.uid != stored.metadata.uid:
         raise PreconditionLost

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -86,6 +87,39 @@ def test_events_of_the_store_and_of_members_are_one_view(
         store.output("delete", "event", "recorded")
         informer.next_of("DELETED", key="default/recorded")
         assert not informer.watch_errors()
+
+
+@pytest.mark.parametrize("version", ["v1", "events.k8s.io/v1"])
+def test_events_of_the_store_are_written_like_any_object(store: Kubectl, version: str) -> None:
+    """A recorder creates an Event and counts up in it, by the version its own answers carry."""
+    subject = {"kind": "Deployment", "name": "web", "namespace": "default"}
+    event: dict[str, Any] = {
+        "apiVersion": version, "kind": "Event", "metadata": {"name": "counted", "namespace": "default"},
+        "reason": "Divided", "type": "Normal",
+    }  # fmt: skip
+    if version == "v1":
+        event |= {"involvedObject": subject, "count": 1}
+    else:
+        event |= {
+            "regarding": subject, "eventTime": "2026-01-01T00:00:00.000000Z", "action": "Divide",
+            "reportingController": "test", "reportingInstance": "test-1",
+        }  # fmt: skip
+    resource = "events" if version == "v1" else "events.events.k8s.io"
+    made = json.loads(store.output("create", "-f", "-", "-o", "json", stdin=json.dumps(event)))
+    made["metadata"]["labels"] = {"written": "by-put"}
+    put = json.loads(store.output("replace", "-f", "-", "-o", "json", stdin=json.dumps(made)))
+    assert int(put["metadata"]["resourceVersion"]) > int(made["metadata"]["resourceVersion"])
+    stale = store.run("replace", "-f", "-", stdin=json.dumps(made))
+    assert "the object has been modified" in stale.stderr
+    for kind in ("merge", "strategic"):
+        store.output(
+            "patch", resource, "counted", "--type", kind, "-p", json.dumps({"metadata": {"labels": {kind: "1"}}})
+        )
+    store.output("annotate", resource, "counted", "note=read")
+    found = json.loads(store.output("get", resource, "counted", "-o", "json"))
+    assert found["metadata"]["labels"] == {"written": "by-put", "merge": "1", "strategic": "1"}
+    assert found["metadata"]["annotations"]["note"] == "read"
+    store.output("delete", resource, "counted")
 
 
 def test_helm(embedded: Gateway, store: Kubectl, binaries: dict[str, Path], tmp_path: Path) -> None:

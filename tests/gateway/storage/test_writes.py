@@ -288,6 +288,16 @@ async def test_what_admission_judged_is_what_is_written_to(registry: Registry) -
         await put(registry, config_map(), context(precondition=other))
 
 
+async def test_a_precondition_without_a_version_holds_for_every_version_of_the_object(registry: Registry) -> None:
+    made = await create(registry, config_map())
+    very_object = context(precondition=Precondition(made["metadata"]["uid"], ""))
+    await merge(registry, "configmaps", "a", {"data": {"b": "1"}}, very_object)
+    changed = await merge(registry, "configmaps", "a", {"data": {"b": "2"}}, very_object)
+    assert changed["data"]["b"] == "2"
+    with pytest.raises(PreconditionLost):
+        await merge(registry, "configmaps", "a", {"data": {"b": "3"}}, context(precondition=Precondition("other", "")))
+
+
 async def test_an_object_that_went_after_admission_is_not_created_again(registry: Registry) -> None:
     judged = Precondition("u", "5")
     kind = definition(registry, "v1", "configmaps")
