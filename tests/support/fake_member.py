@@ -7,10 +7,10 @@ events twice or out of order, restored from an older backup, replaced by a fresh
 import asyncio
 import copy
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass, field
 
-from cache.lister_watcher import Expired, Unavailable
+from cache.lister_watcher import Expired, NotServed, Unavailable
 from cache.reflector import SAMPLE
 from gateway.apimachinery.meta import JsonObject
 
@@ -22,8 +22,9 @@ Key = tuple[str, str]
 
 @dataclass
 class _Stream:
-    """An open watch: its lines, and how it is to end."""
+    """An open watch: the version it began after, its lines, and how it is to end."""
 
+    start: int
     lines: "asyncio.Queue[bytes | Exception | None]" = field(default_factory=asyncio.Queue)
 
 
@@ -35,7 +36,14 @@ class FakeMember:
         self.compacted = 0
         self.down = False
         self.frozen = False
+        self.served = True
         self.latency = 0.0
+        self.chunks: Callable[[bytes], Iterable[bytes]] = lambda line: (line,)
+        """How the lines of watches are cut on the way."""
+        self.faults: list[Exception | bytes] = []
+        """What the next requests are answered with: an error, or bytes: a list lacks so many at its end."""
+        self.ever: dict[tuple[str, str], list[JsonObject]] = {}
+        """By uid and version, all states that any object ever had: a restored member issues versions twice."""
         self.lists = 0  # without those that only take a sample
         self.watches = 0
         self._thawed = asyncio.Event()
@@ -64,7 +72,8 @@ class FakeMember:
         else:
             self.objects[_key(obj)] = obj
         self.log.append((self.revision, event_type, obj))
-        self._send(_line(event_type, obj))
+        self.ever.setdefault((obj["metadata"]["uid"], str(self.revision)), []).append(obj)
+        self._send(_line(event_type, obj), self.revision)
         return copy.deepcopy(obj)
 
     def compact(self) -> None:
@@ -110,20 +119,22 @@ class FakeMember:
         """Put bytes into every open watch."""
         self._send(line)
 
-    def _send(self, line: bytes) -> None:
+    def _send(self, line: bytes, revision: int = 1 << 62) -> None:
+        """A watch from a version that lies in the future, as after a restore, is silent until that is reached."""
         for stream in self._streams:
-            stream.lines.put_nowait(line)
+            if revision > stream.start:
+                stream.lines.put_nowait(line)
 
     # The port
 
     async def list(self, *, limit: int, continue_token: str) -> bytes:
         self.lists += limit != SAMPLE
-        page = await self._page(limit, continue_token)
+        shortened = await self._answer()
+        page = self._page(limit, continue_token)
         await asyncio.sleep(self.latency)  # the state is that of the request, whatever happens until it arrives
-        return page
+        return page[: -len(shortened)] if shortened else page
 
-    async def _page(self, limit: int, continue_token: str) -> bytes:
-        await self._answer()
+    def _page(self, limit: int, continue_token: str) -> bytes:
         if continue_token:
             if continue_token not in self._pages:
                 raise Expired("410 the continue token is too old")
@@ -134,6 +145,7 @@ class FakeMember:
         metadata: JsonObject = {"resourceVersion": str(revision)}
         if rest:
             metadata["continue"] = f"token-{revision}-{len(self._pages)}"
+            metadata["remainingItemCount"] = len(rest)
             self._pages[metadata["continue"]] = revision, rest
         for item in page:
             item.pop("kind")
@@ -149,7 +161,7 @@ class FakeMember:
             status = {"kind": "Status", "code": 410, "message": f"too old resource version: {start}"}
             yield _line("ERROR", status)
             return
-        stream = _Stream()
+        stream = _Stream(start)
         for revision, event_type, obj in self.log:
             if revision > start:
                 stream.lines.put_nowait(_line(event_type, obj))
@@ -157,7 +169,8 @@ class FakeMember:
         try:
             async with asyncio.timeout(timeout_seconds):
                 while True:
-                    yield await self._next(stream)
+                    for chunk in self.chunks(await self._next(stream)):
+                        yield chunk
         except (TimeoutError, _EndOfStream):
             return
         finally:
@@ -176,10 +189,16 @@ class FakeMember:
             raise line
         return line
 
-    async def _answer(self) -> None:
+    async def _answer(self) -> bytes:
         await self._thawed.wait()
         if self.down:
             raise Unavailable("connection refused")
+        if not self.served:
+            raise NotServed("the server could not find the requested resource")
+        fault = self.faults.pop(0) if self.faults else b""
+        if isinstance(fault, Exception):
+            raise fault
+        return fault
 
 
 class _EndOfStream(Exception):
