@@ -250,6 +250,29 @@ class ObjectBuilder:
             metadata_end=metadata_end,
         )
 
+    def rebuild(self, raw: bytes, cluster: str, original_name: str, member_rv: str) -> CachedObject:
+        """Return the object of which these are the served bytes. Raises MalformedObject when they are not."""
+        observed = ObservedObject(raw)
+        metadata_end = len(_RAW_START) + len(bytes(observed.sections.get("metadata", b"")))
+        if not raw.startswith(_RAW_START) or not observed.member_rv.isdecimal():
+            raise MalformedObject("not an object as it is served")
+        return CachedObject(
+            key=observed.key,
+            namespace=observed.namespace,
+            name=observed.name,
+            original_name=original_name,
+            cluster=cluster,
+            uid=observed.uid,
+            rv=int(observed.member_rv),
+            member_rv=member_rv,
+            created=observed.created,
+            labels=self._labels(observed.labels_encoded()),
+            fields=self._kind.read_fields(observed.sections),
+            cells=self._cells(observed),
+            raw=raw,
+            metadata_end=metadata_end,
+        )
+
     def _labels(self, encoded: bytes) -> Mapping[str, str]:
         labels = self._label_sets.get(encoded)
         if labels is None:

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from cache.cached_object import CachedObject, CellRenderer, ObjectBuilder, ObservedObject
 from cache.history import DEFAULT_LIMITS, HistoryLimits
 from cache.member_feed import MemberFeed
+from cache.recovery import Recovery
 from cache.resource_kind import ResourceKind
 from cache.resource_version import SLOTS, RevisionClock
+from cache.saved_state import SavedKind, SavedMember
 from cache.selection import Selections
 from cache.watch_cache import WatchCache
 from cache.watcher import Visible
@@ -66,12 +68,14 @@ class Cacher:
         """The feed of a member, begun when it is new."""
         if cluster not in self.feeds:
             self.feeds[cluster] = MemberFeed(cluster, self.cache, self._now)
+            self.cache.resumption.joined(cluster)
             self.changed()
         return self.feeds[cluster]
 
     async def drop_feed(self, cluster: str) -> None:
         """A member left: its objects go, each with a DELETED event."""
-        self.feeds.pop(cluster, None)
+        if self.feeds.pop(cluster, None):
+            self.cache.resumption.missed(cluster)
         keys = self.cache.keys_of(cluster)
         for start in range(0, len(keys), _SLICE):
             for key in keys[start : start + _SLICE]:
@@ -79,6 +83,19 @@ class Cacher:
             self.changed()
             await asyncio.sleep(0)
         self.changed()
+
+    # The run before
+
+    def recovery(self, saved: SavedKind) -> Recovery:
+        """Begin to rebuild what the run before held."""
+        return Recovery(saved, self._builder)
+
+    def recover(self, recovery: Recovery, members: Iterable[SavedMember]) -> None:
+        """Go on from there. Raises ValueError when there is something already."""
+        recovery.apply(self.cache, self._now())
+        for member in members:
+            feed = self.feeds[member.cluster] = MemberFeed(member.cluster, self.cache, self._now)
+            feed.recover(member.reached, member.last_contact, member.identity)
 
     # News
 

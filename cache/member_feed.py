@@ -40,11 +40,45 @@ class MemberFeed:
         self.reached = ""
         self.synced = False
         self.error = ""
+        self.identity = ""
+        """What is known of which cluster this is, such as its address; a feed of another one must not be resumed."""
+        self.recovered = False
+        """Whether all that is known is from the run before."""
+        self._resumed_at = ""  # the member's version when its feed was resumed, until it is reached
         self._unreachable = ""  # what a health probe says, which may know before the watch does
         self._last_contact = 0.0
         self._stale_since: float | None = None
         self._listed: set[str] | None = None
         self._written: dict[str, str] = {}
+
+    def recover(self, reached: str, last_contact: float, identity: str) -> None:
+        """Go on where the feed of the run before ended. Its objects are in the cache; they are stale from then on."""
+        self.reached = reached
+        self.identity = identity
+        self.recovered = self.synced = bool(reached)
+        self._last_contact = last_contact
+        self._stale_since = last_contact or None
+
+    def identify(self, identity: str) -> None:
+        """This is how the member is known now; one that was known otherwise has to be listed."""
+        if self.recovered and self.identity != identity:
+            self.reached = ""
+        self.identity = identity
+
+    @property
+    def resumes_from(self) -> str:
+        """The member's version from which a first watch may go on; empty when it has to be listed."""
+        return self.reached if self.recovered else ""
+
+    def resumed_at(self, resource_version: str) -> None:
+        """The member is still the one that is known, and had come to this version when its watch was resumed."""
+        self._resumed_at = resource_version
+        self._note_catching_up()
+
+    def _note_catching_up(self) -> None:
+        if self._resumed_at and (self.reached == self._resumed_at or is_older(self._resumed_at, self.reached)):
+            self._resumed_at = ""
+            self._cache.resumption.caught_up(self.cluster)
 
     # A complete list
 
@@ -82,6 +116,9 @@ class MemberFeed:
         """The list is complete and applied."""
         self._listed = None
         self._written = {}
+        # What came and went before the list was never seen.
+        self._cache.resumption.missed(self.cluster)
+        self._resumed_at = ""
         self.reached = resource_version
         self.synced = True
         self.contact()
@@ -104,6 +141,7 @@ class MemberFeed:
         if is_older(resource_version, self.reached):
             raise Regressed(f"version {resource_version} after {self.reached}")
         self.reached = resource_version or self.reached
+        self._note_catching_up()
 
     def has_reached(self, resource_version: str) -> bool:
         """Whether everything up to a version of the member was seen."""
@@ -152,6 +190,7 @@ class MemberFeed:
     def contact(self) -> None:
         """The member was heard from and the feed is in order."""
         self.heard()
+        self.recovered = False
         self.error = ""
         self._stale_since = None
 
@@ -168,9 +207,19 @@ class MemberFeed:
         return returned
 
     @property
+    def last_contact(self) -> float:
+        """When the member was heard from last, in seconds since the epoch; 0 for never."""
+        return self._last_contact
+
+    @property
+    def current(self) -> bool:
+        """Whether it was read by this run."""
+        return self.synced and not self.recovered
+
+    @property
     def settled(self) -> bool:
-        """Whether there is nothing to wait for: synced, or known not to answer."""
-        return self.synced or bool(self.error or self._unreachable)
+        """Whether there is nothing to wait for: read, or known not to answer."""
+        return self.current or bool(self.error or self._unreachable)
 
     def freshness(self) -> ClusterFreshness:
         """The facts for warnings, health and metrics."""

@@ -240,7 +240,7 @@ class MergedResource:
 
     async def wait_synced(self, timeout: float) -> bool:
         """Wait until every member was read once."""
-        return await self._cacher.wait_until(lambda: all(feed.synced for feed in self._cacher.feeds.values()), timeout)
+        return await self._cacher.wait_until(lambda: all(feed.current for feed in self._cacher.feeds.values()), timeout)
 
     # Bytes
 

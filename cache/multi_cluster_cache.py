@@ -7,11 +7,12 @@ may see what.
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cache.cached_object import CellRenderer
+from cache.cached_object import CellRenderer, MalformedObject
 from cache.cacher import Cacher, CacherSettings
 from cache.continue_token import ContinueTokenCodec
 from cache.freshness import ClusterFreshness, together
@@ -20,9 +21,13 @@ from cache.merged_resource import MergedResource
 from cache.reflector import Reflector, ReflectorSettings
 from cache.resource_kind import BUILT_IN_KINDS, ResourceKind
 from cache.resource_version import RevisionClock
+from cache.saved_state import SavedKind, SnapshotCursor
 from gateway.apimachinery.schema import GroupResource, GroupVersionResource
 
 _CLUSTER_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_logger = logging.getLogger(__name__)
+_SLICE = 200
+"""Objects recovered without letting anything else run."""
 LOCAL = ""
 """The name under which objects of the federation store appear."""
 
@@ -64,21 +69,29 @@ class MultiClusterCache:
         """
         self._jitter = jitter
         self._settings = settings
-        tokens = ContinueTokenCodec(token_key)
+        self._tokens = ContinueTokenCodec(token_key)
+        self._now, self._floor = now, floor
         self._cachers: dict[GroupVersionResource, Cacher] = {}
         self._resources: dict[GroupVersionResource, MergedResource] = {}
         for kind in kinds:
-            stored = kind.stored.gvr
-            renderer = (renderers or {}).get(stored.group_resource)
-            clock = RevisionClock(now, floor, settings.replica)
-            cacher = Cacher(kind, now=now, renderer=renderer, clock=clock, settings=settings.cacher)
-            self._cachers[stored] = cacher
-            for served in kind.versions:
-                self._resources[served.gvr] = MergedResource(cacher, served, tokens)
+            self._serve(kind, (renderers or {}).get(kind.stored.gvr.group_resource))
+        self._first_kinds = frozenset(self._cachers)
+        self._members: dict[str, tuple[ListerWatcherFactory, str]] = {}
+        self._members_known = False
+        self._left: dict[GroupVersionResource, SavedKind] = {}  # of the run before, until its kind is cached
+        self._cursors: dict[GroupVersionResource, SnapshotCursor] = {}
         self._sources: dict[str, dict[GroupVersionResource, ListerWatcher]] = {}
         self._running: dict[str, dict[GroupVersionResource, tuple[Reflector, asyncio.Task[None]]]] = {}
         self._group: asyncio.TaskGroup | None = None
         self._membership = asyncio.Lock()
+
+    def _serve(self, kind: ResourceKind, renderer: CellRenderer | None) -> Cacher:
+        clock = RevisionClock(self._now, self._floor, self._settings.replica)
+        cacher = Cacher(kind, now=self._now, renderer=renderer, clock=clock, settings=self._settings.cacher)
+        self._cachers[kind.stored.gvr] = cacher
+        for served in kind.versions:
+            self._resources[served.gvr] = MergedResource(cacher, served, self._tokens)
+        return cacher
 
     async def run(self) -> None:
         """Follow all members until cancelled."""
@@ -99,16 +112,84 @@ class MultiClusterCache:
         """Everything that is served from the cache."""
         return tuple(self._resources.values())
 
-    async def add_cluster(self, name: str, lister_watcher: ListerWatcherFactory) -> None:
+    async def add_kind(self, kind: ResourceKind, renderer: CellRenderer | None = None) -> None:
+        """Cache another kind, from all members there are and those that join. Raises ValueError for a known one."""
+        gvr = kind.stored.gvr
+        async with self._membership:
+            if gvr in self._cachers:
+                raise ValueError(f"{gvr} is cached already")
+            cacher = self._serve(kind, renderer)
+            if saved := self._left.pop(gvr, None):
+                await self._recover_late(cacher, saved)
+            for name, (lister_watcher, identity) in self._members.items():
+                self._sources[name][gvr] = lister_watcher(gvr)
+                cacher.feed(name).identify(identity)
+                if name in self._running:
+                    self._start_one(name, gvr)
+            if self._members_known:
+                await self._drop_former_members(cacher)
+
+    async def recover(self, saved: Mapping[GroupVersionResource, SavedKind]) -> None:
+        """Go on from what the run before held of each kind. Before `run`, and before anything is served or added.
+
+        Its members are stale until they are heard from. Raises MalformedObject, and then nothing is taken up.
+        """
+        recovered = []
+        self._left = {gvr: kind for gvr, kind in saved.items() if gvr not in self._cachers}
+        for gvr, kind in saved.items():
+            if cacher := self._cachers.get(gvr):
+                recovery = cacher.recovery(kind)
+                for _ in recovery.read(_SLICE):
+                    await asyncio.sleep(0)
+                recovered.append((cacher, recovery, kind.members))
+        for cacher, recovery, members in recovered:
+            cacher.recover(recovery, members)
+            await asyncio.sleep(0)
+
+    @staticmethod
+    async def _recover_late(cacher: Cacher, saved: SavedKind) -> None:
+        try:
+            recovery = cacher.recovery(saved)
+            for _ in recovery.read(_SLICE):
+                await asyncio.sleep(0)
+        except MalformedObject as fault:
+            _logger.warning("what the last run held of a kind cannot be used: %s", fault)
+            return
+        cacher.recover(recovery, saved.members)
+
+    def snapshot_cursors(self) -> list[SnapshotCursor]:
+        """What a keeper of snapshots asks for the changes of each kind; of each always the same one."""
+        for gvr, cacher in self._cachers.items():
+            if gvr not in self._cursors:
+                self._cursors[gvr] = SnapshotCursor(gvr, cacher.cache, cacher.feeds)
+        return list(self._cursors.values())
+
+    async def members_known(self) -> None:
+        """All members there are were added: those of the run before that are not among them have left."""
+        async with self._membership:
+            for cacher in self._cachers.values():
+                await self._drop_former_members(cacher)
+            self._members_known = True
+
+    async def _drop_former_members(self, cacher: Cacher) -> None:
+        for name in [name for name in cacher.feeds if name not in self._sources]:
+            await cacher.drop_feed(name)
+        cacher.cache.resumption.members_known()
+
+    async def add_cluster(self, name: str, lister_watcher: ListerWatcherFactory, *, identity: str = "") -> None:
         """Follow a member. Adding it again replaces how it is read, and keeps its objects.
 
+        `identity` tells which cluster this is: where the run before knew another one by that name, it is listed.
         Raises ValueError for a name that is no DNS label: qualified object names are told apart by their last dot.
         """
         if not _CLUSTER_NAME.fullmatch(name):
             raise ValueError(f"{name!r} cannot name a cluster: it must be a DNS label")
         async with self._membership:
             await self._stop(name)
+            self._members[name] = lister_watcher, identity
             self._sources[name] = {gvr: lister_watcher(gvr) for gvr in self._cachers}
+            for cacher in self._cachers.values():
+                cacher.feed(name).identify(identity)
             self._start(name)
 
     async def remove_cluster(self, name: str) -> None:
@@ -116,6 +197,7 @@ class MultiClusterCache:
         async with self._membership:
             await self._stop(name)
             self._sources.pop(name, None)
+            self._members.pop(name, None)
             for cacher in self._cachers.values():
                 await cacher.drop_feed(name)
 
@@ -127,20 +209,25 @@ class MultiClusterCache:
             self._start(LOCAL)
 
     def _start(self, name: str) -> None:
-        feeds = {gvr: self._cachers[gvr].feed(name) for gvr in self._sources[name]}
+        for gvr in self._sources[name]:
+            self._cachers[gvr].feed(name)
         if self._group is None:
             return
-        running = self._running[name] = {}
-        for gvr, lister_watcher in self._sources[name].items():
-            reflector = Reflector(
-                feeds[gvr],
-                lister_watcher,
-                jitter=self._jitter,
-                changed=self._cachers[gvr].changed,
-                settings=self._settings.reflector,
-            )
-            task = self._group.create_task(reflector.run(), name=f"reflector {name} {gvr.resource}")
-            running[gvr] = reflector, task
+        self._running[name] = {}
+        for gvr in self._sources[name]:
+            self._start_one(name, gvr)
+
+    def _start_one(self, name: str, gvr: GroupVersionResource) -> None:
+        assert self._group is not None, "only a running cache reads"  # noqa: S101
+        reflector = Reflector(
+            self._cachers[gvr].feed(name),
+            self._sources[name][gvr],
+            jitter=self._jitter,
+            changed=self._cachers[gvr].changed,
+            settings=self._settings.reflector,
+        )
+        task = self._group.create_task(reflector.run(), name=f"reflector {name} {gvr.resource}")
+        self._running[name][gvr] = reflector, task
 
     async def _stop(self, name: str) -> None:
         tasks = [task for _, task in self._running.pop(name, {}).values()]
@@ -168,13 +255,14 @@ class MultiClusterCache:
             cacher.changed()
 
     def clusters(self) -> Sequence[ClusterFreshness]:
-        """How current each member is, over all kinds."""
+        """How current each member is, over the kinds that were cached from the beginning."""
         return [
-            together(name, [self._cachers[gvr].feed(name).freshness() for gvr in sources])
+            together(name, [self._cachers[gvr].feed(name).freshness() for gvr in sources if gvr in self._first_kinds])
             for name, sources in sorted(self._sources.items())
         ]
 
     async def wait_synced(self, timeout: float) -> bool:
-        """Wait until every member was read once, for every kind."""
-        synced = await asyncio.gather(*(resource.wait_synced(timeout) for resource in self._resources.values()))
+        """Wait until every member was read once, for every kind that was cached from the beginning."""
+        resources = [self._resources[gvr] for gvr in self._first_kinds]
+        synced = await asyncio.gather(*(resource.wait_synced(timeout) for resource in resources))
         return all(synced)

@@ -106,7 +106,7 @@ class Reflector:
         self._changed = changed
         self._settings = settings
         self._failures = 0
-        self._resume = ""  # the member's version to watch from; empty: list first
+        self._resume = feed.resumes_from  # the member's version to watch from; empty: list first
         self._established = False  # whether the present watch was answered
         self._returned = asyncio.Event()
 
@@ -165,7 +165,10 @@ class Reflector:
     async def _is_the_same_member(self) -> bool:
         """Look at a few objects before a watch is resumed: a restored API server would accept it and stay silent."""
         page = await self._page(SAMPLE, "")
-        return self._feed.agrees_with(page.metadata.resource_version, page.items or [])
+        agrees = self._feed.agrees_with(page.metadata.resource_version, page.items or [])
+        if agrees:
+            self._feed.resumed_at(page.metadata.resource_version)
+        return agrees
 
     def _report(self, error: Exception) -> None:
         if isinstance(error, _BrokenOff | Expired) and self._failures <= 1:

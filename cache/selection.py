@@ -12,11 +12,12 @@ from weakref import WeakValueDictionary
 
 from cache.cached_object import CLUSTER_LABEL, CachedObject, object_key
 from cache.resource_kind import ResourceKind
-from cache.watch_event import ADDED, DELETED, MODIFIED, CacheEvent, WatchEvent
+from cache.watch_event import ADDED, DELETED, MODIFIED, CacheEvent, CoalescedEvent, WatchEvent
 from gateway.apimachinery.field_selectors import FieldRequirement, FieldSelector
 from gateway.apimachinery.label_selectors import LabelRequirement, LabelSelector
 
 _VERDICTS_LIMIT = 4_096
+_LASTING_FIELDS = {"metadata.name", "metadata.namespace"}
 _Test = Callable[[CachedObject], bool]
 
 
@@ -70,6 +71,11 @@ class Selection:
         """Whether neither labels nor fields matter."""
         self._tests = [_label_test(requirement) for requirement in query.labels.requirements]
         self._tests += [_field_test(requirement, kind.field_names) for requirement in query.fields.requirements]
+        self._lasting_tests = [
+            _field_test(requirement, kind.field_names)
+            for requirement in query.fields.requirements
+            if requirement.field in _LASTING_FIELDS
+        ]
         self._verdicts: dict[int, WatchEvent | None] = {}
 
     @property
@@ -91,8 +97,13 @@ class Selection:
                 return False
         return True
 
-    def see(self, event: CacheEvent) -> WatchEvent | None:
-        """How a watcher of this selection sees an event; None when it is not concerned."""
+    def see(self, event: CacheEvent, since: int = 0) -> WatchEvent | None:
+        """How a watcher of this selection sees an event; None when it is not concerned.
+
+        `since` is the version from which it goes on, which tells what it knows of coalesced events.
+        """
+        if isinstance(event, CoalescedEvent):
+            return self._judge_coalesced(event, since)
         try:
             return self._verdicts[event.rv]
         except KeyError:
@@ -108,6 +119,19 @@ class Selection:
         if now:
             return event.seen_as(MODIFIED if before else ADDED)
         return event.seen_as(DELETED) if before else None
+
+    def _judge_coalesced(self, event: CoalescedEvent, since: int) -> WatchEvent | None:
+        """Whether the object was selected before is not known, so whoever may have been told of it is told its end."""
+        perhaps = event.added <= since
+        if event.type != DELETED and self.matches(event.object):
+            return event.seen_as(MODIFIED if perhaps else ADDED)
+        return event.seen_as(DELETED) if perhaps and self._may_have_matched(event.object) else None
+
+    def _may_have_matched(self, obj: CachedObject) -> bool:
+        """Whether an object may have been selected in another state: what can never change in it must match."""
+        if self.query.namespace and obj.namespace != self.query.namespace:
+            return False
+        return all(test(obj) for test in self._lasting_tests)
 
 
 class Selections:

@@ -6,19 +6,22 @@ members said and never asks; waking watchers and waiting are its caller's. One w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from cache.cached_object import CachedObject, ObjectBuilder, ObservedObject, object_key
 from cache.history import DEFAULT_LIMITS, History, HistoryLimits
 from cache.merge import original_names, precedence, served_names
 from cache.ordered_objects import OrderedObjects
 from cache.resource_kind import ResourceKind
-from cache.resource_version import RevisionClock, is_older, issuer
+from cache.resource_version import SLOTS, TICKS, RevisionClock, is_older
+from cache.resumption import FormerRun, Resumption
 from cache.selection import Selection
 from cache.watch_event import ADDED, DELETED, MODIFIED, CacheEvent
 
 _UNPLACED = ""
 """The name of an object that is not served yet."""
+_RESERVE = 10 * TICKS * SLOTS
+"""Versions that may have been issued after the last snapshot was written: ten seconds of them."""
 
 
 class WatchCache:
@@ -37,7 +40,11 @@ class WatchCache:
         self._clock = clock
         self._now = now
         self._indexed_position = kind.field_names.index(kind.indexed_field) if kind.indexed_field else -1
+        self._limits = limits
         self.history = History(clock.current, limits)
+        self.resumption = Resumption(self.history, clock)
+        self.recovered_position: int | None = None
+        """Where in the history this run begins, when there was one before."""
         # Groups hold the objects that share an original key, by precedence; the first is served under that key.
         self._groups: dict[str, tuple[CachedObject, ...]] = {}
         self._qualified: dict[str, CachedObject] = {}  # by served key, where that is not the original key
@@ -90,6 +97,35 @@ class WatchCache:
         self._remove(known)
         return True
 
+    def recover(
+        self, former: FormerRun, horizon: int, objects: Iterable[CachedObject], events: Iterable[CacheEvent]
+    ) -> None:
+        """Begin with the state of the run before, under its names and versions, instead of with nothing.
+
+        `events` lead there from the version `horizon`, coalesced and in the order of their versions. Raises ValueError
+        when there is something already.
+        """
+        if self._groups:
+            raise ValueError("only an empty cache takes up what another one held")
+        self._clock.advance(former.checkpoint + _RESERVE)
+        for obj in objects:
+            self._place(obj)
+        self.history = History(horizon, self._limits)
+        for event in events:
+            self.history.append(event)
+        self.recovered_position = self.history.end
+        self.resumption = Resumption(self.history, self._clock, former)
+
+    def _place(self, obj: CachedObject) -> None:
+        key = obj.original_key
+        self._keys.setdefault(obj.cluster, set()).add(key)
+        group = self._groups.get(key, ())
+        self._groups[key] = tuple(sorted((*group, obj), key=precedence)) if group else (obj,)
+        if obj.name != obj.original_name:
+            self._qualified[obj.key] = obj
+        self._ordered.put(obj)
+        self._index(obj, None)
+
     # What readers ask
 
     def of_member(self, cluster: str, original_key: str) -> CachedObject | None:
@@ -140,7 +176,7 @@ class WatchCache:
 
     def knows(self, rv: int) -> bool:
         """Whether the state at this version can still be told."""
-        return rv == self.revision or self.history.knows(rv)
+        return self.resumption.knows(rv)
 
     def resume_position(self, rv: int) -> int | None:
         """Where in the history a client goes on that has seen everything up to a version; None: it must list anew.
@@ -148,11 +184,11 @@ class WatchCache:
         The one place that decides this. A version that was not issued here says nothing about which of our events the
         client has seen: going on from there could lose some.
         """
-        return self.history.position_after(rv) if self.knows(rv) else None
+        return self.resumption.position(rv)
 
-    def may_come(self, rv: int) -> bool:
-        """Whether a version is one that may yet be issued here."""
-        return rv > self.revision and issuer(rv) == self._clock.slot
+    def everything(self) -> list[CachedObject]:
+        """All objects in key order: a snapshot."""
+        return self._ordered.between("", "\U0010ffff")
 
     def page(self, selection: Selection, rv: int, after: str) -> Iterator[CachedObject]:
         """What may be selected, as it was at a known version, in key order from behind a key. Not while it changes.
@@ -187,6 +223,7 @@ class WatchCache:
 
     def _add(self, cluster: str, observed: ObservedObject) -> CachedObject:
         key = observed.key
+        self.resumption.touch(cluster, observed.namespace, observed.name)
         self._keys.setdefault(cluster, set()).add(key)
         group = self._groups.get(key, ())
         if not group and key not in self._qualified:
@@ -203,6 +240,7 @@ class WatchCache:
 
     def _remove(self, obj: CachedObject) -> None:
         key = obj.original_key
+        self.resumption.touch(obj.cluster, obj.namespace, obj.original_name)
         group = tuple(other for other in self._groups[key] if other is not obj)
         if group:
             self._groups[key] = group

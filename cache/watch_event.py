@@ -106,3 +106,17 @@ class CacheEvent:
         """Drop shared frames."""
         for event in self._seen_as.values():
             event.forget_encoded()
+
+
+class CoalescedEvent(CacheEvent):
+    """All that happened to an object within a past of which the steps are not known: there is no `previous`.
+
+    Who was last told of it at a version before `added` knows nothing of the object.
+    """
+
+    __slots__ = ("added",)
+
+    def __init__(self, event_type: str, obj: CachedObject, recorded: float, added: int) -> None:
+        """`added` is the version at which the object came under its key; 0 when that is not known."""
+        super().__init__(event_type, obj, None, recorded)
+        self.added = added

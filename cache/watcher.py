@@ -80,7 +80,8 @@ class Watcher:
         # the last version seen. The list is reversed, so that what was sent is let go.
         self._initial = sorted(start.initial or (), key=_version, reverse=True)
         self._announce_end = start.announce_end and bookmarks
-        self._awaited = 0 if start.initial is not None else start.after
+        self._resumed = 0 if start.initial is not None else start.after  # the version it goes on from
+        self._awaited = self._resumed
         self._position = cache.history.position_after(start.after)
         self._revision = start.after
 
@@ -143,6 +144,8 @@ class Watcher:
     def _take_events(self) -> list[WatchEvent]:
         if self._awaited and not self._begin_after():
             return []
+        if self._cache.resumption.is_lost(self._resumed):
+            raise too_old_resource_version(self._revision, self._cache.history.floor)
         events = self._cache.history.read(self._position, _READ_EVENTS)
         if events is None:
             raise too_old_resource_version(self._revision, self._cache.history.floor)
@@ -151,7 +154,7 @@ class Watcher:
         for event in events:
             self._position += 1
             self._revision = event.rv
-            if self._visible(event.object.cluster) and (seen := self._selection.see(event)):
+            if self._visible(event.object.cluster) and (seen := self._selection.see(event, self._resumed)):
                 batch.append(seen)
                 size += len(event.object.raw)
                 if size >= _BATCH_BYTES or len(batch) >= _BATCH_EVENTS:
@@ -162,7 +165,7 @@ class Watcher:
         """Place the cursor behind the version asked for, once the cache has come so far."""
         position = self._cache.resume_position(self._awaited)
         if position is None:
-            if self._cache.may_come(self._awaited):
+            if self._cache.resumption.may_come(self._awaited):
                 return False
             raise too_old_resource_version(self._awaited, self._cache.history.floor)
         self._position = position

@@ -1,0 +1,159 @@
+"""From which versions a client may go on: those of this run, and those of the run before it where that is provable.
+
+After a restart the history begins with what a snapshot held: everything up to its `checkpoint`, coalesced. Between that
+and the first version of this run lies the lost window: versions that were issued after the snapshot was written. What
+clients saw there is told to them again, because every member's watch goes on from before it. That holds only while the
+members tell it event by event; a member that has to be listed may have lost an object in between that was never known
+here, and two members whose news came in another order may have led to other names. Then those clients have to list
+anew. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from cache.history import History
+from cache.merge import original_names
+from cache.resource_version import RevisionClock, issuer
+
+Range = tuple[int, int]
+"""Versions greater than the first, up to the second."""
+
+
+@dataclass(frozen=True, slots=True)
+class FormerRun:
+    """What is known of the run before."""
+
+    checkpoint: int
+    """The version of the state that was recovered."""
+    members: Collection[str]
+    """The members whose state is part of it."""
+    gaps: Collection[Range] = ()
+    """Versions before the checkpoint from which nobody can go on."""
+
+
+class Resumption:
+    """Decides it for one merged resource.
+
+    Mutable state: `_awaited` and `_members_known`, what is missing until the lost window is closed; `_granted`, whether
+    a client went on from there; `_gaps`, what was found to be lost.
+    """
+
+    def __init__(self, history: History, clock: RevisionClock, former: FormerRun | None = None) -> None:
+        """Begin with the version issued last; `history` then holds what is left of the former run."""
+        self._history = history
+        self._clock = clock
+        self._start = clock.current
+        self._checkpoint = former.checkpoint if former else self._start
+        self._marks = {self._checkpoint, self._start}  # versions of states that were no event
+        self._gaps = list(former.gaps) if former else []
+        self._open = former is not None
+        self._members = frozenset(former.members) if former else frozenset()
+        self._awaited = set(self._members)
+        self._members_known = False
+        self._granted = False
+        self._touched: dict[str, str] = {}  # keys that came or went since the restart -> the member
+
+    # What readers ask
+
+    def knows(self, rv: int) -> bool:
+        """Whether this version was issued here, and everything that followed it is known, step by step."""
+        if rv == self._clock.current:
+            return True
+        if rv in self._marks:
+            return self._history.floor <= rv
+        return rv > self._checkpoint and self._history.knows(rv)
+
+    def position(self, rv: int) -> int | None:
+        """Where in the history a client goes on that has seen everything up to a version; None: it must list anew."""
+        if self.is_lost(rv):
+            return None
+        if self.knows(rv):
+            return self._history.position_after(rv)
+        if issuer(rv) != self._clock.slot or rv < self._history.floor or self._history.floor > self._checkpoint:
+            return None
+        if rv <= self._checkpoint:
+            return self._history.position_after(rv)
+        if rv < self._start and self._open:
+            self._granted = True
+            return self._history.position_after(self._checkpoint)
+        return None
+
+    def is_lost(self, rv: int) -> bool:
+        """Whether whoever went on from this version may have missed something since."""
+        return any(after < rv <= last for after, last in self._gaps)
+
+    def may_come(self, rv: int) -> bool:
+        """Whether a version is one that may yet be issued here."""
+        return rv > self._clock.current and issuer(rv) == self._clock.slot
+
+    @property
+    def unproven(self) -> tuple[Range, ...]:
+        """From where nobody could go on if this run ended now."""
+        gaps = [gap for gap in self._gaps if gap[1] > self._history.floor]
+        return (*gaps, self._window) if self._open else tuple(gaps)
+
+    @property
+    def _window(self) -> Range:
+        # Whoever went on from the lost window is somewhere among the versions of this run by now.
+        return self._checkpoint, self._clock.current if self._granted else self._start - 1
+
+    # What closes the lost window
+
+    def caught_up(self, cluster: str) -> None:
+        """A member has told everything that happened before the restart, event by event."""
+        self._awaited.discard(cluster)
+        self._close_when_proven()
+
+    def missed(self, cluster: str) -> None:
+        """A member was listed: what came and went since the last snapshot is not told by it."""
+        if cluster in self._awaited:
+            self.lose()
+
+    def joined(self, cluster: str) -> None:
+        """A member has a feed. One that is new may have joined, and had objects served, in the lost window."""
+        if cluster not in self._members:
+            self.lose()
+
+    def members_known(self) -> None:
+        """All members there are have feeds: none joined unnoticed at the end of the former run."""
+        self._members_known = True
+        self._close_when_proven()
+
+    def _close_when_proven(self) -> None:
+        if self._open and self._members_known and not self._awaited:
+            self._close()
+
+    def lose(self) -> None:
+        """What happened in the lost window will not be told in full."""
+        if self._open:
+            self._gaps.append(self._window)
+            self._close()
+            # What is listed from now on has a version behind the gap, even when nothing happens any more.
+            self._marks.add(self._clock.next())
+
+    def _close(self) -> None:
+        self._open = False
+        self._touched.clear()
+
+    def touch(self, cluster: str, namespace: str, name: str) -> None:
+        """An object of a member came or went: names may depend on whose news came first."""
+        if not self._open:
+            return
+        # The qualified names of an object start with its own name and a dot.
+        own, related = f"{namespace}/{name}", [f"{namespace}/{name}."]
+        related += [f"{namespace}/{original}" for original in original_names(name)]
+        if any(self._touched.get(key, cluster) != cluster for key in (own, *related)):
+            self.lose()
+            return
+        for key in (own, *_openings(own)):
+            self._touched[key] = cluster
+
+
+def _openings(key: str) -> Iterator[str]:
+    """What stands up to each dot of a key, with it."""
+    position = key.find(".")
+    while position >= 0:
+        yield key[: position + 1]
+        position = key.find(".", position + 1)

@@ -1,0 +1,167 @@
+"""What a snapshot holds of a merged resource, and how the part that changed since the last one is collected.
+
+Values only: where they are written is not known here. Nothing is held twice: what can be read from an object's bytes
+(names as served, version, labels) is not kept beside them. Pure but for letting others run between slices.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from cache.cached_object import CachedObject
+from cache.member_feed import MemberFeed
+from cache.resumption import Range
+from cache.watch_cache import WatchCache
+from cache.watch_event import ADDED, DELETED, CacheEvent
+from gateway.apimachinery.schema import GroupVersionResource
+
+_SLICE = 2_000
+"""Events looked at without letting anything else run: about 2 ms."""
+_CONTACT_PERIOD = 10.0
+"""Seconds. That a member was heard from is worth a write no more often."""
+
+
+class SavedObject(msgspec.Struct, frozen=True, gc=False):
+    """An object as it is served, or the last state of one that was deleted, with the version of its deletion."""
+
+    key: str
+    cluster: str
+    original_name: str
+    member_rv: str
+    added: int
+    """The version at which it came under this key; 0 when that is not known."""
+    raw: bytes
+
+
+class SavedMember(msgspec.Struct, frozen=True, gc=False):
+    """How far a member was read."""
+
+    cluster: str
+    identity: str
+    reached: str
+    last_contact: float
+
+
+@dataclass(frozen=True, slots=True)
+class SavedKind:
+    """A merged resource at one version."""
+
+    checkpoint: int
+    """The version of this state."""
+    horizon: int
+    """From this version on every deletion is among the tombstones."""
+    gaps: Sequence[Range]
+    members: Sequence[SavedMember]
+    objects: Iterable[SavedObject]
+    tombstones: Iterable[SavedObject]
+
+
+@dataclass(frozen=True, slots=True)
+class SavedChanges:
+    """What turns the last snapshot of a kind into the next."""
+
+    gvr: GroupVersionResource
+    state: SavedKind
+    """Of objects and tombstones only those that are new; `added` 0 stands for what the last snapshot says."""
+    gone: Sequence[str]
+    """Keys under which nothing is left."""
+    whole: bool
+    """Whether the objects and tombstones are all there are, not changes."""
+    position: int
+    """Up to where in the history this goes."""
+
+
+class _Batch:
+    """The events since the last snapshot, coalesced by key."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, SavedObject | None] = {}
+        self.added: dict[str, int] = {}
+        self.tombstones: list[SavedObject] = []
+
+    def take(self, event: CacheEvent) -> None:
+        obj = event.object
+        if event.type == DELETED:
+            self.tombstones.append(_saved(obj, self.added.pop(obj.key, 0)))
+            self.objects[obj.key] = None
+            return
+        if event.type == ADDED:
+            self.added[obj.key] = obj.rv
+        self.objects[obj.key] = _saved(obj, self.added.get(obj.key, 0))
+
+
+class SnapshotCursor:
+    """Follows one merged resource from snapshot to snapshot. Mutable state: what the last one held."""
+
+    def __init__(self, gvr: GroupVersionResource, cache: WatchCache, feeds: dict[str, MemberFeed]) -> None:
+        """Start with the state that was recovered, or with nothing."""
+        self._gvr = gvr
+        self._cache = cache
+        self._feeds = feeds
+        self._position = cache.recovered_position or 0
+        self._first = cache.recovered_position is None  # whatever the file holds of this kind, it was not recovered
+        self._written: object = None
+
+    async def collect(self) -> SavedChanges | None:
+        """What changed since the last snapshot that was written, as of the moment this returns; None for nothing."""
+        batch = _Batch()
+        position = self._position
+        while True:
+            events = self._cache.history.read(position, _SLICE)
+            if events is None:
+                return self._collect_whole()
+            for event in events:
+                batch.take(event)
+            position += len(events)
+            if position == self._cache.history.end:
+                break
+            await asyncio.sleep(0)
+        if position == self._position and self._written == self._facts():
+            return None
+        objects = [obj for obj in batch.objects.values() if obj is not None]
+        gone = [key for key, obj in batch.objects.items() if obj is None]
+        return SavedChanges(self._gvr, self._state(objects, batch.tombstones), gone, self._first, position)
+
+    def _collect_whole(self) -> SavedChanges:
+        """Everything, when more happened since than the history holds."""
+        history = self._cache.history
+        start = history.position_after(history.floor)
+        events = history.read(start, history.end - start) or ()
+        # These may be many, so they are made by whoever writes them.
+        tombstones = (_saved(event.object, 0) for event in events if event.type == DELETED)
+        objects = map(_saved, self._cache.everything())
+        return SavedChanges(self._gvr, self._state(objects, tombstones), (), True, history.end)
+
+    def written(self, changes: SavedChanges) -> None:
+        """The snapshot now holds these changes."""
+        self._position = changes.position
+        self._first = False
+        self._written = _facts(changes.state)
+
+    def _state(self, objects: Iterable[SavedObject], tombstones: Iterable[SavedObject]) -> SavedKind:
+        members = [
+            SavedMember(feed.cluster, feed.identity, feed.reached if feed.synced else "", feed.last_contact)
+            for feed in self._feeds.values()
+        ]
+        cache = self._cache
+        return SavedKind(cache.revision, cache.history.floor, cache.resumption.unproven, members, objects, tombstones)
+
+    def _facts(self) -> object:
+        return _facts(self._state((), ()))
+
+
+def _facts(state: SavedKind) -> object:
+    """What is worth a write although no object changed."""
+    members = [
+        (member.cluster, member.identity, member.reached, member.last_contact // _CONTACT_PERIOD)
+        for member in state.members
+    ]
+    return members, tuple(state.gaps), state.horizon
+
+
+def _saved(obj: CachedObject, added: int = 0) -> SavedObject:
+    return SavedObject(obj.key, obj.cluster, obj.original_name, obj.member_rv, added, obj.raw)
