@@ -1,6 +1,6 @@
 """Which built-in kind has which Table, beside Pods and Events. Pure.
 
-Every kind that an embedded store serves stands here; any other kind is a custom one and shown by its own columns.
+Every kind that an embedded store serves stands here; any other is shown by columns it declares, or by name and age.
 """
 
 from __future__ import annotations

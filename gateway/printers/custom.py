@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import msgspec
 
 from gateway.apimachinery.json_values import decode_value
+from gateway.apimachinery.meta import JsonObject
 from gateway.printers.cells import AGE_COLUMN, NAME_COLUMN
 from gateway.printers.columns import Column
 from gateway.printers.json_path import compile_path
@@ -55,7 +56,11 @@ class CustomPrinter:
     def prepare(self, sections: Mapping[str, msgspec.Raw]) -> PreparedRow:
         """Render an object given as the sections of its JSON. Never raises."""
         obj = decode_value(msgspec.json.encode(sections))
-        return prepare_row([Slot.NAME, *(_cell(kind, find(obj)) for kind, find in self._cells)])
+        return prepare_row([Slot.NAME, *self.cells(obj)])
+
+    def cells(self, obj: JsonObject) -> list[Cell]:
+        """Return the cells of an object behind its name."""
+        return [_cell(kind, find(obj)) for kind, find in self._cells]
 
 
 def _shown(column: CustomColumn) -> Column:

@@ -25,6 +25,11 @@ class ObjectPrinter:
         self.columns = tuple(column for column, _ in columns)
         self._cells = tuple(cell_of for _, cell_of in columns)
 
+    def with_column(self, index: int, column: Column, cell_of: CellOf) -> ObjectPrinter:
+        """Return a printer of the same objects with one more column at an index."""
+        pairs = list(zip(self.columns, self._cells, strict=True))
+        return ObjectPrinter(*pairs[:index], (column, cell_of), *pairs[index:])
+
     def prepare(self, sections: Mapping[str, msgspec.Raw]) -> PreparedRow:
         """Render an object given as the sections of its JSON. Never raises: what cannot be read is `<unknown>`."""
         obj = decode_value(msgspec.json.encode(sections))

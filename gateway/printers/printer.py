@@ -49,6 +49,8 @@ class MergedPrinter:
 
     columns: Sequence[Column]
     prepare: Prepare
+    built_in: bool = True
+    """Whether it is a kind of Kubernetes itself."""
 
     def row(self, cached: Merged, now: float) -> bytes:
         """Return the inside of the object's Table row."""
@@ -114,11 +116,28 @@ def _with_cluster(columns: Sequence[Column], index: int) -> tuple[Column, ...]:
     return (*columns[:index], CLUSTER_COLUMN, *columns[index:])
 
 
+def cluster_index(columns: Sequence[Column]) -> int:
+    """Return where the member's column stands: behind the age, or at the end where there is none."""
+    return next((index for index, column in enumerate(columns, start=1) if column.name == "Age"), len(columns))
+
+
+@functools.cache
+def merged_printer(resource: GroupResource) -> MergedPrinter | None:
+    """Return the printer of a kind of Kubernetes that lives in the members; None for one that none is written for."""
+    if resource in MERGED_PRINTERS:
+        return MERGED_PRINTERS[resource]
+    printer = BUILT_IN.get(resource)
+    if printer is None:
+        return None
+    wider = printer.with_column(cluster_index(printer.columns), CLUSTER_COLUMN, lambda _: Slot.CLUSTER)
+    return MergedPrinter(wider.columns, wider.prepare)
+
+
 def _column_index(columns: Sequence[Column], name: str) -> int:
     return next(index for index, column in enumerate(columns) if column.name == name)
 
 
-_AFTER_AGE = _column_index(pods.COLUMNS, "Age") + 1
+_AFTER_AGE = cluster_index(pods.COLUMNS)
 _BEFORE_MESSAGE = _column_index(events.COLUMNS, "Message")
 
 MERGED_POD_PRINTER = MergedPrinter(

@@ -137,10 +137,11 @@ async def test_a_member_that_is_away_leaves_what_is_missing_unknown() -> None:
         server = Server(SHOP)
         server.down = True
         await members.join("m1", server)
-        assert not members.found.all_asked
+        states = [members.found.all_asked]
         server.down = False
         await members.until(1)
-        assert members.found.all_asked
+        states.append(members.found.all_asked)
+        assert states == [False, True]
         server.down = True
         assert [resource.kind for resource in members.found.resources] == ["Toy"]
 

@@ -5,10 +5,16 @@ import msgspec
 import pytest
 
 from gateway.apimachinery.meta import ObjectKey
-from gateway.apimachinery.schema import GroupVersionResource
+from gateway.apimachinery.schema import GroupResource, GroupVersionResource
 from gateway.printers.events import COLUMNS as EVENT_COLUMNS
 from gateway.printers.pods import COLUMNS as POD_COLUMNS
-from gateway.printers.printer import MERGED_EVENT_PRINTER, MERGED_POD_PRINTER, MERGED_PRINTERS, stored_printer
+from gateway.printers.printer import (
+    MERGED_EVENT_PRINTER,
+    MERGED_POD_PRINTER,
+    MERGED_PRINTERS,
+    merged_printer,
+    stored_printer,
+)
 from gateway.storage.definitions import PrinterColumn
 from gateway.storage.interface import StoredObject
 from tests.gateway.printers.goldens import Resource, finished, sections
@@ -81,3 +87,28 @@ def test_two_versions_of_a_custom_resource_keep_their_own_columns() -> None:
 def test_a_definition_has_one_printer() -> None:
     definition = Resource(GroupVersionResource("example.io", "v1", "widgets"))
     assert stored_printer(definition) is stored_printer(definition)
+
+
+def test_kinds_of_kubernetes_have_the_cluster_behind_their_age_or_last() -> None:
+    nodes = merged_printer(GroupResource("", "nodes"))
+    assert nodes is not None
+    assert nodes.built_in
+    assert [column.name for column in nodes.columns][:7] == [
+        "Name",
+        "Status",
+        "Roles",
+        "Age",
+        "Cluster",
+        "Version",
+        "Internal-IP",
+    ]
+    node = Cached("n1", "m1", nodes.prepare(sections({"metadata": {"name": "n1"}})))
+    assert decoded(nodes.row(node, 0))["cells"][:5] == ["n1", "Unknown", "<none>", "<unknown>", "m1"]
+    roles = merged_printer(GroupResource("rbac.authorization.k8s.io", "roles"))
+    assert roles is not None
+    assert [column.name for column in roles.columns] == ["Name", "Created At", "Cluster"]
+
+
+def test_pods_have_their_own_merged_printer_and_custom_kinds_none() -> None:
+    assert merged_printer(GroupResource("", "pods")) is MERGED_POD_PRINTER
+    assert merged_printer(GroupResource("apps.kruise.io", "clonesets")) is None
