@@ -8,6 +8,7 @@ import pytest
 from cache.lister_watcher import NotServed, Unavailable
 from cache.merged_resource import MergedResource
 from cache.multi_cluster_cache import MultiClusterCache
+from cache.resource_kind import ResourceKind
 from cache.watcher import Watcher
 from gateway.apimachinery.options import ListOptions, parse_list_options
 from gateway.apimachinery.schema import GroupVersionResource
@@ -468,3 +469,91 @@ async def test_a_fault_of_ours_over_one_member_is_retried_and_told(fleet):
     assert fleet.pods.stale()[0].error == "'surprise'"
     await asyncio.sleep(10)
     assert await listed(fleet.pods) == ["a"]
+
+
+NODES = GroupVersionResource("", "v1", "nodes")
+
+
+def node(name: str, **spec: object) -> dict[str, object]:
+    return {
+        "kind": "Node",
+        "apiVersion": "v1",
+        "metadata": {"namespace": "", "name": name, "uid": f"uid-{name}"},
+        "spec": spec,
+    }
+
+
+class WiderFleet(Fleet):
+    """Members that have Nodes, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.nodes_of: dict[str, FakeMember] = {}
+
+    async def join(self, name: str, **kwargs: int) -> FakeMember:
+        nodes, events = self.nodes_of.setdefault(name, FakeMember()), self.events_of.setdefault(name, FakeMember())
+        pods = self.pods_of.setdefault(name, FakeMember(**kwargs))
+        members = {PODS: pods, EVENTS: events, NODES: nodes}
+        await self.cache.add_cluster(name, members.__getitem__)
+        return pods
+
+    async def add_nodes(self) -> MergedResource:
+        await self.cache.add_kind(ResourceKind.generic(NODES, "Node", namespaced=False))
+        nodes = self.cache.resource(NODES)
+        assert nodes is not None
+        return nodes
+
+
+@pytest.fixture
+async def wider():
+    fleet = WiderFleet()
+    task = asyncio.get_running_loop().create_task(fleet.cache.run())
+    yield fleet
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_kind_that_is_added_is_read_from_the_members_there_are_and_from_those_that_join(wider):
+    await wider.join("m1")
+    wider.nodes_of["m1"].put(node("n1", unschedulable=True))
+    await asyncio.sleep(1)
+    nodes = await wider.add_nodes()
+    assert await listed(nodes) == ["n1"]
+    wider.nodes_of["m2"] = FakeMember()
+    wider.nodes_of["m2"].put(node("n1"))
+    wider.nodes_of["m2"].put(node("n2"))
+    await wider.join("m2")
+    await asyncio.sleep(1)
+    assert await listed(nodes) == ["n1", "n1.m2", "n2"]
+    assert await listed(nodes, fieldSelector="spec.unschedulable=true") == ["n1"]
+    assert await listed(nodes, fieldSelector="metadata.name=n2") == ["n2"]
+    await wider.cache.remove_cluster("m2")
+    assert await listed(nodes) == ["n1"]
+    with pytest.raises(ValueError, match="cached already"):
+        await wider.add_nodes()
+
+
+async def test_an_added_kind_that_a_member_refuses_makes_nothing_else_stale(wider):
+    await wider.join("m1")
+    await asyncio.sleep(1)
+    wider.nodes_of["m1"].faults = [Unavailable("403 nodes is forbidden")] * 9
+    nodes = await wider.add_nodes()
+    await asyncio.sleep(1)
+    assert [(member.name, member.synced, member.error) for member in wider.cache.clusters()] == [("m1", True, "")]
+    assert [(member.synced, member.error) for member in nodes.freshness()] == [(False, "403 nodes is forbidden")]
+    assert await wider.cache.wait_synced(0.1)
+    assert await listed(nodes) == []
+    await asyncio.sleep(600)
+    assert not nodes.stale()
+
+
+async def test_a_kind_that_is_added_before_the_cache_runs():
+    fleet = WiderFleet()
+    nodes = await fleet.add_nodes()
+    await fleet.join("m1")
+    fleet.nodes_of["m1"].put(node("n1"))
+    task = asyncio.get_running_loop().create_task(fleet.cache.run())
+    await asyncio.sleep(1)
+    assert await listed(nodes) == ["n1"]
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
