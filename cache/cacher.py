@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from cache.cached_object import CachedObject, CellRenderer, ObjectBuilder, ObservedObject
+from cache.caller_views import CallerViews
 from cache.history import DEFAULT_LIMITS, HistoryLimits
 from cache.member_feed import MemberFeed
 from cache.recovery import Recovery
@@ -57,6 +58,7 @@ class Cacher:
         self._now = now
         self._builder = ObjectBuilder(kind, renderer)
         self.cache = WatchCache(kind, self._builder, clock or RevisionClock(now), now, settings.history)
+        self.views = CallerViews(self.cache.mark)
         self.feeds: dict[str, MemberFeed] = {}
         self.selections = Selections(kind)
         self._waiting: set[asyncio.Future[None]] = set()

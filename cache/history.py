@@ -30,6 +30,7 @@ class HistoryLimits:
 
 DEFAULT_LIMITS = HistoryLimits()
 _SEARCHED_EVENTS = 4_096
+_MARKS = 20_000
 
 
 class History:
@@ -43,6 +44,7 @@ class History:
         self._hidden = 0  # events at the front of the list that are already forgotten
         self._floor = start
         self._size = 0
+        self._marks: dict[int, None] = {}  # versions without an event, oldest first
 
     @property
     def floor(self) -> int:
@@ -75,6 +77,12 @@ class History:
             self._dropped += self._hidden
             self._hidden = 0
 
+    def mark(self, rv: int) -> None:
+        """Know a version, the newest, at which nothing happened."""
+        self._marks[rv] = None
+        if len(self._marks) > _MARKS:
+            del self._marks[next(iter(self._marks))]
+
     def _excessive(self, event: CacheEvent, oldest: float) -> bool:
         limits = self._limits
         if len(self) > limits.events or self._size > limits.size:
@@ -83,7 +91,7 @@ class History:
 
     def knows(self, rv: int) -> bool:
         """Whether this version was issued here and everything after it is still known."""
-        if rv == self._floor:
+        if rv == self._floor or (rv > self._floor and rv in self._marks):
             return True
         position = bisect_left(self._events, rv, lo=self._hidden, key=_version)
         return position < len(self._events) and self._events[position].rv == rv

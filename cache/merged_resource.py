@@ -7,7 +7,7 @@ package authorises nobody. Writes go elsewhere: here their resourceVersions are 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -78,14 +78,15 @@ class MergedResource:
 
     def owners(self, namespace: str, name: str, *, visible: Visible = everyone) -> Sequence[CachedObject]:
         """All objects that answer to a name. More than one: it is ambiguous, and their `name`s are not."""
-        return [obj for obj in self._cache.owners(namespace, name) if visible(obj.cluster)]
+        return self._cache.owners(namespace, name, visible)
 
     async def list(
-        self, namespace: str, options: ListOptions, *, visible: Visible = everyone, binding: str = ""
+        self, namespace: str, options: ListOptions, *, visible: Visible = everyone, binding: str = "", since: int = 0
     ) -> MergedList:
         """List a namespace, or all (empty). `binding` names the caller; continue tokens hold for nobody else.
 
-        Raises ApiError 400, 410 (with a token to continue with, where there was one) and 504.
+        `since` is the version from which on the caller has seen what is visible: a list that was begun before is not
+        continued. Raises ApiError 400, 410 (with a token to continue with, where there was one) and 504.
         """
         selection = self._selection(namespace, options)
         query = self._token_binding(binding, namespace, options)
@@ -97,7 +98,7 @@ class MergedResource:
             raise bad_request("specifying resource version is not allowed when using continue")
         else:
             revision = token.revision or self._cache.revision
-            if not self._cache.knows(revision):
+            if revision < since or not self._cache.knows(revision):
                 raise self._tokens.expired(token, query)
         limit = 0 if options.resource_version == "0" else options.limit
         items = await self._whole(selection, revision, limit, visible) if token is None else None
@@ -114,9 +115,9 @@ class MergedResource:
         return MergedList(items, str(revision), follow_on, remaining, self.stale(visible))
 
     async def watch(
-        self, namespace: str, options: ListOptions, *, visible: Visible = everyone, timeout: float
+        self, namespace: str, options: ListOptions, *, visible: Visible = everyone, timeout: float, since: int = 0
     ) -> Watcher:
-        """Begin a watch that ends after `timeout` seconds.
+        """Begin a watch that ends after `timeout` seconds; one from before `since` (see `list`) gets 410.
 
         Raises ApiError 400 for a selector and 422 for a resourceVersion that cannot be read; what goes wrong later is
         the watch's ERROR event.
@@ -124,6 +125,8 @@ class MergedResource:
         selection = self._selection(namespace, options)
         revision = watch_revision(options.resource_version, self.served.gvr.group_resource)
         start = await self._watch_start(selection, options, revision, visible)
+        if start.initial is None and start.error is None and start.after < since:
+            start = WatchStart(error=too_old_resource_version(start.after, since))
         return Watcher(
             self._cache,
             selection,
@@ -200,7 +203,7 @@ class MergedResource:
             if not self._cache.knows(revision):
                 raise too_old_resource_version(revision, self._cache.history.floor)
             for scanned, obj in enumerate(self._cache.page(selection, revision, after)):
-                if limit and len(items) == limit:
+                if limit and len(items) == limit and visible(obj.cluster):
                     return items, True
                 if scanned == _SLICE:
                     break
@@ -227,6 +230,16 @@ class MergedResource:
         )
         if not reached:
             raise too_large_resource_version(revision, self._cache.revision)
+
+    # Views
+
+    def view_since(self, caller: Hashable, visible: Visible) -> int:
+        """The version from which on a caller has seen what is visible to him now. It is remembered as his view."""
+        return self._cacher.views.since(caller, visible)
+
+    def view_holds(self, caller: Hashable, visible: Visible, since: int) -> bool:
+        """Whether a caller's view is still the one that was remembered."""
+        return self._cacher.views.holds(caller, visible, since)
 
     # Freshness
 

@@ -126,6 +126,12 @@ class WatchCache:
         self._ordered.put(obj)
         self._index(obj, None)
 
+    def mark(self) -> int:
+        """Issue a version at which nothing happens."""
+        rv = self._clock.next()
+        self.history.mark(rv)
+        return rv
+
     # What readers ask
 
     def of_member(self, cluster: str, original_key: str) -> CachedObject | None:
@@ -147,20 +153,22 @@ class WatchCache:
         group = self._groups.get(key)
         return group[0] if group else None
 
-    def owners(self, namespace: str, name: str) -> Sequence[CachedObject]:
-        """Who answers to a name, the one served under it first; more than one means it is ambiguous.
+    def owners(
+        self, namespace: str, name: str, visible: Callable[[str], bool] = lambda _: True
+    ) -> Sequence[CachedObject]:
+        """Who of the visible answers to a name, the one served under it first; more than one: it is ambiguous.
 
         A name that some member really uses means those objects. Otherwise it is read as a qualified one, whether or
         not the object needs it at present.
         """
         key = object_key(namespace, name)
-        if group := self._groups.get(key):
+        if group := tuple(obj for obj in self._groups.get(key, ()) if visible(obj.cluster)):
             return group
-        if obj := self._qualified.get(key):
-            return (obj,)
+        if (qualified := self._qualified.get(key)) and visible(qualified.cluster):
+            return (qualified,)
         for original in original_names(name):
             for obj in self._groups.get(object_key(namespace, original), ()):
-                if name == f"{original}.{obj.cluster or obj.uid}":
+                if visible(obj.cluster) and name == f"{original}.{obj.cluster or obj.uid}":
                     return (obj,)
         return ()
 
