@@ -1,7 +1,8 @@
 """The values that field selectors compare, read out of encoded objects: Pods, Events, and plain paths of other kinds.
 
-Which fields exist and where they come from follows Kubernetes `pkg/apis/core/selection.go`. Pure. Objects of members
-are not ours to validate: where a section has an unexpected shape, its fields read as empty.
+Which fields exist and where they come from follows Kubernetes `pkg/apis/core/selection.go`, but for the workloads of
+Pods, which are our own. Pure. Objects of members are not ours to validate: where a section has an unexpected shape, its
+fields read as empty.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
+
+from cache.workloads import WORKLOAD_FIELD, workload_chain
 
 Sections = Mapping[str, msgspec.Raw]
 """The top-level fields of an object, values still encoded."""
@@ -24,6 +27,7 @@ POD_FIELDS = (
     "status.phase",
     "status.podIP",
     "status.nominatedNodeName",
+    WORKLOAD_FIELD,
 )
 EVENT_FIELDS = (
     "involvedObject.kind",
@@ -110,6 +114,7 @@ def pod_fields(sections: Sections) -> tuple[str, ...]:
         _shared(status.phase),
         addresses[0].ip or "",
         _shared(status.nominated_node_name),
+        _shared(workload_chain(sections.get("metadata"))),
     )
 
 
@@ -163,7 +168,7 @@ def field_reader(fields: Sequence[Field]) -> Callable[[Sections], tuple[str, ...
 def _value(sections: Sections, field: Field) -> str:
     """Write a scalar as Go's formatting does; anything else reads as empty."""
     section = sections.get(field.path[0])
-    value = None if section is None else _anything.decode(section)
+    value: Any = None if section is None else _anything.decode(section)
     for step in field.path[1:]:
         value = value.get(step) if isinstance(value, dict) else None
     if isinstance(value, bool):

@@ -19,6 +19,7 @@ from cache.field_values import (
     no_fields,
     pod_fields,
 )
+from cache.indexed_fields import INVOLVED_UID, NODE_NAME, WORKLOAD, IndexedField
 from gateway.apimachinery.schema import GroupResource, GroupVersionResource
 
 _METADATA_LABELS = {"metadata.name": "metadata.name", "metadata.namespace": "metadata.namespace"}
@@ -61,8 +62,8 @@ class ResourceKind:
     """Fields with values of their own, beside metadata.name and metadata.namespace."""
     read_fields: Callable[[Sections], tuple[str, ...]] = no_fields
     """Returns the values of `field_names`, in their order."""
-    indexed_field: str = ""
-    """A field that many callers select by one exact value."""
+    indexed_fields: tuple[IndexedField, ...] = ()
+    """Fields of these that many callers select by."""
 
     @property
     def stored(self) -> ServedVersion:
@@ -110,20 +111,25 @@ def _own(*names: str) -> dict[str, str]:
     return {name: name for name in names}
 
 
+POD_LABELS_OF_KUBERNETES = (
+    # Kubernetes accepts status.podIPs but stores no value for it, so it only ever equals the empty string.
+    _METADATA_LABELS
+    | _own(*(name for name in POD_FIELDS if name != WORKLOAD.name), "status.podIPs")
+    | {"spec.host": "spec.nodeName"}
+)
+"""The labels of Pods at one cluster, where nothing is known of the field that is our own."""
+
 PODS = ResourceKind(
     versions=(
         ServedVersion(
             GroupVersionResource("", "v1", "pods"),
             "Pod",
-            # Kubernetes accepts status.podIPs but stores no value for it, so it only ever equals the empty string.
-            field_labels=_METADATA_LABELS
-            | _own(*POD_FIELDS, "status.podIPs")
-            | {"spec.host": "spec.nodeName"},
+            field_labels=POD_LABELS_OF_KUBERNETES | _own(WORKLOAD.name),
         ),
     ),
     field_names=POD_FIELDS,
     read_fields=pod_fields,
-    indexed_field="spec.nodeName",
+    indexed_fields=(NODE_NAME, WORKLOAD),
 )  # fmt: skip
 
 _REGARDING = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
@@ -146,7 +152,7 @@ EVENTS = ResourceKind(
     ),
     field_names=EVENT_FIELDS,
     read_fields=event_fields,
-    indexed_field="involvedObject.uid",
+    indexed_fields=(INVOLVED_UID,),
 )
 
 BUILT_IN_KINDS = (PODS, EVENTS)

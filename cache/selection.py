@@ -6,11 +6,12 @@ events. Pure. Which members a caller may see is not part of a selection: that is
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
 from cache.cached_object import CLUSTER_LABEL, CachedObject, object_key
+from cache.indexed_fields import Term
 from cache.resource_kind import ResourceKind
 from cache.watch_event import ADDED, DELETED, MODIFIED, CacheEvent, CoalescedEvent, WatchEvent
 from gateway.apimachinery.field_selectors import FieldRequirement, FieldSelector
@@ -39,40 +40,52 @@ def _label_test(requirement: LabelRequirement) -> _Test:
     return lambda obj: requirement.matches(obj.labels)
 
 
-def _field_test(requirement: FieldRequirement, field_names: tuple[str, ...]) -> _Test:
+def _field_test(requirement: FieldRequirement, kind: ResourceKind) -> _Test:
     wanted, value = requirement.operator == "=", requirement.value
     match requirement.field:
         case "metadata.name":
             return lambda obj: (obj.name == value) == wanted
         case "metadata.namespace":
             return lambda obj: (obj.namespace == value) == wanted
-        case name if name in field_names:
-            position = field_names.index(name)
+        case name if name in kind.field_names:
+            position = kind.field_names.index(name)
+            if indexed := next((field for field in kind.indexed_fields if field.name == name), None):
+                matches = indexed.wanted(value).matches
+                return lambda obj: matches(obj.fields[position]) == wanted
             return lambda obj: (obj.fields[position] == value) == wanted
         case _:
             # A label Kubernetes accepts without storing a value for it.
             return lambda obj: (value == "") == wanted
 
 
+def _terms(fields: FieldSelector, kind: ResourceKind) -> Iterator[Term]:
+    for field in kind.indexed_fields:
+        for requirement in fields.requirements:
+            if requirement.field == field.name and requirement.operator == "=":
+                key = field.wanted(requirement.value).key
+                if key:
+                    yield field.name, key
+
+
 class Selection:
     """A compiled query."""
 
     def __init__(self, query: Query, kind: ResourceKind) -> None:
-        """Compile `query` for objects of `kind`."""
+        """Compile `query` for objects of `kind`. Raises ApiError 400 for a value that a field never has."""
         self.query = query
         name, namespace = query.fields.exact("metadata.name"), query.fields.exact("metadata.namespace")
         self._contradictory = bool(query.namespace and namespace is not None and namespace != query.namespace)
         self.namespace = query.namespace or namespace or ""
         self.single_key = object_key(self.namespace, name) if name and self.namespace else ""
         """The only key that can be selected, when the query names one object."""
-        self.indexed = query.fields.exact(kind.indexed_field) or ""
-        """The one value the kind's indexed field must have."""
+        self.indexed = tuple(_terms(query.fields, kind))
+        """Where the kind's indexed fields have what is selected: under each of these."""
         self.unrestricted = query.labels.empty and query.fields.empty
         """Whether neither labels nor fields matter."""
         self._tests = [_label_test(requirement) for requirement in query.labels.requirements]
-        self._tests += [_field_test(requirement, kind.field_names) for requirement in query.fields.requirements]
+        self._tests += [_field_test(requirement, kind) for requirement in query.fields.requirements]
         self._lasting_tests = [
-            _field_test(requirement, kind.field_names)
+            _field_test(requirement, kind)
             for requirement in query.fields.requirements
             if requirement.field in _LASTING_FIELDS
         ]

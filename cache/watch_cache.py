@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from cache.cached_object import CachedObject, ObjectBuilder, ObservedObject, object_key
 from cache.history import DEFAULT_LIMITS, History, HistoryLimits
+from cache.indexed_fields import FieldIndex
 from cache.merge import original_names, precedence, served_names
 from cache.ordered_objects import OrderedObjects
 from cache.resource_kind import ResourceKind
@@ -39,7 +40,6 @@ class WatchCache:
         self._builder = builder
         self._clock = clock
         self._now = now
-        self._indexed_position = kind.field_names.index(kind.indexed_field) if kind.indexed_field else -1
         self._limits = limits
         self.history = History(clock.current, limits)
         self.resumption = Resumption(self.history, clock)
@@ -49,7 +49,7 @@ class WatchCache:
         self._groups: dict[str, tuple[CachedObject, ...]] = {}
         self._qualified: dict[str, CachedObject] = {}  # by served key, where that is not the original key
         self._ordered = OrderedObjects()  # by served key
-        self._by_index: dict[str, set[str]] = {}  # value of the indexed field -> served keys
+        self._index = FieldIndex(kind.indexed_fields, kind.field_names)  # of served keys
         self._keys: dict[str, set[str]] = {}  # cluster -> original keys
 
     @property
@@ -84,7 +84,7 @@ class WatchCache:
             return self._add(cluster, observed)
         obj = self._builder.build(observed, cluster, known.name, self._clock.next())
         self._exchange(known, obj)
-        self._index(obj, known)
+        self._index.replace(obj.key, obj.fields, known.fields)
         self._ordered.put(obj)
         self._record(MODIFIED, obj, known)
         return obj
@@ -124,7 +124,7 @@ class WatchCache:
         if obj.name != obj.original_name:
             self._qualified[obj.key] = obj
         self._ordered.put(obj)
-        self._index(obj, None)
+        self._index.add(obj.key, obj.fields)
 
     def mark(self) -> int:
         """Issue a version at which nothing happens."""
@@ -177,8 +177,9 @@ class WatchCache:
         if selection.single_key:
             obj = self.served(selection.single_key)
             return [obj] if obj else []
-        if selection.indexed and self._indexed_position >= 0:
-            keys = sorted(self._by_index.get(selection.indexed, ()))
+        if selection.indexed:
+            start, end = selection.range
+            keys = sorted(key for key in self._index.find(selection.indexed) if start < key <= end)
             return [obj for obj in map(self.served, keys) if obj]
         return self._ordered.between(*selection.range)
 
@@ -287,29 +288,15 @@ class WatchCache:
     def _occupy(self, obj: CachedObject) -> None:
         """Serve an object under its name."""
         self._ordered.put(obj)
-        self._index(obj, None)
+        self._index.add(obj.key, obj.fields)
         self._record(ADDED, obj, None)
 
     def _vacate(self, obj: CachedObject) -> None:
         """Stop serving an object under its name."""
         self._ordered.remove(obj.key)
         self._qualified.pop(obj.key, None)
-        self._index(None, obj)
+        self._index.remove(obj.key, obj.fields)
         self._record(DELETED, obj.at_revision(self._clock.next()), obj)
-
-    def _index(self, new: CachedObject | None, old: CachedObject | None) -> None:
-        position = self._indexed_position
-        if position < 0:
-            return
-        value = new.fields[position] if new else ""
-        was = old.fields[position] if old else ""
-        if was and old and was != value:
-            keys = self._by_index[was]
-            keys.discard(old.key)
-            if not keys:
-                del self._by_index[was]
-        if value and new and was != value:
-            self._by_index.setdefault(value, set()).add(new.key)
 
     def _record(self, event_type: str, obj: CachedObject, previous: CachedObject | None) -> None:
         self.history.append(CacheEvent(event_type, obj, previous, self._now()))

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from cache.resource_kind import EVENTS as EVENT_KIND
+from cache.resource_kind import POD_LABELS_OF_KUBERNETES
 from cache.resource_kind import PODS as POD_KIND
 from gateway.apimachinery.schema import GroupResource, GroupVersion, GroupVersionKind
 from gateway.storage import conversion
@@ -274,7 +275,7 @@ PODS = _resource(
         "log": SubresourceDefinition(_POD, ("get",)),
         "portforward": SubresourceDefinition(GroupVersionKind("", "v1", "PodPortForwardOptions"), ("create", "get")),
     },
-    field_labels=POD_KIND.versions[0].field_labels,
+    field_labels=POD_LABELS_OF_KUBERNETES,
     read_fields=kind_reader(POD_KIND),
 )  # fmt: skip
 

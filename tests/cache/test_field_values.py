@@ -20,7 +20,7 @@ def event_values(obj):
 
 
 def test_all_fields_of_a_pod():
-    obj = pod()
+    obj = pod(ownerReferences=[{"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "agent", "controller": True}])
     obj["spec"] = {
         "nodeName": "n1",
         "restartPolicy": "Always",
@@ -43,12 +43,13 @@ def test_all_fields_of_a_pod():
         "status.phase": "Running",
         "status.podIP": "10.0.0.1",
         "status.nominatedNodeName": "n2",
+        "fleetgate.io/workload": "daemonset.apps/agent",
     }
 
 
 @pytest.mark.parametrize("part", [None, {}, "odd", {"nodeName": 5, "phase": []}])
 def test_what_a_pod_lacks_reads_as_empty(part):
-    values = pod_values({"spec": part, "status": part})
+    values = pod_values({"metadata": part, "spec": part, "status": part})
     assert values.pop("spec.hostNetwork") == "false"
     assert set(values.values()) == {""}
     assert pod_values({})["status.podIP"] == ""

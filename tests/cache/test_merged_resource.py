@@ -316,6 +316,47 @@ class TestWatches:
         assert (await refusal(desk.watch(fieldSelector="x=1"))).code == 400
 
 
+class TestWorkloads:
+    OWNED = {  # noqa: RUF012  (never changed)
+        "labels": {"pod-template-hash": "5f7b"},
+        "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-5f7b", "controller": True}],
+    }
+    OF_WEB = "fleetgate.io/workload=deployments.apps/web"
+
+    async def test_lists_name_the_pods_of_all_members(self, desk):
+        desk.put("web-5f7b-a", "m1", **self.OWNED)
+        desk.put("web-5f7b-b", "m2", **self.OWNED)
+        desk.put("web-5f7b-c", "m2", namespace="other", **self.OWNED)
+        desk.put("web", "m1")
+        assert await desk.names("default", fieldSelector=self.OF_WEB) == ["web-5f7b-a", "web-5f7b-b"]
+        assert await desk.names("default", fieldSelector=self.OF_WEB, limit="1") == ["web-5f7b-a"]
+        assert await desk.names(fieldSelector=self.OF_WEB) == ["web-5f7b-a", "web-5f7b-b", "web-5f7b-c"]
+        others = self.OF_WEB.replace("=", "!=", 1)
+        assert await desk.names("default", fieldSelector=others) == ["web"]
+        both = f"{self.OF_WEB},spec.nodeName=n1"
+        desk.put("web-5f7b-d", "m1", node="n1", **self.OWNED)
+        assert await desk.names("default", fieldSelector=both) == ["web-5f7b-d"]
+
+    async def test_watches_tell_what_comes_changes_and_leaves(self, desk):
+        watcher = await desk.watch("default", fieldSelector=self.OF_WEB, resourceVersion=str(desk.put("other").rv))
+        desk.put("web-5f7b-a", **self.OWNED)
+        desk.put("other", rv="11", labels={"pod-template-hash": "5f7b"})
+        desk.put("web-5f7b-a", rv="11", phase="Failed", **self.OWNED)
+        released = {"labels": {"app": "debugged"}}
+        desk.put("web-5f7b-a", rv="12", **released)
+        desk.put("web-5f7b-a", rv="13", **self.OWNED)
+        desk.cacher.cache.forget("m1", "default/web-5f7b-a")
+        events = await watcher.next_batch()
+        assert [event.type for event in events] == ["ADDED", "MODIFIED", "DELETED", "ADDED", "DELETED"]
+        assert {event.object.original_name for event in events} == {"web-5f7b-a"}
+
+    async def test_other_values_are_refused(self, desk):
+        for ask in (desk.list, desk.watch):
+            error = await refusal(ask(fieldSelector="fleetgate.io/workload=web"))
+            assert error.code == 400
+            assert "write RESOURCE.GROUP/NAME" in error.message
+
+
 class TestBytes:
     async def test_objects_and_items(self, desk):
         obj = desk.put()

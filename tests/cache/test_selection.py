@@ -5,6 +5,7 @@ import pytest
 from cache.resource_kind import PODS
 from cache.selection import Query, Selection, Selections
 from cache.watch_event import ADDED, DELETED, MODIFIED, CacheEvent
+from gateway.apimachinery.errors import ApiError
 from gateway.apimachinery.field_selectors import parse_field_selector
 from gateway.apimachinery.label_selectors import parse_label_selector
 from tests.cache.test_cached_object import built
@@ -20,7 +21,8 @@ def selection(namespace="", labels="", fields=""):
     return Selection(query(namespace, labels, fields), PODS)
 
 
-OBJ = built(pod("web", "shop", labels={"app": "web"}, node="n1"), cluster="m1")
+JOB = {"apiVersion": "batch/v1", "kind": "Job", "name": "web", "controller": True}
+OBJ = built(pod("web", "shop", labels={"app": "web"}, node="n1", ownerReferences=[JOB]), cluster="m1")
 LOCAL = built(pod("web", "shop"), cluster="")
 
 
@@ -44,6 +46,10 @@ LOCAL = built(pod("web", "shop"), cluster="")
         ({"fields": "status.podIPs="}, True),
         ({"fields": "status.podIPs=10.0.0.1"}, False),
         ({"labels": "app=web", "fields": "spec.nodeName=n2"}, False),
+        ({"fields": "fleetgate.io/workload=jobs.batch/web"}, True),
+        ({"fields": "fleetgate.io/workload!=jobs.batch/web"}, False),
+        ({"fields": "fleetgate.io/workload=deployments.apps/web"}, False),
+        ({"fields": "fleetgate.io/workload!=deployments.apps/web"}, True),
     ],
 )
 def test_matching(wanted, matches):
@@ -72,9 +78,19 @@ def test_where_to_look(wanted, keys):
 def test_what_a_query_narrows_down_to():
     assert selection("shop", fields="metadata.name=web").single_key == "shop/web"
     assert selection(fields="metadata.name=web").single_key == ""
-    assert selection(fields="spec.host=n1").indexed == "n1"
+    assert selection(fields="spec.host=n1").indexed == (("spec.nodeName", "n1"),)
+    assert selection(fields="spec.host=").indexed == ()
+    assert selection(fields="spec.host!=n1").indexed == ()
+    assert selection(fields="fleetgate.io/workload=deployments.apps/web").indexed == (("fleetgate.io/workload", "web"),)
     assert selection("shop").unrestricted
     assert not selection(labels="a").unrestricted
+
+
+@pytest.mark.parametrize("operator", ["=", "!="])
+def test_what_names_no_workload_is_refused(operator):
+    with pytest.raises(ApiError, match="names no workload") as refused:
+        selection(fields=f"fleetgate.io/workload{operator}web")
+    assert refused.value.code == 400
 
 
 PENDING, RUNNING = built(pod(phase="Pending"), rv=10), built(pod(phase="Running"), rv=11)

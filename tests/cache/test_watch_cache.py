@@ -221,7 +221,26 @@ class TestReading:
         assert (on("n1"), on("n2")) == (["web"], ["web.a"])
         book.forget("a")
         book.forget("b")
-        assert book.cache._by_index == {}
+        assert (on("n1"), on("n2")) == ([], [])
+
+    def test_only_the_pods_of_a_workload_are_looked_at(self, book):
+        owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-5f7b", "controller": True}
+        owned = {"labels": {"pod-template-hash": "5f7b"}, "ownerReferences": [owner]}
+        book.observe("a", "web-5f7b-x", uid="1", created=10, **owned)
+        book.observe("b", "web-5f7b-x", uid="2", created=20, **owned)
+        book.observe("a", "web-5f7b-x", namespace="other", uid="3", **owned)
+        book.observe("a", "web", uid="4")
+
+        def of(workload, namespace="default"):
+            wanted = selection(namespace=namespace, fields=f"fleetgate.io/workload={workload}")
+            return [obj.key for obj in book.cache.candidates(wanted)]
+
+        assert of("deployments.apps/web") == ["default/web-5f7b-x", "default/web-5f7b-x.b"]
+        assert of("replicasets.apps/web-5f7b") == of("deployments.apps/web")
+        assert of("deployments.apps/web", "") == [*of("deployments.apps/web"), "other/web-5f7b-x"]
+        assert of("deployments.apps/other") == []
+        book.observe("b", "web-5f7b-x", rv="11", uid="2", created=20)
+        assert of("deployments.apps/web") == ["default/web-5f7b-x"], "its owner has released it"
 
     def test_kinds_without_an_index(self):
         book = Playbook(ResourceKind.generic(GroupVersionResource("", "v1", "pods"), "Pod"))

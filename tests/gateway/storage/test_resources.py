@@ -4,7 +4,7 @@ import pytest
 
 from gateway.apimachinery.patch.typed_schema import builtin_type
 from gateway.storage.definitions import ResourceDefinition
-from gateway.storage.resources import CLUSTERS, FEDERATION_RESOURCES, MEMBER_RESOURCES
+from gateway.storage.resources import CLUSTERS, FEDERATION_RESOURCES, MEMBER_RESOURCES, PODS
 
 SUBRESOURCES = {
     "namespaces": {"finalize", "status"},
@@ -57,6 +57,12 @@ def test_names_and_subresources_are_those_of_kube_apiserver(definition: Resource
         assert definition.short_names == SHORT_NAMES[resource]
     assert ("all" in definition.categories) == (resource in ALL)
     assert ("deletecollection" in definition.verbs) == (resource != "namespaces")
+
+
+def test_one_cluster_knows_no_field_of_ours() -> None:
+    """A simulated member selects its Pods as a real one does."""
+    assert "spec.nodeName" in PODS.field_labels
+    assert [label for label in PODS.field_labels if "fleetgate" in label] == []
 
 
 def test_pods_and_nodes_are_only_served_by_members() -> None:

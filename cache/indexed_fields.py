@@ -1,0 +1,85 @@
+"""Fields that many callers select by: their objects are found without looking at all of them. One writer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from cache.workloads import WORKLOAD_FIELD, owner_names, parse_workload
+
+Term = tuple[str, str]
+"""A field, and a key that objects with the wanted value are found under."""
+
+
+def _itself(value: str) -> Sequence[str]:
+    return (value,) if value else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a selector asks of a field."""
+
+    key: str
+    """Everything that matches is found under this key."""
+    matches: Callable[[str], bool]
+    """Whether an object's value is what is asked for."""
+
+
+def _equal(value: str) -> Wanted:
+    return Wanted(value, value.__eq__)
+
+
+def _workload(value: str) -> Wanted:
+    workload = parse_workload(value)
+    return Wanted(workload.name, workload.owns)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedField:
+    """A field that is indexed, and how its values are understood."""
+
+    name: str
+    wanted: Callable[[str], Wanted] = _equal
+    """Reads the value in a selector. Raises ApiError 400 where it has none of the forms it may have."""
+    keys: Callable[[str], Sequence[str]] = _itself
+    """The keys under which an object with a value is found."""
+
+
+NODE_NAME = IndexedField("spec.nodeName")
+INVOLVED_UID = IndexedField("involvedObject.uid")
+WORKLOAD = IndexedField(WORKLOAD_FIELD, _workload, owner_names)
+
+
+class FieldIndex:
+    """The keys of objects by the values of the indexed fields of their kind."""
+
+    def __init__(self, fields: Sequence[IndexedField], names: Sequence[str]) -> None:
+        """`names` are all fields of the kind, in the order of the values of objects."""
+        self._fields = [(names.index(field.name), field) for field in fields]
+        self._keys: dict[Term, set[str]] = {}
+
+    def add(self, key: str, values: Sequence[str]) -> None:
+        """An object with these values stands under a key from now on."""
+        for term in self._terms(values):
+            self._keys.setdefault(term, set()).add(key)
+
+    def remove(self, key: str, values: Sequence[str]) -> None:
+        """An object with these values no longer stands under a key."""
+        for term in self._terms(values):
+            keys = self._keys[term]
+            keys.discard(key)
+            if not keys:
+                del self._keys[term]
+
+    def _terms(self, values: Sequence[str]) -> Iterable[Term]:
+        return {(field.name, key) for position, field in self._fields for key in field.keys(values[position])}
+
+    def replace(self, key: str, values: Sequence[str], previous: Sequence[str]) -> None:
+        """The object under a key has other values now."""
+        if any(values[position] != previous[position] for position, _ in self._fields):
+            self.remove(key, previous)
+            self.add(key, values)
+
+    def find(self, terms: Iterable[Term]) -> Iterable[str]:
+        """The keys of the term that has the fewest."""
+        return min((self._keys.get(term, set()) for term in terms), key=len)

@@ -1,0 +1,161 @@
+"""Which workloads a Pod belongs to: its controller, and what that was made by, read out of the Pod alone.
+
+A Deployment owns its Pods through a ReplicaSet, a CronJob through a Job. The upper owner is derived from the names that
+controllers give (kube-controller-manager `deployment/sync.go`, `cronjob/cronjob_controllerv2.go`; Argo Rollouts), so
+that what a Pod belongs to never depends on another object, and a watch by it is exact. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from gateway.apimachinery.errors import bad_request
+from gateway.apimachinery.json_syntax import quote
+
+WORKLOAD_FIELD = "fleetgate.io/workload"
+"""The field that selects Pods by workload. Its value for a Pod are the names of its owners, the nearest first, each
+`kind.group/name` in lower case but for the name, with spaces between."""
+
+_CLOCK_SKEW = 10
+_YEAR = 366 * 24 * 60
+"""In minutes, as the names of a CronJob's Jobs have them. Read so, a date like 20260131 lies decades away."""
+_SHORT_NAMES = {
+    "cj": "cronjob",
+    "deploy": "deployment",
+    "ds": "daemonset",
+    "rc": "replicationcontroller",
+    "rs": "replicaset",
+    "sts": "statefulset",
+}
+_TYPE = re.compile(r"([a-z](?:[-a-z0-9]*[a-z0-9])?)(?:\.([a-z0-9](?:[-.a-z0-9]*[a-z0-9])?))?")
+_VERSION = re.compile(r"v[0-9]+(?:(?:alpha|beta)[0-9]+)?\.")
+_SEPARATOR = re.compile(r"[/\s]")
+
+
+class _Owner(msgspec.Struct, gc=False, rename="camel"):
+    api_version: str = ""
+    kind: str = ""
+    name: str = ""
+    controller: bool | None = None
+
+
+class _Labels(msgspec.Struct, gc=False):
+    template: str | None = msgspec.field(name="pod-template-hash", default=None)
+    rollout: str | None = msgspec.field(name="rollouts-pod-template-hash", default=None)
+
+
+class _Metadata(msgspec.Struct, gc=False, rename="camel"):
+    owner_references: list[_Owner] | None = None
+    labels: _Labels | None = None
+    creation_timestamp: str | None = None
+
+
+_metadata_decoder = msgspec.json.Decoder(_Metadata | None)
+
+
+def workload_chain(metadata: msgspec.Raw | None) -> str:
+    """Return the value of WORKLOAD_FIELD of a Pod; empty where nothing controls it, or its metadata is odd."""
+    try:
+        pod = _metadata_decoder.decode(metadata) if metadata is not None else None
+    except msgspec.ValidationError:
+        return ""
+    controller = next((owner for owner in (pod and pod.owner_references) or () if owner.controller), None)
+    if pod is None or controller is None:
+        return ""
+    group = controller.api_version.rpartition("/")[0]
+    if not controller.kind or not controller.name or _SEPARATOR.search(controller.kind + group + controller.name):
+        return ""
+    chain = [_written(controller.kind, group, controller.name), *_makers(pod, controller, group)]
+    return " ".join(chain)
+
+
+def _written(kind: str, group: str, name: str) -> str:
+    return f"{kind.lower()}.{group.lower()}/{name}" if group else f"{kind.lower()}/{name}"
+
+
+def _makers(pod: _Metadata, controller: _Owner, group: str) -> Iterator[str]:
+    """What made the controller, where its name tells."""
+    if controller.kind == "ReplicaSet" and group in {"apps", "extensions"}:
+        labels = pod.labels or _Labels()
+        if made_by := _before(controller.name, labels.rollout):
+            yield _written("Rollout", "argoproj.io", made_by)
+        elif made_by := _before(controller.name, labels.template):
+            yield _written("Deployment", "apps", made_by)
+    elif controller.kind == "Job" and group == "batch":
+        made_by, _, minute = controller.name.rpartition("-")
+        if made_by and _is_schedule(minute, pod.creation_timestamp or ""):
+            yield _written("CronJob", "batch", made_by)
+
+
+def _before(name: str, template_hash: str | None) -> str:
+    """What stands in a name before the hash of a Pod template; empty when it does not end in it."""
+    end = f"-{template_hash}"
+    return name[: -len(end)] if template_hash and name.endswith(end) else ""
+
+
+def _is_schedule(minute: str, created: str) -> bool:
+    """Whether digits are the minute for which a Job was due that made a Pod then or within a year."""
+    if not minute.isascii() or not minute.isdecimal() or minute.startswith("0") or len(minute) > len(str(1 << 53)):
+        return False
+    try:
+        since = datetime.fromisoformat(created).timestamp() // 60 - int(minute)
+    except ValueError:
+        return False
+    return -_CLOCK_SKEW <= since <= _YEAR
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A workload as a selector names it."""
+
+    kinds: frozenset[str]
+    """What its kind may be, in lower case: the singular of a resource is guessed."""
+    groups: frozenset[str]
+    """What its API group may be; empty for any."""
+    name: str
+
+    def owns(self, chain: str) -> bool:
+        """Whether it is among the owners of a Pod; `chain` is what `workload_chain` returned."""
+        for owner in chain.split():
+            described, _, name = owner.partition("/")
+            kind, _, group = described.partition(".")
+            if name == self.name and kind in self.kinds and (not self.groups or group in self.groups):
+                return True
+        return False
+
+
+def parse_workload(text: str) -> Workload:
+    """Read RESOURCE.GROUP/NAME, with a kind in place of a resource, and without a group, or with its version.
+
+    Raises ApiError 400 for anything else.
+    """
+    described, _, name = text.partition("/")
+    parsed = _TYPE.fullmatch(described.lower())
+    if parsed is None or not name or _SEPARATOR.search(name):
+        raise bad_request(
+            f"invalid field selector: {WORKLOAD_FIELD}: {quote(text)} names no workload: "
+            "write RESOURCE.GROUP/NAME, such as deployments.apps/web"
+        )
+    resource, group = parsed[1], parsed[2] or ""
+    groups = {group, _VERSION.sub("", group, count=1)} if group else ()
+    return Workload(frozenset(_kinds(resource)), frozenset(groups), name)
+
+
+def _kinds(resource: str) -> Iterator[str]:
+    """What a resource, kind or short name may mean (the inverse of apimachinery `meta.UnsafeGuessKindToResource`)."""
+    yield resource
+    if resource in _SHORT_NAMES:
+        yield _SHORT_NAMES[resource]
+    for plural, singular in (("s", ""), ("es", ""), ("ies", "y")):
+        if resource.endswith(plural):
+            yield resource.removesuffix(plural) + singular
+
+
+def owner_names(chain: str) -> Sequence[str]:
+    """The names of a Pod's owners, whatever their kinds: what it is looked up by."""
+    return [owner.partition("/")[2] for owner in chain.split()]
