@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from admission.config import AdmissionConfig
+from cache.resource_version import SLOTS
 from gateway.audit.config import AuditConfig
 from gateway.clusters.cluster import SECRET_NAMESPACE
 from gateway.config_decoding import ConfigError, decode_file, duration_field
@@ -77,6 +78,15 @@ class CacheConfig:
 
     first_sync_wait: float = duration_field(3.0)
     """Seconds a list waits for members that were never read yet, before it answers with a warning."""
+    snapshot: bool = True
+    """Whether the cache is kept on disk, so that a restart goes on where the last run ended."""
+    replica: int = 0
+    """Which of several gateways over the same members this is, 0 to 31; each needs a number of its own."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers without a meaning. Raises ValueError."""
+        if not 0 <= self.replica < SLOTS:
+            raise ValueError(f"replica must be between 0 and {SLOTS - 1}")
 
 
 @dataclass(frozen=True, slots=True)

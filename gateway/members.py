@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import secrets
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cache.lister_watcher import ListerWatcher
-from cache.multi_cluster_cache import MultiClusterCache
+from cache.multi_cluster_cache import CacheSettings, MultiClusterCache
 from cache.watcher import Visible
 from cache.watcher import everyone as every_cluster
 from gateway.apimachinery.duration import human_duration
@@ -26,6 +25,7 @@ from gateway.apimachinery.schema import GroupVersionResource
 from gateway.audit.log import AuditLog
 from gateway.authorization.caller_rights import AuthorizedRights
 from gateway.authorization.member_review import MemberReviews
+from gateway.clusters.cache_snapshot import CacheSnapshot, continue_token_key
 from gateway.clusters.cluster import CLUSTERS
 from gateway.clusters.health import ClusterHealth
 from gateway.clusters.lister_watcher import HttpListerWatcher
@@ -34,7 +34,7 @@ from gateway.clusters.registry import ClusterRegistry
 from gateway.clusters.source import ClusterSource
 from gateway.clusters.status import member_status, status_list
 from gateway.clusters.upstream import Upstream
-from gateway.config import MembersConfig
+from gateway.config import GatewayConfig
 from gateway.handlers.connect import ClusterProxyHandler, ConnectHandler, Write
 from gateway.handlers.health import Note
 from gateway.handlers.resource import MemberParts
@@ -57,11 +57,20 @@ class Members:
     registry: ClusterRegistry
     cache: MultiClusterCache
     now: Callable[[], float]
+    snapshot: CacheSnapshot | None = None
+    """What keeps the cache on disk; None when that is not wanted."""
 
     @property
     def loops(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
         """What runs for ever beside the server."""
-        return [self.registry.run, self.cache.run]
+        loops = [self.registry.run, self.cache.run, self._forget_former_members]
+        return [*loops, self.snapshot.run] if self.snapshot else loops
+
+    async def _forget_former_members(self) -> None:
+        """Once it is known which members there are, those that left while the gateway was away are gone."""
+        while not await self.registry.wait_synced(60):
+            pass
+        await self.cache.members_known()
 
     async def wait_synced(self, seconds: float) -> None:
         """Wait until the members are known and read once, but never longer than that many seconds."""
@@ -112,6 +121,9 @@ class Members:
     def samples(self) -> list[Sample]:
         """Return the members' metrics."""
         samples = []
+        if self.snapshot:
+            active = float(self.snapshot.active)
+            samples.append(Sample("fleetgate_cache_snapshot_active", "Whether the cache is kept on disk.", active))
         for item in self._items():
             labels = (("cluster", item["name"]),)
             ready, stale = float(bool(item["ready"])), float(item["staleSeconds"] or 0)
@@ -167,27 +179,36 @@ def _state_text(item: JsonObject) -> str:
     return _WELL if item["ready"] else f"not ready: {item['message'] or item['reason']}"
 
 
-async def open_members(config: MembersConfig, source: ClusterSource, events: ListerWatcher) -> Members:
-    """Build the registry and the cache of a gateway. Raises KubeconfigError for a members' file that cannot be used.
+async def open_members(config: GatewayConfig, data_dir: Path, source: ClusterSource, events: ListerWatcher) -> Members:
+    """Build the registry and the cache of a gateway, which begins with what the last run held.
+
+    Raises KubeconfigError for a members' file that cannot be used, OSError for a data directory.
 
     Args:
-        config: where members come from beside the store.
+        config: where members come from beside the store, and how they are cached.
+        data_dir: where the cache is kept.
         source: Cluster objects of the store.
         events: Events recorded in the store; they are part of the merged view.
     """
+    members = config.members
     registry = ClusterRegistry(
         source=source,
-        kubeconfig=Path(config.kubeconfig) if config.kubeconfig else None,
-        contexts=config.contexts,
-        secret_namespaces=config.secret_namespaces,
+        kubeconfig=Path(members.kubeconfig) if members.kubeconfig else None,
+        contexts=members.contexts,
+        secret_namespaces=members.secret_namespaces,
         now=time.time,
     )
     cache = MultiClusterCache(
         now=time.time,
         jitter=random.random,
-        token_key=secrets.token_bytes(32),
+        token_key=await asyncio.to_thread(continue_token_key, data_dir / "continue-token.key"),
         renderers={PODS: MERGED_PRINTERS[PODS].prepare, EVENTS: MERGED_PRINTERS[EVENTS].prepare},
+        settings=CacheSettings(replica=config.cache.replica),
     )
+    snapshot = None
+    if config.cache.snapshot:
+        snapshot = CacheSnapshot(data_dir / "cache.sqlite", config.cache.replica)
+        await snapshot.recover(cache)
     await cache.add_local_source(_EVENTS, events)
 
     async def changed(change: ClusterChange) -> None:
@@ -196,7 +217,8 @@ async def open_members(config: MembersConfig, source: ClusterSource, events: Lis
             return
         if change.kind is ChangeKind.REPLACED:
             await cache.remove_cluster(change.name)
-        await cache.add_cluster(change.name, _lister_watchers(change.upstream))
+        identity = change.upstream.endpoint.url
+        await cache.add_cluster(change.name, _lister_watchers(change.upstream), identity=identity)
 
     async def probed(name: str, health: ClusterHealth) -> None:
         if health.reachable:
@@ -206,7 +228,7 @@ async def open_members(config: MembersConfig, source: ClusterSource, events: Lis
 
     registry.on_change(changed)
     registry.on_health(probed)
-    return Members(registry, cache, time.time)
+    return Members(registry, cache, time.time, snapshot)
 
 
 def _lister_watchers(upstream: Upstream) -> Callable[[GroupVersionResource], ListerWatcher]:

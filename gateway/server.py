@@ -153,7 +153,7 @@ class _Gateway:
             audit=audit,
             federation=federation,
             catalog=Catalog(federation.discovery, allow_list=_allow_list(config.resources), merged=MERGED_RESOURCES),
-            members=await open_members(config.members, federation.clusters, federation.events),
+            members=await open_members(config, data_dir, federation.clusters, federation.events),
             writes=WriteHandler(AdmissionChain(plugins), audit),
         )
 

@@ -43,6 +43,7 @@ FILE_INTERVAL = 5.0
 
 _RETRY_FIRST = 1.0
 _RETRY_LIMIT = 30.0
+_RETRY_AFTER = 1
 _NOT_SERVED_INTERVAL = 10.0
 
 _log = logging.getLogger(__name__)
@@ -145,7 +146,10 @@ class ClusterRegistry:
         Before that, what no member is known to have may well exist: an answer without it would be taken for the truth.
         """
         if not self._synced.is_set():
-            raise service_unavailable(f"the member clusters are not known yet: {self._unread}")
+            # Who is told when to come again does so, and does not give up the watch it wants to go on with.
+            raise service_unavailable(
+                f"the member clusters are not known yet: {self._unread}", retry_after_seconds=_RETRY_AFTER
+            )
 
     async def wait_synced(self, timeout: float) -> bool:
         """Wait until the declared members are known; False when that takes longer than `timeout` seconds."""

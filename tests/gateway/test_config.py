@@ -49,3 +49,13 @@ def test_defaults_are_safe():
     assert config.serving.listen.startswith("127.0.0.1:")
     assert config.admission.delete_protection.enabled
     assert config.admission.scale_down.floor == 1
+
+
+@pytest.mark.parametrize("number", ["-1", "32"])
+def test_there_are_so_many_replicas(tmp_path, number):
+    path = tmp_path / "gateway.yaml"
+    path.write_text(
+        f"apiVersion: config.fleetgate.io/v1alpha1\nkind: GatewayConfiguration\ncache: {{replica: {number}}}\n"
+    )
+    with pytest.raises(ConfigError, match=r"gateway.yaml:3: cache: replica must be between 0 and 31"):
+        load_config(path)
