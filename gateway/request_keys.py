@@ -53,3 +53,12 @@ SCOPE: Final = web.RequestKey("scope", RequestScope)
 
 LONG_RUNNING: Final = web.RequestKey("long_running", LongRunning)
 """The supervised form of a watch, log or tunnel: filters/supervision."""
+
+
+def judge_again(request: web.BaseRequest, judge: Callable[[], Awaitable[None]]) -> None:
+    """Have it judged from time to time, as long as a watch, log or tunnel is open, what its caller sees.
+
+    `judge` raises ApiError (403, 404 or 410) once that is not what the request was answered with.
+    """
+    if supervised := request.get(LONG_RUNNING):
+        supervised.judge_view = judge

@@ -23,6 +23,7 @@ PARTING_TIME = 5.0
 
 _JUDGED_AT_ONCE = 100
 _ASKED_AT_ONCE = 8
+_CLEAR_NO = frozenset({401, 403, 404, 410})
 
 logger = logging.getLogger("gateway.supervision")
 
@@ -31,7 +32,8 @@ logger = logging.getLogger("gateway.supervision")
 class LongRunning:
     """One open long-running request.
 
-    `judge_credential` and `judge_right` raise ApiError once the request may not go on. `end` is how its handler wants
+    `judge_credential` and `judge_right` raise ApiError once the request may not go on, and so does `judge_view` once
+    the members that its caller sees are not those it was opened with (403, 404 or 410). `end` is how its handler wants
     to be told (a watch sends an ERROR event); without it the handler's task is cancelled, which closes the connection.
     """
 
@@ -39,6 +41,7 @@ class LongRunning:
     judge_credential: Callable[[], None]
     judge_right: Callable[[], Awaitable[None]]
     end: Callable[[ApiError | None], None] | None = None
+    judge_view: Callable[[], Awaitable[None]] | None = None
     next_judgement: float = 0.0
     ended_at: float | None = None
 
@@ -87,6 +90,12 @@ class Supervisor:
             yield request
         finally:
             self._open.discard(request)
+
+    def judge_views(self) -> None:
+        """Judge all requests that depend on what their caller sees within a second: there are other members now."""
+        for request in self._open:
+            if request.judge_view is not None:
+                request.next_judgement = 0.0
 
     def drain(self) -> None:
         """End everything cleanly."""
@@ -137,8 +146,10 @@ async def _judge_right(request: LongRunning, limit: asyncio.Semaphore) -> None:
     async with limit:
         try:
             await request.judge_right()
+            if request.judge_view is not None:
+                await request.judge_view()
         except ApiError as error:
-            if error.code in {401, 403}:
+            if error.code in _CLEAR_NO:
                 request.finish(error)
             else:  # the store cannot be asked now: what was allowed goes on until the answer is a clear no
                 logger.warning("an open request could not be judged again: %s", error.message)
