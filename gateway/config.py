@@ -12,6 +12,7 @@ from pathlib import Path
 from admission.config import AdmissionConfig
 from cache.resource_version import SLOTS
 from gateway.audit.config import AuditConfig
+from gateway.authorization.cluster_visibility import ALL, MODES
 from gateway.clusters.cluster import SECRET_NAMESPACE
 from gateway.config_decoding import ConfigError, decode_file, duration_field
 
@@ -70,6 +71,14 @@ class MembersConfig:
     secret_namespaces: tuple[str, ...] = (SECRET_NAMESPACE,)
     """Namespaces of the Secrets that Cluster objects may name: what `karmadactl join` and `fleetgate join` use. The
     gateway reads no other, for it would send what is in there to the address that the Cluster object says."""
+    visibility: str = ALL
+    """Whose Pods and Events a caller sees who may read them in the store: `All` members', as those of one cluster; or
+    `ByClusterRight`, only of members that he may also `get` as Clusters."""
+
+    def __post_init__(self) -> None:
+        """Refuse a visibility that there is not."""
+        if self.visibility not in MODES:
+            raise ValueError(f"visibility must be one of {', '.join(MODES)}, not {self.visibility!r}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,12 @@ from gateway.apimachinery.meta import JsonObject, ObjectKey
 from gateway.apimachinery.schema import GroupVersionResource
 from gateway.audit.log import AuditLog
 from gateway.authorization.caller_rights import AuthorizedRights
+from gateway.authorization.cluster_visibility import (
+    BY_CLUSTER_RIGHT,
+    ClusterVisibility,
+    EveryClusterVisible,
+    VisibleByRight,
+)
 from gateway.authorization.member_review import MemberReviews
 from gateway.clusters.cache_snapshot import CacheSnapshot, continue_token_key
 from gateway.clusters.cluster import CLUSTERS
@@ -57,6 +63,8 @@ class Members:
     registry: ClusterRegistry
     cache: MultiClusterCache
     now: Callable[[], float]
+    visibility: ClusterVisibility = field(default_factory=EveryClusterVisible)
+    """What of it callers see."""
     snapshot: CacheSnapshot | None = None
     """What keeps the cache on disk; None when that is not wanted."""
 
@@ -78,13 +86,26 @@ class Members:
         if await self.registry.wait_synced(seconds):
             await self.cache.wait_synced(max(0.0, seconds - (self.now() - started)))
 
-    async def visible(self, _scope: RequestScope) -> Visible:
-        """Return which members a caller may see: whoever may read the merged resource sees every member.
+    async def visible(self, scope: RequestScope) -> Visible:
+        """Return which members a caller may see. Equal values mean the same members.
 
-        Raises ApiError 503 while it is not known which members there are: an answer without them would pass for whole.
+        Raises ApiError 503 while it is not known which members there are, or which of them he may see: an answer
+        without them would pass for whole.
         """
         self.registry.require_known()
-        return every_cluster
+        return await self.visibility.visible(scope.user, self._names)
+
+    def _names(self) -> list[str]:
+        return [member.name for member in self.registry.members()]
+
+    def on_views(self, listener: Callable[[], None]) -> None:
+        """Have a function called when a member came or went, where that changes what callers see. Before `loops`."""
+
+        async def changed(_change: ClusterChange) -> None:
+            listener()
+
+        if self.visibility.by_caller:
+            self.registry.on_change(changed)
 
     def parts(self, write: Write, audit: AuditLog) -> MemberParts:
         """Return what the handlers need."""
@@ -98,21 +119,36 @@ class Members:
             targets=targets,
             printers=_printer,
             visible=self.visible,
+            by_caller=self.visibility.by_caller,
             connect=ConnectHandler(pods=pods, clusters=self.registry, visible=self.visible, audit=audit),
             explicit=ClusterProxyHandler(clusters=self.registry, write=write, audit=audit, targets=targets),
         )
 
     async def notes(self, rights: AuthorizedRights, user: UserInfo) -> Sequence[Note]:
-        """Return a line a member for `/readyz?verbose`, to whom may list Clusters; to others how many are well."""
+        """Return a line a member for `/readyz?verbose`, to whom may list Clusters; to others how many are well.
+
+        Others are told of the members that they see only.
+        """
         named = await _may_list(rights, user)
+        visible = every_cluster if named else await self._seen(user)
         try:
             self.registry.require_known()
         except ApiError as error:
             return [Note("clusters", error.message if named else "not known yet")]
-        states = {item["name"]: _state_text(item) for item in self._items()}
+        if visible is None:
+            return [Note("clusters", "not known now")]
+        states = {item["name"]: _state_text(item) for item in self._items() if visible(item["name"])}
         if named:
             return [Note(f"cluster/{name}", state) for name, state in states.items()]
         return [Note("clusters", f"{sum(state == _WELL for state in states.values())} of {len(states)} ok")]
+
+    async def _seen(self, user: UserInfo) -> Visible | None:
+        """Return what a caller sees, None when that cannot be found out in time."""
+        try:
+            async with asyncio.timeout(_RIGHTS_TIMEOUT):
+                return await self.visibility.visible(user, self._names)
+        except (ApiError, TimeoutError):
+            return None
 
     def status(self) -> JsonObject:
         """Return the list that `fleetgate clusters` shows."""
@@ -179,7 +215,9 @@ def _state_text(item: JsonObject) -> str:
     return _WELL if item["ready"] else f"not ready: {item['message'] or item['reason']}"
 
 
-async def open_members(config: GatewayConfig, data_dir: Path, source: ClusterSource, events: ListerWatcher) -> Members:
+async def open_members(
+    config: GatewayConfig, data_dir: Path, source: ClusterSource, events: ListerWatcher, rights: AuthorizedRights
+) -> Members:
     """Build the registry and the cache of a gateway, which begins with what the last run held.
 
     Raises KubeconfigError for a members' file that cannot be used, OSError for a data directory.
@@ -189,6 +227,7 @@ async def open_members(config: GatewayConfig, data_dir: Path, source: ClusterSou
         data_dir: where the cache is kept.
         source: Cluster objects of the store.
         events: Events recorded in the store; they are part of the merged view.
+        rights: the rights of callers at the store.
     """
     members = config.members
     registry = ClusterRegistry(
@@ -228,7 +267,9 @@ async def open_members(config: GatewayConfig, data_dir: Path, source: ClusterSou
 
     registry.on_change(changed)
     registry.on_health(probed)
-    return Members(registry, cache, time.time, snapshot)
+    by_right = members.visibility == BY_CLUSTER_RIGHT
+    visibility = VisibleByRight(rights) if by_right else EveryClusterVisible()
+    return Members(registry, cache, time.time, visibility, snapshot)
 
 
 def _lister_watchers(upstream: Upstream) -> Callable[[GroupVersionResource], ListerWatcher]:

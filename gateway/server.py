@@ -147,13 +147,16 @@ class _Gateway:
         audit = await AuditLog.open(data_dir / "audit", config.audit, now=time.time)
         stack.push_async_callback(audit.close)
         federation = await self._open_federation(stack, audit)
-        plugins = build_plugins(config.admission, AuthorizedRights(federation.authorizer))
+        rights = AuthorizedRights(federation.authorizer)
+        plugins = build_plugins(config.admission, rights)
+        members = await open_members(config, data_dir, federation.clusters, federation.events, rights)
+        members.on_views(self._supervisor.judge_views)
         return _Parts(
             identity=identity,
             audit=audit,
             federation=federation,
             catalog=Catalog(federation.discovery, allow_list=_allow_list(config.resources), merged=MERGED_RESOURCES),
-            members=await open_members(config, data_dir, federation.clusters, federation.events),
+            members=members,
             writes=WriteHandler(AdmissionChain(plugins), audit),
         )
 

@@ -28,7 +28,7 @@ from gateway.proxy.member_write_target import MemberTargets
 from gateway.proxy.rewrite import rename
 from gateway.proxy.upgrade import requested_protocol, tunnel
 from gateway.request import CONNECT_SUBRESOURCES, RequestInfo, parse_request_info
-from gateway.request_keys import AUDIT, QUERY
+from gateway.request_keys import AUDIT, QUERY, judge_again
 from gateway.request_scope import RequestScope
 from gateway.write_request import WriteTarget
 
@@ -111,11 +111,18 @@ class ConnectHandler:
         answer.
         """
         info = scope.info
-        owners = self._pods.owners(info.namespace, info.name, visible=await self._visible(scope))
+        visible = await self._visible(scope)
+        owners = self._pods.owners(info.namespace, info.name, visible=visible)
         owner = the_owner(info.group_resource, info.name, owners)
         if not owner.cluster:
             raise not_found(info.group_resource, info.name)  # recorded in the store, where nothing runs
         request[AUDIT].cluster = owner.cluster
+
+        async def judge_view() -> None:
+            if not (await self._visible(scope))(owner.cluster):
+                raise not_found(info.group_resource, info.name)
+
+        judge_again(request, judge_view)
         upstream = self._clusters.upstream(owner.cluster)
         return await connect(request, scope, upstream, rename(info, owner.original_name), self._audit)
 

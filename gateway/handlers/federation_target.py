@@ -6,11 +6,13 @@ Everything else is the federation store's own target.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 import msgspec
 
 from cache.merged_resource import MergedResource
+from cache.watcher import Visible
+from gateway.apimachinery import meta
 from gateway.apimachinery.meta import JsonObject, ObjectKey
 from gateway.apimachinery.options import ListOptions
 from gateway.apimachinery.schema import GroupResource
@@ -21,10 +23,11 @@ from gateway.write_request import Precondition, WriteRequest, WriteResult, Write
 class FederationWriteTarget:
     """The federation store's write port, whose namespaces hold the members' Pods too."""
 
-    def __init__(self, store: WriteTarget, pods: MergedResource) -> None:
-        """Put the cached Pods beside a store."""
+    def __init__(self, store: WriteTarget, pods: MergedResource, visible: Callable[[], Awaitable[Visible]]) -> None:
+        """Put the cached Pods beside a store; `visible` tells which members the caller may see."""
         self._store = store
         self._pods = pods
+        self._visible = visible
 
     async def read(self, scope: RequestScope, key: ObjectKey) -> JsonObject | None:
         """Read at the store."""
@@ -45,11 +48,18 @@ class FederationWriteTarget:
         return await self._store.apply(request, precondition)
 
     async def namespace_contents(self, namespace: str) -> Sequence[tuple[GroupResource, JsonObject]]:
-        """Return what the store holds in a namespace, and the Pods that members run in it."""
+        """Return what the store holds in a namespace, and the Pods that members run in it.
+
+        Those of members that the caller does not see stand in the way too, but without their names. Raises ApiError,
+        also when nobody can say which members there are, or which the caller sees.
+        """
+        visible = await self._visible()
         contents = list(await self._store.namespace_contents(namespace))
         pods = await self._pods.list(namespace, ListOptions())
         resource = self._pods.served.gvr.group_resource
-        contents += [(resource, msgspec.json.decode(self._pods.object(pod))) for pod in pods.items]
+        for pod in pods.items:
+            obj: JsonObject = msgspec.json.decode(self._pods.object(pod))
+            contents.append((resource, obj if visible(pod.cluster) else _nameless(obj)))
         return contents
 
     async def collectable(
@@ -65,3 +75,8 @@ class FederationWriteTarget:
     async def definition(self, resource: GroupResource) -> JsonObject | None:
         """Ask the store."""
         return await self._store.definition(resource)
+
+
+def _nameless(obj: JsonObject) -> JsonObject:
+    metadata = {name: value for name, value in meta.metadata(obj).items() if name != "name"}
+    return {**obj, "metadata": metadata}

@@ -1,23 +1,44 @@
-"""The cross-cluster cache behind the ReadSource port, for one caller: which members he may see is decided already."""
+"""The cross-cluster cache behind the ReadSource port, for one caller: which members he may see is decided already.
+
+Where callers see different members, what each saw is remembered: a list or watch from before his view changed cannot
+go on, because what he did not see then will be in no event.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 
 from cache.cached_object import CachedObject
 from cache.freshness import ClusterFreshness
 from cache.merged_resource import MergedResource
-from cache.watch_event import WatchEvent
+from cache.watch_event import ERROR, WatchEvent
 from cache.watcher import Visible, Watcher
 from gateway.apimachinery.duration import human_duration
-from gateway.apimachinery.errors import ApiError
+from gateway.apimachinery.errors import ApiError, expired
 from gateway.apimachinery.meta import ObjectKey
 from gateway.apimachinery.options import ListOptions
 from gateway.apimachinery.schema import GroupVersionKind
 from gateway.handlers.read_source import Page, WatchChange
 from gateway.printers.columns import Column
 from gateway.printers.printer import MergedPrinter
+from gateway.request import UserInfo
 from gateway.request_scope import RequestScope
+
+VIEW_CHANGED = "the member clusters that the caller may see have changed; list anew"
+
+
+@dataclass(frozen=True, slots=True)
+class CallerView:
+    """Which members a caller sees. `by_caller`: others may see other ones, and he himself other ones at other times."""
+
+    visible: Visible
+    by_caller: bool = False
+
+
+def _identity(user: UserInfo) -> Hashable:
+    """Return all of a caller that his rights depend on."""
+    return user.name, user.uid, user.groups, tuple(sorted(user.extra.items()))
 
 
 class MergedSource:
@@ -30,15 +51,16 @@ class MergedSource:
         resource: MergedResource,
         printer: MergedPrinter,
         scope: RequestScope,
-        visible: Visible,
+        view: CallerView,
         now: Callable[[], float],
     ) -> None:
-        """Bind a resource to a request; `visible` says which members its caller may see."""
+        """Bind a resource to a request; `view` says which members its caller may see."""
         self._now = now
         self._resource = resource
         self._printer = printer
         self._scope = scope
-        self._visible = visible
+        self._visible = view.visible
+        self._caller = _identity(scope.user) if view.by_caller else None
         served = resource.served
         self.gvk = GroupVersionKind(served.gvr.group, served.gvr.version, served.kind)
         self.list_kind = served.list_kind
@@ -69,6 +91,7 @@ class MergedSource:
         stored = await self._resource.get(
             key.namespace, key.name, resource_version=resource_version, visible=self._visible
         )
+        self._remember_view()
         owners = self._resource.owners(key.namespace, key.name, visible=self._visible)
         if len(owners) > 1:
             names = ", ".join(sorted(f"{owner.name} ({owner.cluster})" for owner in owners))
@@ -78,14 +101,26 @@ class MergedSource:
 
     async def list(self, namespace: str, options: ListOptions) -> Page:
         """Return a page; stale members are announced."""
-        page = await self._resource.list(namespace, options, visible=self._visible, binding=self._scope.user.name)
+        page = await self._resource.list(
+            namespace, options, visible=self._visible, binding=self._scope.user.name, since=self._remember_view()
+        )
+        # Another request of the caller may have been judged meanwhile: what is answered is what he has seen last.
+        self._remember_view()
         self._warn_stale(page.stale)
         return Page(page.items, page.resource_version, page.continue_token, page.remaining)
 
     async def watch(self, namespace: str, options: ListOptions, lifetime: float) -> MergedSubscription:
         """Open a watch."""
-        watcher = await self._resource.watch(namespace, options, visible=self._visible, timeout=lifetime)
-        return MergedSubscription(watcher)
+        since = self._remember_view()
+        watcher = await self._resource.watch(namespace, options, visible=self._visible, timeout=lifetime, since=since)
+        return MergedSubscription(watcher, lambda: self._view_holds(since))
+
+    def _remember_view(self) -> int:
+        """Return the version from which on the caller has seen what he sees; 0 where that is the same for everybody."""
+        return 0 if self._caller is None else self._resource.view_since(self._caller, self._visible)
+
+    def _view_holds(self, since: int) -> bool:
+        return self._caller is None or self._resource.view_holds(self._caller, self._visible, since)
 
     def _warn_stale(self, clusters: Sequence[ClusterFreshness]) -> None:
         for cluster in clusters:
@@ -104,13 +139,17 @@ def stale_warning(cluster: ClusterFreshness, now: float) -> str:
 class MergedSubscription:
     """A watch of the cache; it sends its bookmarks itself."""
 
-    def __init__(self, watcher: Watcher) -> None:
-        """Take over an open watcher."""
+    def __init__(self, watcher: Watcher, view_holds: Callable[[], bool] = lambda: True) -> None:
+        """Take over an open watcher; it ends with 410 when the view of its caller holds no longer."""
         self._watcher = watcher
+        self._view_holds = view_holds
 
     async def next_batch(self) -> Sequence[WatchChange]:
         """Return the next events."""
-        return [_change(event) for event in await self._watcher.next_batch()]
+        batch = await self._watcher.next_batch()
+        if batch and not self._view_holds():
+            return [WatchChange(ERROR, "", error=expired(VIEW_CHANGED))]
+        return [_change(event) for event in batch]
 
     def bookmark_version(self) -> None:
         """The cache's watcher sends bookmarks on its own."""

@@ -15,16 +15,17 @@ from aiohttp import web
 
 from cache.multi_cluster_cache import LOCAL, MultiClusterCache
 from cache.watcher import Visible
-from gateway.apimachinery.errors import ApiError, PathNotFound, method_not_allowed
+from gateway.apimachinery.errors import ApiError, PathNotFound, expired, method_not_allowed, not_found
 from gateway.apimachinery.options import parse_list_options
 from gateway.apimachinery.schema import GroupVersionResource
+from gateway.clusters.cluster import CLUSTERS
 from gateway.clusters.registry import ClusterRegistry
 from gateway.dispatch import Destination, Surface, dispatch, tunneled_write, tunnels_api
 from gateway.handlers.body import decode_apart, read_body
 from gateway.handlers.connect import ClusterProxyHandler, ConnectHandler, Write
 from gateway.handlers.federation_target import FederationWriteTarget
 from gateway.handlers.member_target import MergedWriteTarget, the_owner, unnamed_cluster
-from gateway.handlers.merged_source import MergedSource
+from gateway.handlers.merged_source import VIEW_CHANGED, CallerView, MergedSource
 from gateway.handlers.read import get_object, list_objects
 from gateway.handlers.read_source import ReadSource
 from gateway.handlers.response import answer_headers
@@ -38,7 +39,7 @@ from gateway.proxy.forward import forward
 from gateway.proxy.member_write_target import MemberTargets
 from gateway.proxy.rewrite import rename
 from gateway.request import CONNECT_SUBRESOURCES, RequestInfo
-from gateway.request_keys import AUDIT, QUERY, REQUEST_INFO, SCOPE
+from gateway.request_keys import AUDIT, QUERY, REQUEST_INFO, SCOPE, judge_again
 from gateway.request_scope import RequestScope
 from gateway.write_request import WriteTarget
 
@@ -91,6 +92,8 @@ class MemberParts:
     targets: MemberTargets
     printers: Callable[[RequestInfo], MergedPrinter]
     visible: Callable[[RequestScope], Awaitable[Visible]]
+    by_caller: bool
+    """Whether callers may see different members."""
     connect: ConnectHandler
     explicit: ClusterProxyHandler
 
@@ -147,6 +150,12 @@ def not_served(info: RequestInfo, surface: Surface) -> Exception:
     return PathNotFound()
 
 
+async def _same_view(members: MemberParts, scope: RequestScope, visible: Visible) -> None:
+    """Raise ApiError 410 when the caller of an open watch sees other members by now: he is to list anew."""
+    if await members.visible(scope) != visible:
+        raise expired(VIEW_CHANGED)
+
+
 class ResourceHandler:
     """Answers whatever comes through the chain."""
 
@@ -180,7 +189,7 @@ class ResourceHandler:
                 return await self._parts.store.read(request, scope)
             case Destination.STORE_WRITE:
                 form = self._parts.store.form(info)
-                return await self._write(request, scope, self._store_target(), form)
+                return await self._write(request, scope, self._store_target(scope), form)
             case Destination.STORE_CONNECT:
                 if request.method not in {"GET", "HEAD"} and tunnels_api(info):
                     raise tunneled_write(info)
@@ -188,10 +197,13 @@ class ResourceHandler:
             case _:
                 return await self._member(request, scope, destination)
 
-    def _store_target(self) -> WriteTarget:
+    def _store_target(self, scope: RequestScope) -> WriteTarget:
         target = self._parts.store.write_target()
-        pods = self._parts.members.cache.resource(PODS) if self._parts.members else None
-        return target if pods is None else FederationWriteTarget(target, pods)
+        members = self._parts.members
+        pods = members.cache.resource(PODS) if members else None
+        if members is None or pods is None:
+            return target
+        return FederationWriteTarget(target, pods, partial(members.visible, scope))
 
     async def _review(self, request: web.BaseRequest, scope: RequestScope) -> web.StreamResponse:
         if self._parts.reviews.answers(scope):
@@ -215,16 +227,18 @@ class ResourceHandler:
         if resource is None:
             raise PathNotFound
         if destination is Destination.MERGED_READ:
-            source = MergedSource(resource, members.printers(scope.info), scope, visible, self._parts.now)
+            judge_again(request, partial(_same_view, members, scope, visible))
+            view = CallerView(visible, members.by_caller)
+            source = MergedSource(resource, members.printers(scope.info), scope, view, self._parts.now)
             return await read_from(request, scope, source, now=self._parts.now)
         local = self._parts.store.write_target()
         if scope.info.verb == "create" and not scope.info.subresource:
-            return await self._create(request, scope, members, local)
+            return await self._create(request, scope, members, visible, local)
         target = MergedWriteTarget(scope, resource, members.targets, visible, local)
         return await self._write(request, scope, target, OwnForm(True, members.printers(scope.info)))
 
     async def _create(
-        self, request: web.BaseRequest, scope: RequestScope, members: MemberParts, local: WriteTarget
+        self, request: web.BaseRequest, scope: RequestScope, members: MemberParts, visible: Visible, local: WriteTarget
     ) -> web.StreamResponse:
         """Create at the member the object names; Events, and Pods where the store takes them, in the store."""
         answer = WriteAnswer(request, scope.info, OwnForm(True, members.printers(scope.info)), self._parts.now)
@@ -237,6 +251,8 @@ class ResourceHandler:
             raise unnamed_cluster(scope.info.group_resource, write.name)
         cluster = LOCAL if recorded else write.cluster
         request[AUDIT].cluster = cluster
+        if not visible(cluster):
+            raise not_found(CLUSTERS.group_resource, cluster)
         target = local if recorded else members.targets.at(cluster, scope)
         result = await writes.serve(write, request[AUDIT], target)
         resource = members.cache.resource(scope.info.group_version_resource)

@@ -15,6 +15,7 @@ class Caller:
     def __init__(self) -> None:
         self.credential: Exception | None = None
         self.right: Exception | None = None
+        self.view: Exception | None = None
         self.asked: list[float] = []
         self.answer_takes = 0.0
         self.ends: list[ApiError | None] = []
@@ -29,8 +30,13 @@ class Caller:
         if self.right:
             raise self.right
 
+    async def judge_view(self) -> None:
+        if self.view:
+            raise self.view
+
     def open(self, task: asyncio.Task[Any], *, told: bool = True) -> LongRunning:
-        return LongRunning(task, self.judge_credential, self.judge_right, self.ends.append if told else None)
+        end = self.ends.append if told else None
+        return LongRunning(task, self.judge_credential, self.judge_right, end, self.judge_view)
 
 
 async def stream(supervisor: Supervisor, caller: Caller, *, told: bool = True) -> None:
@@ -74,6 +80,46 @@ def test_rights_are_asked_for_again_in_their_own_period() -> None:
         caller.right = ApiError(403, "Forbidden", "no")
         await asyncio.sleep(AUTHORIZATION_PERIOD)
         assert caller.ends == [caller.right]
+
+    run(test())
+
+
+@pytest.mark.parametrize("code", [404, 410])
+def test_what_the_caller_sees_is_judged_with_his_right(code: int) -> None:
+    async def test() -> None:
+        supervisor, caller = Supervisor(), Caller()
+        start(supervisor, caller)
+        await asyncio.sleep(1)
+        caller.view = ApiError(code, "Expired", "he sees something else")
+        await asyncio.sleep(AUTHORIZATION_PERIOD)
+        assert caller.ends == [caller.view]
+
+    run(test())
+
+
+def test_views_are_judged_at_once_when_members_came_or_went() -> None:
+    async def test() -> None:
+        supervisor, caller = Supervisor(), Caller()
+        start(supervisor, caller)
+        await asyncio.sleep(10)
+        caller.view = ApiError(410, "Expired", "list anew")
+        supervisor.judge_views()
+        await asyncio.sleep(1.01)
+        assert caller.ends == [caller.view]
+
+    run(test())
+
+
+def test_a_request_that_depends_on_no_view_is_not_judged_for_it() -> None:
+    async def test() -> None:
+        supervisor, caller = Supervisor(), Caller()
+        task = asyncio.get_running_loop().create_task(asyncio.sleep(100))
+        watching = asyncio.get_running_loop().create_task(supervisor.run())
+        with supervisor.supervising(LongRunning(task, caller.judge_credential, caller.judge_right)):
+            supervisor.judge_views()
+            await asyncio.sleep(5)
+            assert caller.asked == []
+        watching.cancel()
 
     run(test())
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cache.watcher import Visible, everyone
 from gateway.apimachinery.errors import ApiError, service_unavailable
 from gateway.apimachinery.meta import ObjectKey
 from gateway.apimachinery.options import ListOptions
@@ -31,15 +32,23 @@ class CachedPods:
 
     async def list(self, namespace: str, options: ListOptions) -> Any:
         assert options == ListOptions(), "all of them, without paging"
-        return SimpleNamespace(items=[one for one in self._pods if one["metadata"]["namespace"] == namespace])
+        within = [one for one in self._pods if one["metadata"]["namespace"] == namespace]
+        return SimpleNamespace(
+            items=[SimpleNamespace(cluster=f"m{one['metadata']['name'][-1]}", pod=one) for one in within]
+        )
 
     def object(self, stored: Any) -> bytes:
-        return json.dumps(stored).encode()
+        return json.dumps(stored.pod).encode()
 
 
-def target_over(store: MemoryTarget, *pods: Any) -> FederationWriteTarget:
+def target_over(store: MemoryTarget, *pods: Any, visible: Visible = everyone) -> FederationWriteTarget:
+    """Put Pods beside a store: web-1 is in the member m1, web-2 in m2."""
     cached: Any = CachedPods(*pods)
-    return FederationWriteTarget(store, cached)
+
+    async def seen() -> Visible:
+        return visible
+
+    return FederationWriteTarget(store, cached, seen)
 
 
 async def test_a_namespace_holds_what_the_store_has_and_the_members_run() -> None:
@@ -48,6 +57,14 @@ async def test_a_namespace_holds_what_the_store_has_and_the_members_run() -> Non
     elsewhere = {"kind": "Pod", "metadata": {"name": "other", "namespace": "bank"}}
     found = await target_over(store, pod("web-1"), pod("web-2"), elsewhere).namespace_contents("shop")
     assert found == [(DEPLOYMENTS, workload()), (PODS, pod("web-1")), (PODS, pod("web-2"))]
+
+
+async def test_pods_of_members_that_the_caller_does_not_see_have_no_names() -> None:
+    target = target_over(MemoryTarget(DEPLOYMENT), pod("web-1"), pod("web-2"), visible=lambda cluster: cluster == "m1")
+    (_, seen), (_, hidden) = await target.namespace_contents("shop")
+    assert seen == pod("web-1")
+    assert "name" not in hidden["metadata"]
+    assert {**hidden, "metadata": {**hidden["metadata"], "name": "web-2"}} == pod("web-2")
 
 
 async def test_the_stores_own_answer_is_not_changed() -> None:

@@ -2,6 +2,8 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -10,9 +12,10 @@ from cache.merged_resource import MergedResource
 from cache.multi_cluster_cache import MultiClusterCache
 from gateway.apimachinery.errors import ApiError
 from gateway.apimachinery.meta import ObjectKey
-from gateway.apimachinery.options import parse_list_options
+from gateway.apimachinery.options import ListOptions, parse_list_options
 from gateway.apimachinery.schema import GroupResource, GroupVersionResource
-from gateway.handlers.merged_source import MergedSource, stale_warning
+from gateway.authorization.cluster_visibility import NamedClusters
+from gateway.handlers.merged_source import VIEW_CHANGED, CallerView, MergedSource, stale_warning
 from gateway.printers.printer import MERGED_POD_PRINTER
 from gateway.request import UserInfo, parse_request_info
 from gateway.request_scope import RequestScope
@@ -35,8 +38,10 @@ class Fleet:
     )
 
     def source(self, *visible: str) -> MergedSource:
-        seen = visible or tuple(self.members)
-        return MergedSource(self.pods, MERGED_POD_PRINTER, self.scope, lambda name: name in seen, lambda: NOW)
+        return self.source_of(CallerView(NamedClusters(frozenset(visible or self.members))))
+
+    def source_of(self, view: CallerView) -> MergedSource:
+        return MergedSource(self.pods, MERGED_POD_PRINTER, self.scope, view, lambda: NOW)
 
 
 def factory(member: FakeMember) -> Callable[[GroupVersionResource], FakeMember]:
@@ -156,3 +161,85 @@ async def test_an_error_of_the_cache_is_one_of_the_watch(fleet: Fleet) -> None:
     (change,) = await watch.next_batch()
     assert change.error is not None
     assert (change.type, change.error.code) == ("ERROR", 410)
+
+
+def by_caller(*names: str) -> CallerView:
+    return CallerView(NamedClusters(frozenset(names)), by_caller=True)
+
+
+def watching(version: str) -> ListOptions:
+    return parse_list_options({"watch": "1", "resourceVersion": version}, watch=True)
+
+
+async def test_what_is_hidden_is_told_of_nowhere(fleet: Fleet) -> None:
+    fleet.cache.report_unreachable("m1", "connection refused")
+    source = fleet.source_of(by_caller("m2"))
+    assert (await source.get(ObjectKey("default", "same"), "")).cluster == "m2"
+    for name in ("same.m1", "web-m1"):
+        with pytest.raises(ApiError) as refusal:
+            await source.get(ObjectKey("default", name), "")
+        assert refusal.value.message == f'pods "{name}" not found'
+    selected = parse_list_options({"labelSelector": "fleetgate.io/cluster=m1"}, watch=False)
+    assert (await source.list("", selected)).items == []
+    page = await source.list("", parse_list_options({"limit": "1"}, watch=False))
+    assert page.remaining is None
+    assert fleet.scope.warnings == []
+
+
+async def test_a_watch_shows_nothing_of_a_hidden_member(fleet: Fleet) -> None:
+    source = fleet.source_of(by_caller("m2"))
+    page = await source.list("", parse_list_options({}, watch=False))
+    watch = await source.watch("", watching(page.resource_version), 60)
+    fleet.members["m1"].put(pod("hidden", uid="h"))
+    fleet.members["m2"].put(pod("shown", uid="s"))
+    (event,) = await watch.next_batch()
+    assert (event.type, event.stored.name) == ("ADDED", "shown")  # type: ignore[union-attr]  # an object
+
+
+async def test_who_sees_more_than_when_he_listed_must_list_anew(fleet: Fleet) -> None:
+    before = (await fleet.source_of(by_caller("m1")).list("", parse_list_options({}, watch=False))).resource_version
+    more = fleet.source_of(by_caller("m1", "m2"))
+    (change,) = await (await more.watch("", watching(before), 60)).next_batch()
+    assert change.error is not None
+    assert (change.type, change.error.code, change.error.reason) == ("ERROR", 410, "Expired")
+    page = await more.list("", parse_list_options({}, watch=False))
+    assert {item.cluster for item in page.items} == {"m1", "m2"}
+    watch = await more.watch("", watching(page.resource_version), 60)
+    fleet.members["m2"].put(pod("new", uid="n"))
+    assert [change.type for change in await watch.next_batch()] == ["ADDED"]
+
+
+async def test_an_open_watch_goes_no_further_than_the_view_that_it_shows(fleet: Fleet) -> None:
+    source = fleet.source_of(by_caller("m1"))
+    page = await source.list("", parse_list_options({}, watch=False))
+    watch = await source.watch("", watching(page.resource_version), 60)
+    await fleet.source_of(by_caller("m1", "m2")).list("", parse_list_options({}, watch=False))
+    fleet.members["m1"].put(pod("new", uid="n"))
+    (change,) = await watch.next_batch()
+    assert change.error is not None
+    assert (change.error.code, change.error.message) == (410, VIEW_CHANGED)
+
+
+async def test_a_list_that_was_overtaken_is_no_start_for_the_later_view(fleet: Fleet) -> None:
+    overtaken, later = fleet.source_of(by_caller("m1")), fleet.source_of(by_caller("m1", "m2"))
+    everything = parse_list_options({}, watch=False)
+    whole = fleet.pods.list
+
+    async def slow(*arguments: Any, **options: Any) -> Any:
+        page = await whole(*arguments, **options)
+        await later.list("", everything)
+        return page
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(overtaken, "_resource", SimpleNamespace(list=slow, view_since=fleet.pods.view_since))
+        version = (await overtaken.list("", everything)).resource_version
+    (change,) = await (await later.watch("", watching(version), 60)).next_batch()
+    assert change.error is not None
+    assert change.error.code == 410
+
+
+async def test_where_all_see_the_same_nothing_is_remembered(fleet: Fleet) -> None:
+    version = (await fleet.source("m1").list("", parse_list_options({}, watch=False))).resource_version
+    fleet.members["m2"].put(pod("new", uid="n"))
+    watch = await fleet.source("m1", "m2").watch("", watching(version), 60)
+    assert [change.type for change in await watch.next_batch()] == ["ADDED"]
