@@ -308,6 +308,23 @@ class MergedResource:
         observed = self._read(body)
         return body if observed is None else self.object(self._cacher.represent(cluster, observed))
 
+    async def decorate_part(self, cluster: str, body: bytes) -> bytes:
+        """Dress what a subresource answers: an object of ours, or one of another kind about one of ours: its Scale.
+
+        Waits until the cache has seen the version it speaks of, so that a write can be based on it. What is about
+        no object of ours comes back as it is.
+        """
+        try:
+            observed = ObservedObject(body)
+        except MalformedObject:
+            return body
+        await self.wait_for(cluster, observed.member_rv)
+        known = self._cache.of_member(cluster, observed.key)
+        if known is None or known.uid != observed.uid or self._read(body) is not None:
+            return self.decorate(cluster, body)
+        head = _encoder.encode({"kind": observed.kind, "apiVersion": observed.api_version})
+        return head[:-1] + b"," + self._cacher.represent(cluster, observed).raw[1:]
+
     def _read(self, body: bytes) -> ObservedObject | None:
         try:
             observed = ObservedObject(body)

@@ -421,6 +421,33 @@ class TestWrites:
     async def test_what_is_no_such_object_passes_unchanged(self, desk, body):
         assert desk.pods.restamp("m1", body) == desk.pods.decorate("m1", body) == body
 
+    async def test_a_scale_speaks_of_the_object_by_its_name_and_version_in_the_merged_view(self, desk):
+        desk.put(uid="first")
+        second = desk.put(cluster="m2", uid="second", rv="90")
+        desk.cacher.feeds["m2"].reached = "90"
+        scale = {"kind": "Scale", "apiVersion": "autoscaling/v1", "spec": {"replicas": 2}}
+        metadata = {"name": "web", "namespace": "default", "uid": "second", "resourceVersion": "90"}
+        body = encoded({**scale, "metadata": metadata})
+        dressed = json.loads(await desk.pods.decorate_part("m2", body))
+        assert {name: dressed[name] for name in scale} == scale
+        assert dressed["metadata"]["name"] == second.name == "web.m2"
+        assert dressed["metadata"]["resourceVersion"] == str(second.rv)
+        assert desk.pods.member_version(second, str(second.rv)) == "90"
+
+    async def test_a_part_of_an_object_of_ours_is_dressed_as_that(self, desk):
+        obj = desk.put("web", uid="w", rv="70")
+        desk.cacher.feeds["m1"].reached = "70"
+        dressed = json.loads(await desk.pods.decorate_part("m1", encoded(pod("web", uid="w", rv="70"))))
+        assert dressed["kind"] == "Pod"
+        assert dressed["metadata"]["resourceVersion"] == str(obj.rv)
+
+    @pytest.mark.parametrize("uid", ["", "another"])
+    async def test_what_a_subresource_says_of_nothing_we_know_passes_unchanged(self, desk, uid):
+        desk.put("web", uid="w")
+        metadata = {"namespace": "default", "name": "web", "uid": uid}
+        body = encoded({"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata})
+        assert await desk.pods.decorate_part("m1", body) == body
+
     async def test_answers_in_another_version_are_understood(self):
         desk = Desk(EVENTS)
         desk.cacher.feed("m1").end_list("1")
