@@ -46,6 +46,7 @@ PROGRAMS = (
     Program("helm", "helm.sh/helm/v4/cmd/helm", "helm.sh/helm/v4"),
     Program("informer", "./informer", None),
     Program("typedclient", "./typedclient", None),
+    Program("controllerruntime", "./controllerruntime", None),
 )
 FROM_KUBEBUILDER_ASSETS = frozenset({"etcd", "kube-apiserver", "kubectl"})
 

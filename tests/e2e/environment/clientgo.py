@@ -3,11 +3,12 @@
 import json
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from tests.e2e.environment.lines import Lines
 
 Line = dict[str, Any]
+EVENT_TYPES = frozenset({"ADDED", "MODIFIED", "DELETED"})
 
 
 class Informer(Lines):
@@ -34,6 +35,13 @@ class Informer(Lines):
             ]
         )
 
+    @classmethod
+    def of_controller_runtime(cls, program: Path, kubeconfig: Path) -> Self:
+        """The Pod cache of controller-runtime in its place: the same lines, but it does not tell its own version."""
+        cache = cls.__new__(cls)
+        Lines.__init__(cache, [program, "--kubeconfig", kubeconfig])
+        return cache
+
     def next_of(self, *types: str, timeout: float = 30, **fields: str) -> Line:
         """The next line of one of these types with these fields, such as `next_of("ADDED", key="shop/cart")`."""
 
@@ -51,9 +59,17 @@ class Informer(Lines):
 
     def store(self) -> list[Line]:
         """What its store holds now: key, uid, resourceVersion, and where they are node and cluster; by key."""
-        self.send("store")
-        items: list[Line] = self.next_of("STORE")["items"]
+        items: list[Line] = self._ask()["items"]
         return items
+
+    def synced_version(self) -> int:
+        """The LastStoreSyncResourceVersion of its store now."""
+        return int(self._ask()["resourceVersion"])
+
+    def events(self) -> list[Line]:
+        """Every ADDED, MODIFIED and DELETED, up to the last line that was waited for."""
+        lines = [json.loads(line) for line in self.seen]
+        return [line for line in lines if line["type"] in EVENT_TYPES]
 
     def requests(self) -> list[str]:
         """The URI of every request it has sent, up to the last line that was waited for."""
@@ -64,6 +80,10 @@ class Informer(Lines):
         """Every error of a list or watch, up to the last line that was waited for."""
         lines = [json.loads(line) for line in self.seen]
         return [line["message"] for line in lines if line["type"] == "WATCH_ERROR"]
+
+    def _ask(self) -> Line:
+        self.send("store")
+        return self.next_of("STORE")
 
 
 def run_typedclient(program: Path, kubeconfig: Path, *arguments: str, timeout: float = 150) -> dict[str, Any]:

@@ -26,6 +26,15 @@ var contentTypes = map[string]rest.ContentConfig{
 // New returns a clientset for the current context of a kubeconfig file that speaks "json" or "protobuf".
 // When onRequest is not nil it sees every request before it is sent.
 func New(kubeconfig, contentType string, onRequest func(*http.Request)) (*kubernetes.Clientset, error) {
+	config, err := Config(kubeconfig, contentType, onRequest)
+	if err != nil {
+		return nil, err
+	}
+	return kubernetes.NewForConfig(config)
+}
+
+// Config returns what New makes its clientset of.
+func Config(kubeconfig, contentType string, onRequest func(*http.Request)) (*rest.Config, error) {
 	content, known := contentTypes[contentType]
 	if !known {
 		return nil, fmt.Errorf("content type must be json or protobuf, not %q", contentType)
@@ -46,7 +55,7 @@ func New(kubeconfig, contentType string, onRequest func(*http.Request)) (*kubern
 			})
 		})
 	}
-	return kubernetes.NewForConfig(config)
+	return config, nil
 }
 
 type roundTripperFunc func(*http.Request) (*http.Response, error)

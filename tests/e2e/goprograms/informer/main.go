@@ -10,42 +10,16 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"net/http"
 	"os"
-	"sort"
 	"strconv"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/consistencydetector"
 
 	"fleetgate.io/tests/e2e/goprograms/clients"
 )
-
-const clusterAnnotation = "resource.karmada.io/cached-from-cluster"
-
-type item struct {
-	Key             string `json:"key"`
-	UID             string `json:"uid"`
-	ResourceVersion string `json:"resourceVersion"`
-	Node            string `json:"node,omitempty"`
-	Cluster         string `json:"cluster,omitempty"`
-}
-
-type event struct {
-	Type string `json:"type"`
-	item
-}
-
-type store struct {
-	Type            string `json:"type"`
-	ResourceVersion string `json:"resourceVersion"`
-	Items           []item `json:"items"`
-}
 
 func main() {
 	kubeconfig := flag.String("kubeconfig", os.Getenv("KUBECONFIG"), "kubeconfig file")
@@ -66,7 +40,7 @@ func run(kubeconfig, resource string, watchList bool, contentType string, durati
 		return err
 	}
 	consistencydetector.SetDataConsistencyDetectionForWatchListEnabledForTest(watchList)
-	clientset, err := clients.New(kubeconfig, contentType, printRequest)
+	clientset, err := clients.New(kubeconfig, contentType, clients.PrintRequest)
 	if err != nil {
 		return err
 	}
@@ -86,7 +60,7 @@ func run(kubeconfig, resource string, watchList bool, contentType string, durati
 	go informer.RunWithContext(ctx)
 	go func() {
 		if cache.WaitForCacheSync(ctx.Done(), informer.HasSynced) {
-			clients.Print(map[string]any{"type": "SYNCED", "count": len(informer.GetStore().ListKeys())})
+			clients.PrintSynced(len(informer.GetStore().ListKeys()))
 		}
 	}()
 	go func() {
@@ -122,57 +96,17 @@ func informerOf(factory informers.SharedInformerFactory, resource string) (cache
 func observe(informer cache.SharedIndexInformer) error {
 	if err := informer.SetWatchErrorHandlerWithContext(
 		func(ctx context.Context, reflector *cache.Reflector, err error) {
-			clients.Print(map[string]any{"type": "WATCH_ERROR", "message": err.Error()})
+			clients.PrintWatchError(err)
 			cache.DefaultWatchErrorHandler(ctx, reflector, err)
 		}); err != nil {
 		return err
 	}
-	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(object any) { printEvent("ADDED", object) },
-		UpdateFunc: func(_, object any) { printEvent("MODIFIED", object) },
-		DeleteFunc: func(object any) {
-			// A deletion the watch has missed is known by its last state only.
-			if unknown, missed := object.(cache.DeletedFinalStateUnknown); missed {
-				object = unknown.Obj
-			}
-			printEvent("DELETED", object)
-		},
-	})
+	_, err := informer.AddEventHandler(clients.EventPrinter)
 	return err
 }
 
-func printRequest(request *http.Request) {
-	clients.Print(map[string]any{"type": "REQUEST", "method": request.Method, "uri": request.URL.RequestURI()})
-}
-
-func printEvent(eventType string, object any) {
-	clients.Print(event{Type: eventType, item: itemOf(object)})
-}
-
 func printStore(informer cache.SharedIndexInformer) {
-	objects := informer.GetStore().List()
-	items := make([]item, 0, len(objects))
-	for _, object := range objects {
-		items = append(items, itemOf(object))
-	}
-	sort.Slice(items, func(i, j int) bool { return items[i].Key < items[j].Key })
-	clients.Print(store{Type: "STORE", ResourceVersion: informer.LastSyncResourceVersion(), Items: items})
-}
-
-func itemOf(object any) item {
-	accessor, err := meta.Accessor(object)
-	if err != nil {
-		panic(err)
-	}
-	node := ""
-	if pod, isPod := object.(*corev1.Pod); isPod {
-		node = pod.Spec.NodeName
-	}
-	return item{
-		Key:             cache.MetaObjectToName(accessor.(metav1.Object)).String(),
-		UID:             string(accessor.GetUID()),
-		ResourceVersion: accessor.GetResourceVersion(),
-		Node:            node,
-		Cluster:         accessor.GetAnnotations()[clusterAnnotation],
-	}
+	store := informer.GetStore()
+	// The version first: what is printed is at least as new.
+	clients.PrintStore(store.LastStoreSyncResourceVersion(), store.List())
 }
