@@ -88,13 +88,17 @@ class Cacher:
 
     # The run before
 
-    def recovery(self, saved: SavedKind) -> Recovery:
-        """Begin to rebuild what the run before held."""
-        return Recovery(saved, self._builder)
+    async def recovery(self, saved: SavedKind) -> Recovery:
+        """Rebuild what the run before held, apart from the cache. Raises MalformedObject when it makes no sense."""
+        recovery = Recovery(saved, self._builder, self._now())
+        for _ in recovery.read():
+            await asyncio.sleep(0)
+        return recovery
 
-    def recover(self, recovery: Recovery, members: Iterable[SavedMember]) -> None:
+    async def recover(self, recovery: Recovery, members: Iterable[SavedMember]) -> None:
         """Go on from there. Raises ValueError when there is something already."""
-        recovery.apply(self.cache, self._now())
+        for _ in recovery.apply(self.cache):
+            await asyncio.sleep(0)
         for member in members:
             feed = self.feeds[member.cluster] = MemberFeed(member.cluster, self.cache, self._now)
             feed.recover(member.reached, member.last_contact, member.identity)

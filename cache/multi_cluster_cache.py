@@ -26,8 +26,6 @@ from gateway.apimachinery.schema import GroupResource, GroupVersionResource
 
 _CLUSTER_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _logger = logging.getLogger(__name__)
-_SLICE = 200
-"""Objects recovered without letting anything else run."""
 LOCAL = ""
 """The name under which objects of the federation store appear."""
 
@@ -74,7 +72,7 @@ class MultiClusterCache:
         self._cachers: dict[GroupVersionResource, Cacher] = {}
         self._resources: dict[GroupVersionResource, MergedResource] = {}
         for kind in kinds:
-            self._serve(kind, (renderers or {}).get(kind.stored.gvr.group_resource))
+            self._serve(self._cacher(kind, (renderers or {}).get(kind.stored.gvr.group_resource)))
         self._first_kinds = frozenset(self._cachers)
         self._members: dict[str, tuple[ListerWatcherFactory, str]] = {}
         self._members_known = False
@@ -85,13 +83,14 @@ class MultiClusterCache:
         self._group: asyncio.TaskGroup | None = None
         self._membership = asyncio.Lock()
 
-    def _serve(self, kind: ResourceKind, renderer: CellRenderer | None) -> Cacher:
+    def _cacher(self, kind: ResourceKind, renderer: CellRenderer | None) -> Cacher:
         clock = RevisionClock(self._now, self._floor, self._settings.replica)
-        cacher = Cacher(kind, now=self._now, renderer=renderer, clock=clock, settings=self._settings.cacher)
-        self._cachers[kind.stored.gvr] = cacher
-        for served in kind.versions:
+        return Cacher(kind, now=self._now, renderer=renderer, clock=clock, settings=self._settings.cacher)
+
+    def _serve(self, cacher: Cacher) -> None:
+        self._cachers[cacher.kind.stored.gvr] = cacher
+        for served in cacher.kind.versions:
             self._resources[served.gvr] = MergedResource(cacher, served, self._tokens)
-        return cacher
 
     async def run(self) -> None:
         """Follow all members until cancelled."""
@@ -118,9 +117,10 @@ class MultiClusterCache:
         async with self._membership:
             if gvr in self._cachers:
                 raise ValueError(f"{gvr} is cached already")
-            cacher = self._serve(kind, renderer)
+            cacher = self._cacher(kind, renderer)
             if saved := self._left.pop(gvr, None):
                 await self._recover_late(cacher, saved)
+            self._serve(cacher)
             for name, (lister_watcher, identity) in self._members.items():
                 self._sources[name][gvr] = lister_watcher(gvr)
                 cacher.feed(name).identify(identity)
@@ -138,24 +138,18 @@ class MultiClusterCache:
         self._left = {gvr: kind for gvr, kind in saved.items() if gvr not in self._cachers}
         for gvr, kind in saved.items():
             if cacher := self._cachers.get(gvr):
-                recovery = cacher.recovery(kind)
-                for _ in recovery.read(_SLICE):
-                    await asyncio.sleep(0)
-                recovered.append((cacher, recovery, kind.members))
+                recovered.append((cacher, await cacher.recovery(kind), kind.members))
         for cacher, recovery, members in recovered:
-            cacher.recover(recovery, members)
-            await asyncio.sleep(0)
+            await cacher.recover(recovery, members)
 
     @staticmethod
     async def _recover_late(cacher: Cacher, saved: SavedKind) -> None:
         try:
-            recovery = cacher.recovery(saved)
-            for _ in recovery.read(_SLICE):
-                await asyncio.sleep(0)
+            recovery = await cacher.recovery(saved)
         except MalformedObject as fault:
             _logger.warning("what the last run held of a kind cannot be used: %s", fault)
             return
-        cacher.recover(recovery, saved.members)
+        await cacher.recover(recovery, saved.members)
 
     def snapshot_cursors(self) -> list[SnapshotCursor]:
         """What a keeper of snapshots asks for the changes of each kind; of each always the same one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from cache.cached_object import CachedObject, MalformedObject, ObjectBuilder
 from cache.resumption import FormerRun
@@ -10,27 +10,37 @@ from cache.saved_state import SavedKind, SavedObject
 from cache.watch_cache import WatchCache
 from cache.watch_event import ADDED, DELETED, MODIFIED, CoalescedEvent
 
+_SLICE = 100
+"""Objects read without letting anything else run: about 5 ms."""
+
 
 class Recovery:
     """One kind, taken up piece by piece, and put into its cache when all of it was found to be sound."""
 
-    def __init__(self, saved: SavedKind, builder: ObjectBuilder) -> None:
-        """Nothing is read yet."""
+    def __init__(self, saved: SavedKind, builder: ObjectBuilder, recorded: float) -> None:
+        """Nothing is read yet. The past it brings grows old from `recorded` on, seconds of the cache's clock."""
         self._saved = saved
         self._builder = builder
-        self._objects: list[tuple[CachedObject, int]] = []
-        self._tombstones: list[tuple[CachedObject, int]] = []
+        self._recorded = recorded
+        self._objects: list[CachedObject] = []
+        self._events: list[CoalescedEvent] = []
 
-    def read(self, slice_size: int) -> Iterator[None]:
-        """Read what was saved; lets go of control after so many objects.
+    def read(self) -> Iterator[None]:
+        """Read what was saved, letting go of control from time to time.
 
         Raises MalformedObject for bytes that no snapshot holds.
         """
-        for saved, found in ((self._saved.objects, self._objects), (self._saved.tombstones, self._tombstones)):
-            for count, record in enumerate(saved, start=1):
-                found.append((self._rebuilt(record), record.added))
-                if count % slice_size == 0:
-                    yield
+        horizon = self._saved.horizon
+        for count, record in enumerate(self._saved.objects, start=1):
+            obj = self._rebuilt(record)
+            self._objects.append(obj)
+            self._recall(ADDED if record.added > horizon else MODIFIED, obj, record.added)
+            if count % _SLICE == 0:
+                yield
+        for count, record in enumerate(self._saved.tombstones, start=1):
+            self._recall(DELETED, self._rebuilt(record), record.added)
+            if count % _SLICE == 0:
+                yield
 
     def _rebuilt(self, record: SavedObject) -> CachedObject:
         obj = self._builder.rebuild(record.raw, record.cluster, record.original_name, record.member_rv)
@@ -38,18 +48,15 @@ class Recovery:
             raise MalformedObject(f"{record.key!r} is {obj.key!r}")
         return obj
 
-    def apply(self, cache: WatchCache, recorded: float) -> None:
-        """Put it into an empty cache. The past it brings grows old from `recorded` on, seconds of the cache's clock."""
+    def _recall(self, event_type: str, obj: CachedObject, added: int) -> None:
+        if obj.rv > self._saved.horizon:
+            self._events.append(CoalescedEvent(event_type, obj, self._recorded, added))
+
+    def apply(self, cache: WatchCache) -> Iterator[None]:
+        """Put it into an empty cache, which is not to be used before this has ended."""
         saved = self._saved
         former = FormerRun(saved.checkpoint, {member.cluster for member in saved.members}, tuple(saved.gaps))
-        events = sorted(self._events(recorded), key=lambda event: event.rv)
-        cache.recover(former, saved.horizon, (obj for obj, _ in self._objects), events)
-
-    def _events(self, recorded: float) -> Iterable[CoalescedEvent]:
-        horizon = self._saved.horizon
-        for obj, added in self._objects:
-            if obj.rv > horizon:
-                yield CoalescedEvent(ADDED if added > horizon else MODIFIED, obj, recorded, added)
-        for obj, added in self._tombstones:
-            if obj.rv > horizon:
-                yield CoalescedEvent(DELETED, obj, recorded, added)
+        self._events.sort(key=lambda event: event.rv)
+        for count, _ in enumerate(cache.recover(former, saved.horizon, self._objects, self._events), start=1):
+            if count % (10 * _SLICE) == 0:
+                yield

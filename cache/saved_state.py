@@ -19,7 +19,7 @@ from cache.watch_cache import WatchCache
 from cache.watch_event import ADDED, DELETED, CacheEvent
 from gateway.apimachinery.schema import GroupVersionResource
 
-_SLICE = 2_000
+_SLICE = 1_000
 """Events looked at without letting anything else run: about 2 ms."""
 _CONTACT_PERIOD = 10.0
 """Seconds. That a member was heard from is worth a write no more often."""
@@ -67,7 +67,7 @@ class SavedChanges:
     gvr: GroupVersionResource
     state: SavedKind
     """Of objects and tombstones only those that are new; `added` 0 stands for what the last snapshot says."""
-    gone: Sequence[str]
+    gone: Iterable[str]
     """Keys under which nothing is left."""
     whole: bool
     """Whether the objects and tombstones are all there are, not changes."""
@@ -122,8 +122,9 @@ class SnapshotCursor:
             await asyncio.sleep(0)
         if position == self._position and self._written == self._facts():
             return None
-        objects = [obj for obj in batch.objects.values() if obj is not None]
-        gone = [key for key, obj in batch.objects.items() if obj is None]
+        # These may be many, so whoever writes them takes them apart.
+        objects = (obj for obj in batch.objects.values() if obj is not None)
+        gone = (key for key, obj in batch.objects.items() if obj is None)
         return SavedChanges(self._gvr, self._state(objects, batch.tombstones), gone, self._first, position)
 
     def _collect_whole(self) -> SavedChanges:
@@ -131,7 +132,6 @@ class SnapshotCursor:
         history = self._cache.history
         start = history.position_after(history.floor)
         events = history.read(start, history.end - start) or ()
-        # These may be many, so they are made by whoever writes them.
         tombstones = (_saved(event.object, 0) for event in events if event.type == DELETED)
         objects = map(_saved, self._cache.everything())
         return SavedChanges(self._gvr, self._state(objects, tombstones), (), True, history.end)

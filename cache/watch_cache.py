@@ -99,20 +99,22 @@ class WatchCache:
 
     def recover(
         self, former: FormerRun, horizon: int, objects: Iterable[CachedObject], events: Iterable[CacheEvent]
-    ) -> None:
+    ) -> Iterator[None]:
         """Begin with the state of the run before, under its names and versions, instead of with nothing.
 
-        `events` lead there from the version `horizon`, coalesced and in the order of their versions. Raises ValueError
-        when there is something already.
+        `events` lead there from the version `horizon`, coalesced and in the order of their versions. Lets go of control
+        after every step; nobody may use the cache before the last. Raises ValueError when there is something already.
         """
         if self._groups:
             raise ValueError("only an empty cache takes up what another one held")
         self._clock.advance(former.checkpoint + _RESERVE)
         for obj in objects:
             self._place(obj)
+            yield
         self.history = History(horizon, self._limits)
         for event in events:
             self.history.append(event)
+            yield
         self.recovered_position = self.history.end
         self.resumption = Resumption(self.history, self._clock, former)
 

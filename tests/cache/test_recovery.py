@@ -5,10 +5,14 @@ import json
 import pytest
 
 from cache.cached_object import ObservedObject
+from cache.continue_token import ContinueTokenCodec
 from cache.history import HistoryLimits
+from cache.merged_resource import MergedResource
 from cache.resource_kind import PODS
 from cache.resource_version import SLOTS
 from cache.watcher import Watcher, WatchStart, everyone
+from gateway.apimachinery.errors import ApiError
+from gateway.apimachinery.options import ListOptions
 from tests.cache.test_selection import selection
 from tests.support.clock import FakeClock
 from tests.support.objects import pod
@@ -21,6 +25,9 @@ class Play(Runs):
     def __init__(self, disk):
         self.clock = FakeClock()
         super().__init__(PODS, disk, self.clock)
+
+    async def begin(self):
+        await self.start()
         for cluster in ("a", "b"):
             self.cacher.feed(cluster).begin_list()
             self.cacher.feed(cluster).end_list("1")
@@ -39,7 +46,7 @@ class Play(Runs):
         if written:
             await self.disk.write()
         self.clock.advance(seconds)
-        self.start()
+        await self.start()
 
     def told(self, rv, *, visible=everyone, **wanted):
         watcher = self.watch(rv, visible=visible, **wanted)
@@ -66,8 +73,11 @@ class Play(Runs):
 
 
 @pytest.fixture
-def play(tmp_path):
-    return Play(Disk(tmp_path / "cache.sqlite"))
+async def play(tmp_path):
+    play = Play(Disk(tmp_path / "cache.sqlite"))
+    await play.begin()
+    yield play
+    play.disk.file.close()
 
 
 def snapshot(play):
@@ -102,7 +112,7 @@ class TestState:
         assert await play.disk.write() == 1
         assert await play.disk.write() == 0
         play.observe("a", "second", uid="2")
-        changes = await play.disk._cursors[0].collect()
+        changes = await play.disk.cursors()[0].collect()
         assert [record.key for record in changes.state.objects] == ["default/second"]
         await play.restart()
         assert play.cache.of_member("a", "default/first") == first
@@ -116,7 +126,7 @@ class TestState:
         play.observe("a", "kept", uid="1")
         seen = play.observe("a", "late", uid="2").rv
         play.forget("a", "late")
-        changes = await play.disk._cursors[0].collect()
+        changes = await play.disk.cursors()[0].collect()
         assert changes.whole
         before = snapshot(play)
         await play.restart()
@@ -368,3 +378,33 @@ class TestLostWindow:
         assert play.cache.resumption.unproven
         feed.progress("25")
         assert not play.cache.resumption.unproven
+
+
+async def test_writes_based_on_versions_of_the_former_run(play):
+    seen = play.observe("a", "web", uid="1", rv="11")
+    changed = play.observe("a", "db", uid="2", rv="12")
+    await play.restart()
+    pods = MergedResource(play.cacher, PODS.stored, ContinueTokenCodec(b"k" * 16))
+    play.observe("a", "db", uid="2", rv="13")
+    web, db = await pods.get("default", "web"), await pods.get("default", "db")
+    assert pods.member_version(web, str(seen.rv)) == "11"
+    assert pods.member_version(db, str(changed.rv)) is None
+
+
+async def test_a_page_is_continued_after_a_restart_in_quiet_and_refused_with_a_way_on_otherwise(play):
+    for name in ("one", "two", "three"):
+        play.observe("a", name, uid=name)
+    tokens = ContinueTokenCodec(b"k" * 16)
+    page = await MergedResource(play.cacher, PODS.stored, tokens).list("", ListOptions(limit=2))
+    await play.restart()
+    pods = MergedResource(play.cacher, PODS.stored, tokens)
+    play.observe("a", "later", uid="4")
+    rest = await pods.list("", ListOptions(limit=2, continue_token=page.continue_token))
+    assert [obj.name for obj in (*page.items, *rest.items)] == ["one", "three", "two"]
+    assert rest.resource_version == page.resource_version
+    await play.restart()
+    pods = MergedResource(play.cacher, PODS.stored, tokens)
+    with pytest.raises(ApiError) as refused:
+        await pods.list("", ListOptions(limit=2, continue_token=page.continue_token))
+    assert refused.value.code == 410
+    assert refused.value.status["metadata"]["continue"]

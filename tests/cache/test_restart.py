@@ -15,12 +15,16 @@ from hypothesis import strategies as st
 
 from cache.multi_cluster_cache import CacheSettings, MultiClusterCache
 from cache.reflector import ReflectorSettings
+from cache.resource_kind import ResourceKind
 from gateway.apimachinery.meta import JsonObject
-from gateway.apimachinery.options import parse_list_options
+from gateway.apimachinery.options import ListOptions, parse_list_options
+from gateway.apimachinery.schema import GroupVersionResource
 from tests.cache import test_convergence
 from tests.cache.test_convergence import MEMBERS, PODS, SELECTORS, Client, World, check
 from tests.support import virtual_time
+from tests.support.fake_member import FakeMember
 from tests.support.informer import Informer
+from tests.support.objects import pod
 from tests.support.restarts import Disk
 
 
@@ -235,3 +239,32 @@ def test_members_that_left_meanwhile_take_their_objects_along():
     world = run(steps)
     assert {tuple(client.informer.store) for client in world.clients} == {("default/db",)}
     assert [client.lists for client in world.clients] == [1] * len(world.clients)
+
+
+def test_a_kind_that_is_cached_later_begins_where_it_was():
+    jobs = ResourceKind.generic(GroupVersionResource("batch", "v1", "jobs"), "Job")
+
+    async def late(folder: Path) -> None:
+        disk, member, versions = Disk(folder / "cache.sqlite"), FakeMember(), []
+        member.put(pod("web", uid="1"))
+        for _ in range(3):
+            cache = MultiClusterCache(now=virtual_time.now, jitter=lambda: 0.3, token_key=b"0123456789abcdef")
+            await disk.begin(cache)
+            running = asyncio.get_running_loop().create_task(cache.run())
+            await cache.add_cluster("a", lambda gvr: member if gvr == jobs.stored.gvr else FakeMember())
+            await cache.members_known()
+            await cache.add_kind(jobs)
+            await asyncio.sleep(5)
+            resource = cache.resource(jobs.stored.gvr)
+            assert resource is not None
+            versions.append([(obj.name, obj.rv) for obj in (await resource.list("", ListOptions())).items])
+            await disk.write()
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            await asyncio.sleep(5)
+        disk.file.close()
+        assert versions[0] == versions[1] == versions[2] != []
+        assert member.lists == 1
+
+    with TemporaryDirectory() as folder:
+        virtual_time.run(late(Path(folder)))

@@ -13,28 +13,26 @@ from gateway.clusters.cache_snapshot_file import SnapshotFile
 
 
 class Disk:
-    """What outlives a run. Mutable state: the cursors of the present run."""
+    """What outlives a run. Mutable state: how the present run is asked for its cursors."""
 
     def __init__(self, path: Path, slot: int = 0) -> None:
         self.file = SnapshotFile(path, slot)
-        self._cursors: list[SnapshotCursor] = []
+        self.cursors: Callable[[], list[SnapshotCursor]] = list
 
     async def begin(self, cache: MultiClusterCache) -> None:
         """A run begins with what the last one left."""
         await cache.recover(self.file.read())
-        self._cursors = cache.snapshot_cursors()
+        self.cursors = cache.snapshot_cursors
 
-    def begin_one(self, kind: ResourceKind, cacher: Cacher) -> None:
+    async def begin_one(self, kind: ResourceKind, cacher: Cacher) -> None:
         if saved := self.file.read().get(kind.stored.gvr):
-            recovery = cacher.recovery(saved)
-            for _ in recovery.read(3):
-                pass
-            cacher.recover(recovery, saved.members)
-        self._cursors = [SnapshotCursor(kind.stored.gvr, cacher.cache, cacher.feeds)]
+            await cacher.recover(await cacher.recovery(saved), saved.members)
+        cursors = [SnapshotCursor(kind.stored.gvr, cacher.cache, cacher.feeds)]
+        self.cursors = lambda: cursors
 
     async def write(self) -> int:
         """Take a snapshot; how many kinds had changed."""
-        collected = [(cursor, changes) for cursor in self._cursors if (changes := await cursor.collect())]
+        collected = [(cursor, changes) for cursor in self.cursors() if (changes := await cursor.collect())]
         self.file.write([changes for _, changes in collected])
         for cursor, changes in collected:
             cursor.written(changes)
@@ -48,12 +46,15 @@ class Runs:
         self.kind = kind
         self.disk = disk
         self.now = now
-        self.start()
+        self.cacher = self._new()
 
-    def start(self, slot: int = 0) -> None:
+    def _new(self) -> Cacher:
+        return Cacher(self.kind, now=self.now, clock=RevisionClock(self.now))
+
+    async def start(self) -> None:
         """Begin a run, whatever became of the one before."""
-        self.cacher = Cacher(self.kind, now=self.now, clock=RevisionClock(self.now, slot=slot))
-        self.disk.begin_one(self.kind, self.cacher)
+        self.cacher = self._new()
+        await self.disk.begin_one(self.kind, self.cacher)
 
     @property
     def cache(self) -> WatchCache:
