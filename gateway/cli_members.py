@@ -170,11 +170,15 @@ def table(items: Sequence[dict[str, Any]]) -> list[str]:
                 str(objects.get("pods", 0)),
                 str(objects.get("events", 0)),
                 str(item.get("version") or "-"),
-                str(item.get("message") or ""),
+                str(item.get("message") or _unreadable(item.get("unreadable") or {})),
             )
         )
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     return ["   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _unreadable(resources: Mapping[str, str]) -> str:
+    return f"cannot be read: {', '.join(resources)}" if resources else ""
 
 
 def _note(text: str) -> None:

@@ -15,6 +15,7 @@ from gateway.audit.config import AuditConfig
 from gateway.authorization.cluster_visibility import ALL, MODES
 from gateway.clusters.cluster import SECRET_NAMESPACE
 from gateway.config_decoding import ConfigError, decode_file, duration_field
+from gateway.discovery.resource_name import parse_resource_names
 
 API_VERSION = "config.fleetgate.io/v1alpha1"
 KIND = "GatewayConfiguration"
@@ -91,11 +92,15 @@ class CacheConfig:
     """Whether the cache is kept on disk, so that a restart goes on where the last run ended."""
     replica: int = 0
     """Which of several gateways over the same members this is, 0 to 31; each needs a number of its own."""
+    resources: tuple[str, ...] = ()
+    """Further resources to read from members, beside Pods and Events: `nodes`, `jobs.batch`, `jobs.v1.batch`. Each
+    takes the place of the store's resource of that name, so none is read unless it is wanted."""
 
     def __post_init__(self) -> None:
-        """Refuse numbers without a meaning. Raises ValueError."""
+        """Refuse numbers without a meaning, and what names no resource of members. Raises ValueError."""
         if not 0 <= self.replica < SLOTS:
             raise ValueError(f"replica must be between 0 and {SLOTS - 1}")
+        parse_resource_names(self.resources)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ from gateway.config import GatewayConfig
 from gateway.handlers.connect import ClusterProxyHandler, ConnectHandler, Write
 from gateway.handlers.health import Note
 from gateway.handlers.resource import MemberParts
+from gateway.member_kinds import MemberKinds
 from gateway.metrics import Sample
 from gateway.printers.printer import EVENTS, MERGED_PRINTERS, PODS, MergedPrinter
 from gateway.proxy.member_write_target import MemberTargets
@@ -67,11 +68,14 @@ class Members:
     """What of it callers see."""
     snapshot: CacheSnapshot | None = None
     """What keeps the cache on disk; None when that is not wanted."""
+    kinds: MemberKinds | None = None
+    """What is cached by configuration."""
 
     @property
     def loops(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
         """What runs for ever beside the server."""
         loops = [self.registry.run, self.cache.run, self._forget_former_members]
+        loops += [self.kinds.loop] if self.kinds else []
         return [*loops, self.snapshot.run] if self.snapshot else loops
 
     async def _forget_former_members(self) -> None:
@@ -85,6 +89,8 @@ class Members:
         started = self.now()
         if await self.registry.wait_synced(seconds):
             await self.cache.wait_synced(max(0.0, seconds - (self.now() - started)))
+            if self.kinds:
+                await self.kinds.resources.wait_asked(max(0.0, seconds - (self.now() - started)))
 
     async def visible(self, scope: RequestScope) -> Visible:
         """Return which members a caller may see. Equal values mean the same members.
@@ -117,7 +123,7 @@ class Members:
             cache=self.cache,
             clusters=self.registry,
             targets=targets,
-            printers=_printer,
+            printers=self.kinds.printer if self.kinds else _printer,
             visible=self.visible,
             by_caller=self.visibility.by_caller,
             connect=ConnectHandler(pods=pods, clusters=self.registry, visible=self.visible, audit=audit),
@@ -139,8 +145,12 @@ class Members:
             return [Note("clusters", "not known now")]
         states = {item["name"]: _state_text(item) for item in self._items() if visible(item["name"])}
         if named:
-            return [Note(f"cluster/{name}", state) for name, state in states.items()]
-        return [Note("clusters", f"{sum(state == _WELL for state in states.values())} of {len(states)} ok")]
+            missing = self.kinds.resources.missing if self.kinds else ()
+            return [
+                *(Note(f"cluster/{name}", state) for name, state in states.items()),
+                *(Note(f"resource/{name.text}", "no member is known to serve it") for name in missing),
+            ]
+        return [Note("clusters", f"{sum(state.startswith(_WELL) for state in states.values())} of {len(states)} ok")]
 
     async def _seen(self, user: UserInfo) -> Visible | None:
         """Return what a caller sees, None when that cannot be found out in time."""
@@ -174,7 +184,7 @@ class Members:
         fresh = {cluster.name: cluster for cluster in self.cache.clusters()}
         counts = {
             resource: {cluster.name: cluster.objects for cluster in merged.freshness()}
-            for resource, gvr in (("pods", _PODS), ("events", _EVENTS))
+            for resource, gvr in {"pods": _PODS, "events": _EVENTS, **(self.kinds.found if self.kinds else {})}.items()
             if (merged := self.cache.resource(gvr)) is not None
         }
         items = []
@@ -188,6 +198,7 @@ class Members:
                     health=member.health,
                     synced=freshness is not None and freshness.synced,
                     stale_since=freshness.stale_since if freshness else None,
+                    unreadable=self.kinds.unreadable(member.name) if self.kinds else {},
                     objects={resource: known.get(member.name, 0) for resource, known in counts.items()},
                     now=self.now(),
                 )
@@ -212,7 +223,10 @@ def _state_text(item: JsonObject) -> str:
         return f"not read yet: {item['message'] or item['reason'] or 'waiting for its first answer'}"
     if item["staleSeconds"] is not None:
         return f"stale for {human_duration(item['staleSeconds'])}: {item['message'] or item['reason']}"
-    return _WELL if item["ready"] else f"not ready: {item['message'] or item['reason']}"
+    if not item["ready"]:
+        return f"not ready: {item['message'] or item['reason']}"
+    unreadable = "; ".join(f"{resource} cannot be read: {why}" for resource, why in item["unreadable"].items())
+    return f"{_WELL}, but {unreadable}" if unreadable else _WELL
 
 
 async def open_members(
@@ -249,15 +263,18 @@ async def open_members(
         snapshot = CacheSnapshot(data_dir / "cache.sqlite", config.cache.replica)
         await snapshot.recover(cache)
     await cache.add_local_source(_EVENTS, events)
+    kinds = MemberKinds(config.cache, cache)
 
     async def changed(change: ClusterChange) -> None:
         if change.kind is ChangeKind.REMOVED or change.upstream is None:
+            kinds.leave(change.name)
             await cache.remove_cluster(change.name)
             return
         if change.kind is ChangeKind.REPLACED:
             await cache.remove_cluster(change.name)
         identity = change.upstream.endpoint.url
         await cache.add_cluster(change.name, _lister_watchers(change.upstream), identity=identity)
+        kinds.join(change.name, change.upstream)
 
     async def probed(name: str, health: ClusterHealth) -> None:
         if health.reachable:
@@ -269,7 +286,7 @@ async def open_members(
     registry.on_health(probed)
     by_right = members.visibility == BY_CLUSTER_RIGHT
     visibility = VisibleByRight(rights) if by_right else EveryClusterVisible()
-    return Members(registry, cache, time.time, visibility, snapshot)
+    return Members(registry, cache, time.time, visibility, snapshot, kinds)
 
 
 def _lister_watchers(upstream: Upstream) -> Callable[[GroupVersionResource], ListerWatcher]:

@@ -151,11 +151,17 @@ class _Gateway:
         plugins = build_plugins(config.admission, rights)
         members = await open_members(config, data_dir, federation.clusters, federation.events, rights)
         members.on_views(self._supervisor.judge_views)
+        catalog = Catalog(
+            federation.discovery,
+            allow_list=_allow_list(config.resources),
+            merged=MERGED_RESOURCES,
+            members=members.kinds.resources if members.kinds else None,
+        )
         return _Parts(
             identity=identity,
             audit=audit,
             federation=federation,
-            catalog=Catalog(federation.discovery, allow_list=_allow_list(config.resources), merged=MERGED_RESOURCES),
+            catalog=catalog,
             members=members,
             writes=WriteHandler(AdmissionChain(plugins), audit),
         )

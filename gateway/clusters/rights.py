@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from gateway.apimachinery import meta
 from gateway.apimachinery.errors import ApiError, PathNotFound
 from gateway.apimachinery.meta import JsonObject
+from gateway.apimachinery.schema import GroupResource
 from gateway.clusters.upstream import Upstream
 
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
@@ -78,8 +79,15 @@ async def identity(member: Upstream) -> JsonObject | None:
     return info if isinstance(info, dict) else None
 
 
-def rbac_manifest(user: str) -> str:
-    """Return the YAML (JSON inside, which is YAML) that grants all required rights to `user` in a member."""
+def rbac_manifest(user: str, cached: Sequence[GroupResource] = ()) -> str:
+    """Return the YAML (JSON inside, which is YAML) that grants all required rights to `user` in a member.
+
+    `cached` is what the gateway reads there by configuration, beside Pods and Events.
+    """
+    more = [
+        {"apiGroups": [resource.group], "resources": [resource.resource], "verbs": ["get", "list", "watch"]}
+        for resource in cached
+    ]
     read = {"apiGroups": ["", "events.k8s.io"], "resources": ["pods", "events"], "verbs": ["get", "list", "watch"]}
     judge = {"apiGroups": [""], "resources": ["persistentvolumeclaims"], "verbs": ["list"]}
     act = {"apiGroups": [""], "resources": ["users", "groups", "serviceaccounts"], "verbs": ["impersonate"]}
@@ -89,7 +97,7 @@ def rbac_manifest(user: str) -> str:
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRole",
         "metadata": {"name": _ROLE},
-        "rules": [read, judge, act, details, health],
+        "rules": [read, *more, judge, act, details, health],
     }
     reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": _ROLE}
     binding = {

@@ -63,12 +63,13 @@ def member_status(
     synced: bool,
     stale_since: float | None,
     objects: Mapping[str, int],
+    unreadable: Mapping[str, str],
     now: float,
 ) -> JsonObject:
     """Return one item of the list that `GET /fleetgate/v1alpha1/clusters` answers.
 
-    `synced`, `stale_since` (seconds since the epoch, None while fresh) and `objects` (count by resource) are what the
-    cross-cluster cache says of the member.
+    `synced`, `stale_since` (seconds since the epoch, None while fresh), `objects` (count by resource) and `unreadable`
+    (why a resource that is cached by configuration cannot be read) are what the cross-cluster cache says of the member.
     """
     item: dict[str, Any] = {
         "name": name,
@@ -82,6 +83,7 @@ def member_status(
         "synced": synced,
         "staleSeconds": None if stale_since is None else max(0, int(now - stale_since)),
         "objects": dict(objects),
+        "unreadable": dict(unreadable),
     }
     return item
 

@@ -38,8 +38,8 @@ _PREFIXES = frozenset({"watch", "proxy"})
 """The verbs of deprecated paths, whatever the method: `/api/v1/watch/…`."""
 
 
-class PodLocator(Protocol):
-    """Which Pods answer to a name, in any member (the cross-cluster cache's merged Pods)."""
+class Locator(Protocol):
+    """Which objects answer to a name, in any member (a merged resource of the cross-cluster cache)."""
 
     def owners(self, namespace: str, name: str, *, visible: Visible) -> Sequence[CachedObject]:
         """Return those the caller may see."""
@@ -96,23 +96,23 @@ async def connect(
 class ConnectHandler:
     """logs, exec, attach, port-forward and proxy of a merged Pod, which need not say in which member it runs."""
 
-    def __init__(
-        self, *, pods: PodLocator, clusters: ClusterRegistry, visible: Visibility, audit: ConnectAudit
-    ) -> None:
+    def __init__(self, *, pods: Locator, clusters: ClusterRegistry, visible: Visibility, audit: ConnectAudit) -> None:
         self._pods = pods
         self._clusters = clusters
         self._visible = visible
         self._audit = audit
 
-    async def handle(self, request: web.BaseRequest, scope: RequestScope) -> web.StreamResponse:
-        """Answer one request.
+    async def handle(
+        self, request: web.BaseRequest, scope: RequestScope, located: Locator | None = None
+    ) -> web.StreamResponse:
+        """Answer one request; `located` finds what it is about when that is no Pod, such as a Node or a Service.
 
-        Raises ApiError: 404 when there is no such Pod, 409 when several members have one, 503 when its member does not
-        answer.
+        Raises ApiError: 404 when there is no such object, 409 when several members have one, 503 when its member does
+        not answer.
         """
         info = scope.info
         visible = await self._visible(scope)
-        owners = self._pods.owners(info.namespace, info.name, visible=visible)
+        owners = (located or self._pods).owners(info.namespace, info.name, visible=visible)
         owner = the_owner(info.group_resource, info.name, owners)
         if not owner.cluster:
             raise not_found(info.group_resource, info.name)  # recorded in the store, where nothing runs

@@ -172,6 +172,8 @@ class MergedWriteTarget:
         if request.options.dry_run:
             return replace(result, body=self._resource.decorate(owner.cluster, result.body), obj=None)
         body = self._resource.restamp(owner.cluster, result.body)
+        if request.scope.info.subresource and body is result.body:
+            body = await self._resource.decorate_part(owner.cluster, body)  # a Scale
         if request.verb == "delete" and b'"kind":"Status"' in result.body[:200]:
             await self._resource.wait_gone(owner)
         return replace(result, body=body, obj=None)

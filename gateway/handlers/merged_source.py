@@ -21,7 +21,7 @@ from gateway.apimachinery.options import ListOptions
 from gateway.apimachinery.schema import GroupVersionKind
 from gateway.handlers.read_source import Page, WatchChange
 from gateway.printers.columns import Column
-from gateway.printers.printer import MergedPrinter
+from gateway.printers.member_columns import KindPrinter, MemberColumnsPrinter
 from gateway.request import UserInfo
 from gateway.request_scope import RequestScope
 
@@ -44,12 +44,10 @@ def _identity(user: UserInfo) -> Hashable:
 class MergedSource:
     """Reads one merged resource. Stale members are announced by Warning headers through the scope."""
 
-    built_in = True
-
     def __init__(
         self,
         resource: MergedResource,
-        printer: MergedPrinter,
+        printer: KindPrinter,
         scope: RequestScope,
         view: CallerView,
         now: Callable[[], float],
@@ -62,6 +60,7 @@ class MergedSource:
         self._visible = view.visible
         self._caller = _identity(scope.user) if view.by_caller else None
         served = resource.served
+        self.built_in = printer.built_in
         self.gvk = GroupVersionKind(served.gvr.group, served.gvr.version, served.kind)
         self.list_kind = served.list_kind
 
@@ -113,7 +112,7 @@ class MergedSource:
         """Open a watch."""
         since = self._remember_view()
         watcher = await self._resource.watch(namespace, options, visible=self._visible, timeout=lifetime, since=since)
-        return MergedSubscription(watcher, lambda: self._view_holds(since))
+        return MergedSubscription(watcher, self._printer, lambda: self._view_holds(since))
 
     def _remember_view(self) -> int:
         """Return the version from which on the caller has seen what he sees; 0 where that is the same for everybody."""
@@ -139,17 +138,21 @@ def stale_warning(cluster: ClusterFreshness, now: float) -> str:
 class MergedSubscription:
     """A watch of the cache; it sends its bookmarks itself."""
 
-    def __init__(self, watcher: Watcher, view_holds: Callable[[], bool] = lambda: True) -> None:
-        """Take over an open watcher; it ends with 410 when the view of its caller holds no longer."""
+    def __init__(self, watcher: Watcher, printer: KindPrinter, view_holds: Callable[[], bool] = lambda: True) -> None:
+        """Take over an open watcher. Its frames are shared by all who see the same columns.
+
+        It ends with 410 once the view of its caller holds no longer.
+        """
         self._watcher = watcher
         self._view_holds = view_holds
+        self._columns = printer if isinstance(printer, MemberColumnsPrinter) else None
 
     async def next_batch(self) -> Sequence[WatchChange]:
         """Return the next events."""
         batch = await self._watcher.next_batch()
         if batch and not self._view_holds():
             return [WatchChange(ERROR, "", error=expired(VIEW_CHANGED))]
-        return [_change(event) for event in batch]
+        return [_change(event, self._columns) for event in batch]
 
     def bookmark_version(self) -> None:
         """The cache's watcher sends bookmarks on its own."""
@@ -159,12 +162,12 @@ class MergedSubscription:
         self._watcher.close()
 
 
-def _change(event: WatchEvent) -> WatchChange:
+def _change(event: WatchEvent, columns: MemberColumnsPrinter | None) -> WatchChange:
     return WatchChange(
         event.type,
         str(event.rv),
         event.object,
         event.initial_events_end,
-        None if event.object is None else lambda form, make: event.encoded(form, lambda _: make()),
+        None if event.object is None else lambda form, make: event.encoded((form, columns), lambda _: make()),
         None if event.status is None else ApiError.from_status(event.status),
     )

@@ -24,26 +24,25 @@ from gateway.dispatch import Destination, Surface, dispatch, tunneled_write, tun
 from gateway.handlers.body import decode_apart, read_body
 from gateway.handlers.connect import ClusterProxyHandler, ConnectHandler, Write
 from gateway.handlers.federation_target import FederationWriteTarget
+from gateway.handlers.member_subresource import read_subresource
 from gateway.handlers.member_target import MergedWriteTarget, the_owner, unnamed_cluster
 from gateway.handlers.merged_source import VIEW_CHANGED, CallerView, MergedSource
 from gateway.handlers.read import get_object, list_objects
 from gateway.handlers.read_source import ReadSource
-from gateway.handlers.response import answer_headers
 from gateway.handlers.reviews import ReviewHandler
 from gateway.handlers.watch import watch_objects
 from gateway.handlers.write import WriteHandler
 from gateway.handlers.write_answer import OwnForm, WriteAnswer
 from gateway.handlers.write_decoding import decode_write
-from gateway.printers.printer import MergedPrinter
-from gateway.proxy.forward import forward
+from gateway.printers.member_columns import KindPrinter
 from gateway.proxy.member_write_target import MemberTargets
-from gateway.proxy.rewrite import rename
 from gateway.request import CONNECT_SUBRESOURCES, RequestInfo
 from gateway.request_keys import AUDIT, QUERY, REQUEST_INFO, SCOPE, judge_again
 from gateway.request_scope import RequestScope
 from gateway.write_request import WriteTarget
 
 PODS = GroupVersionResource("", "v1", "pods")
+EVENT_GROUPS = frozenset({"", "events.k8s.io"})
 
 
 class FederationStore(Protocol):
@@ -90,7 +89,7 @@ class MemberParts:
     cache: MultiClusterCache
     clusters: ClusterRegistry
     targets: MemberTargets
-    printers: Callable[[RequestInfo], MergedPrinter]
+    printers: Callable[[RequestInfo], KindPrinter]
     visible: Callable[[RequestScope], Awaitable[Visible]]
     by_caller: bool
     """Whether callers may see different members."""
@@ -148,6 +147,11 @@ def not_served(info: RequestInfo, surface: Surface) -> Exception:
     if surface.has_routes(info.api_group):
         return ApiError(404, "NotFound", "the server could not find the requested resource", details={})
     return PathNotFound()
+
+
+def _own_form(members: MemberParts, info: RequestInfo) -> OwnForm:
+    printer = members.printers(info)
+    return OwnForm(printer.built_in, printer)
 
 
 async def _same_view(members: MemberParts, scope: RequestScope, visible: Visible) -> None:
@@ -219,7 +223,9 @@ class ResourceHandler:
         if destination is Destination.EXPLICIT_CLUSTER:
             return await members.explicit.handle(request, scope)
         if destination is Destination.MEMBER_CONNECT:
-            return await members.connect.handle(request, scope)
+            return await members.connect.handle(
+                request, scope, members.cache.resource(scope.info.group_version_resource)
+            )
         visible = await members.visible(scope)
         if destination is Destination.MEMBER_READ:
             return await self._read_subresource(request, scope, members, visible)
@@ -235,17 +241,18 @@ class ResourceHandler:
         if scope.info.verb == "create" and not scope.info.subresource:
             return await self._create(request, scope, members, visible, local)
         target = MergedWriteTarget(scope, resource, members.targets, visible, local)
-        return await self._write(request, scope, target, OwnForm(True, members.printers(scope.info)))
+        return await self._write(request, scope, target, _own_form(members, scope.info))
 
     async def _create(
         self, request: web.BaseRequest, scope: RequestScope, members: MemberParts, visible: Visible, local: WriteTarget
     ) -> web.StreamResponse:
         """Create at the member the object names; Events, and Pods where the store takes them, in the store."""
-        answer = WriteAnswer(request, scope.info, OwnForm(True, members.printers(scope.info)), self._parts.now)
+        answer = WriteAnswer(request, scope.info, _own_form(members, scope.info), self._parts.now)
         write = await decode_apart(partial(decode_write, answer.asked(scope)), await read_body(request))
         writes = self._parts.writes
-        recorded = scope.info.resource == "events"
-        if not recorded and self._parts.store.accepts_pods and not write.cluster:
+        recorded = scope.info.resource == "events" and scope.info.api_group in EVENT_GROUPS
+        is_pod = scope.info.group_version_resource == PODS
+        if is_pod and self._parts.store.accepts_pods and not write.cluster:
             return await answer.response(await writes.serve(write, request[AUDIT], local))
         if not recorded and not write.cluster:
             raise unnamed_cluster(scope.info.group_resource, write.name)
@@ -270,8 +277,7 @@ class ResourceHandler:
         owners = resource.owners(info.namespace, info.name, visible=visible)
         owner = the_owner(info.group_resource, info.name, owners)
         upstream = members.clusters.upstream(owner.cluster)
-        renamed = rename(info, owner.original_name)
-        return await forward(request, scope, upstream, info=renamed, headers=answer_headers(request))
+        return await read_subresource(request, scope, upstream, resource, owner, _own_form(members, info))
 
     async def _write(
         self, request: web.BaseRequest, scope: RequestScope, target: WriteTarget, form: OwnForm | None

@@ -17,7 +17,7 @@ from gateway.apimachinery.meta import field
 from gateway.printers.cells import NONE
 from gateway.printers.columns import Column
 from gateway.printers.custom import CustomColumn, CustomPrinter
-from gateway.printers.printer import CLUSTER_COLUMN, Merged, cluster_index
+from gateway.printers.printer import CLUSTER_COLUMN, Merged, MergedPrinter, cluster_index
 from gateway.printers.row import PreparedRow, Slot, encode_text, prepare_row
 
 CLUSTER_ANNOTATION = "resource.karmada.io/cached-from-cluster"
@@ -92,6 +92,10 @@ class MemberColumnsPrinter:
                 self._rows.clear()
             self._rows[cached.key] = cached.rv, row
         return row.finish(now, encode_text(cached.name), encode_text(cached.cluster))
+
+
+KindPrinter = MergedPrinter | MemberColumnsPrinter
+"""What prints the objects of a merged kind."""
 
 
 def _positions(names: Sequence[str], printer: CustomPrinter) -> tuple[int | None, ...]:

@@ -30,12 +30,12 @@ from gateway.clusters.join import NewMember
 from gateway.clusters.kubeconfig import KubeconfigCredentials, read_kubeconfig
 from gateway.clusters.status import timestamp
 from gateway.clusters.upstream import Upstream
-from gateway.config import GatewayConfig, parse_listen
+from gateway.config import CacheConfig, GatewayConfig, parse_listen
 from gateway.identity import ADMIN_KUBECONFIG
 from gateway.server import Ready
 from gateway.simulation.instructions import Access, Member, instructions
 from gateway.simulation.manifests import hello_deployment, simulation_rights
-from gateway.simulation.member.server import GATEWAY_KUBECONFIG
+from gateway.simulation.member.server import CACHED, GATEWAY_KUBECONFIG
 from gateway.simulation.member_process import DemoError, MemberProcess
 from gateway.simulation.propagation.propagator import Propagator
 
@@ -150,7 +150,8 @@ class _Demo:
         self._say(f"  {member.name}: a simulated cluster at {member.url} (process {member.pid})")
 
     async def _serve(self, stop: asyncio.Event) -> None:
-        settings = server.Settings(GatewayConfig(), self._data_dir, self._listen, None)
+        config = GatewayConfig(cache=CacheConfig(resources=tuple(map(str, CACHED))))
+        settings = server.Settings(config, self._data_dir, self._listen, None)
         await server.serve(settings, stop, self._announce)
 
     def _announce(self, ready: Ready) -> None:

@@ -44,6 +44,7 @@ def kubectl_lines(access: Access) -> list[str]:
         f"{kubectl} logs deployment/web --tail=5",
         f"{kubectl} exec deployment/web -- hostname",
         f"{kubectl} get events",
+        f"{kubectl} get nodes,replicasets",
         f"{kubectl} scale deployment/web --replicas=3",
         f"{kubectl} scale deployment/web --replicas=0    # refused: that is what the gateway guards against",
         f"{kubectl} delete deployment web",

@@ -21,7 +21,7 @@ from certs import kubeconfig
 from certs.profiles import CLIENT, Subject
 from gateway.apimachinery.errors import ApiError
 from gateway.apimachinery.meta import JsonObject, ObjectKey
-from gateway.apimachinery.schema import GroupVersion
+from gateway.apimachinery.schema import GroupResource, GroupVersion
 from gateway.audit.config import AuditConfig
 from gateway.audit.log import AuditLog
 from gateway.audit.recovery import Intent
@@ -63,6 +63,8 @@ GATEWAY_KUBECONFIG = "gateway.kubeconfig"
 """What a gateway joins this member with; beside it lies the administrator's `admin.kubeconfig`."""
 
 GATEWAY_USER = "fleetgate-gateway"
+CACHED = (GroupResource("", "nodes"), GroupResource("apps", "replicasets"))
+"""What the gateway of the demo reads of a member beside Pods and Events."""
 HOST = "127.0.0.1"
 
 _DRAIN_SECONDS = 2.0
@@ -191,15 +193,18 @@ class _Member:
 
 
 async def provision(registry: Registry, settings: MemberSettings) -> None:
-    """Make what a new member lacks: its nodes, and the rights of the gateway that joins it."""
+    """Make what a member lacks: its nodes when it is new, and the rights of the gateway that joins it."""
     version = str(gateway_version()["gitVersion"])
     for obj in simulated_nodes(settings.name, settings.number, version, time.time()):
         if await _create(registry, "nodes", obj):
             nodes = definition(registry, "v1", "nodes")
             key, context = ObjectKey("", obj["metadata"]["name"]), WriteContext.internal("kubelet")
             await registry.update(nodes, key, obj, context, subresource="status")
-    for role in yaml.safe_load_all(rbac_manifest(GATEWAY_USER)):
-        await _create(registry, f"{role['kind'].lower()}s", role)
+    for role in yaml.safe_load_all(rbac_manifest(GATEWAY_USER, CACHED)):
+        resource = f"{role['kind'].lower()}s"
+        if not await _create(registry, resource, role) and resource == "clusterroles":
+            roles, key = definition(registry, role["apiVersion"], resource), ObjectKey("", role["metadata"]["name"])
+            await registry.update(roles, key, role, WriteContext.internal("fleetgate-simulation"))
 
 
 async def _create(registry: Registry, resource: str, obj: JsonObject) -> bool:

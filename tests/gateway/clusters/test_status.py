@@ -78,6 +78,7 @@ def test_what_people_see_of_a_member() -> None:
         synced=True,
         stale_since=970.0,
         objects={"pods": 3},
+        unreadable={"nodes": "403 no"},
         now=1000.5,
     )
     assert item == {
@@ -92,13 +93,22 @@ def test_what_people_see_of_a_member() -> None:
         "synced": True,
         "staleSeconds": 30,
         "objects": {"pods": 3},
+        "unreadable": {"nodes": "403 no"},
     }
     assert status_list([item])["items"] == [item]
 
 
 def test_a_fresh_member_is_not_stale() -> None:
     item = member_status(
-        "m1", origin="file", endpoint="", health=WELL, synced=False, stale_since=None, objects={}, now=1000.0
+        "m1",
+        origin="file",
+        endpoint="",
+        health=WELL,
+        synced=False,
+        stale_since=None,
+        objects={},
+        unreadable={},
+        now=1000.0,
     )
     assert item["staleSeconds"] is None
     assert item["lastContact"] == timestamp(1000.0)
