@@ -66,12 +66,15 @@ class MergedResource:
     ) -> CachedObject:
         """Return the object that answers to a name; of several the one served under it, else the oldest visible.
 
-        Raises ApiError 404, 400 for an unreadable resourceVersion, 504 for one that does not come within 3 s.
+        It bears the name that was asked for: clients go on with the name in the answer, which must not lead them from
+        a qualified name to an ambiguous one. Raises ApiError 404, 400 for an unreadable resourceVersion, 504 for one
+        that does not come within 3 s.
         """
         await self._wait_for_revision(list_revision(resource_version))
         for attempt in range(2):
             if owners := self.owners(namespace, name, visible=visible):
-                return owners[0]
+                found = owners[0]
+                return found if found.name == name else found.renamed(name, found.rv)
             if attempt == 0:
                 await self._cacher.wait_first_sync(visible)
         raise not_found(self.served.gvr.group_resource, name)

@@ -97,6 +97,9 @@ async def test_get_of_a_name_in_several_members(desk):
     assert (await desk.pods.get("default", "web.m2")).cluster == "m2"
     assert (await desk.pods.get("default", "web.m1")).cluster == "m1"
     assert [obj.name for obj in desk.pods.owners("default", "web")] == ["web", "web.m2"]
+    asked = await desk.pods.get("default", "web.m1")
+    assert json.loads(asked.metadata)["name"] == asked.name == "web.m1", "clients go on with the name in the answer"
+    assert asked.rv == (await desk.pods.get("default", "web")).rv
 
     def only_second(cluster):
         return cluster == "m2"
