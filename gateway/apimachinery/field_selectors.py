@@ -119,5 +119,7 @@ def parse_field_selector(text: str) -> FieldSelector:
         if found is None:
             raise bad_request(f"invalid selector: '{text}'; can't understand '{term}'")
         operator = "!=" if found[0] == "!=" else "="
-        requirements.append(FieldRequirement(term[: found.start()], operator, _unescape(term[found.end() :])))
+        field, value = term[: found.start()], _unescape(term[found.end() :])
+        if field or value:  # a bare `=` or `!=` restricts nothing, as in Kubernetes
+            requirements.append(FieldRequirement(field, operator, value))
     return FieldSelector(tuple(requirements))

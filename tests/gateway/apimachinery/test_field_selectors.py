@@ -20,6 +20,8 @@ from gateway.apimachinery.label_selectors import MAX_SELECTOR
         ("a!=1", {}, True),
         ("a!=1", {"a": "1"}, False),
         ("a!=", {"a": ""}, False),
+        ("=", {"a": "1"}, True),
+        ("!=,a=1", {"a": "1"}, True),
         ("a=1,,b=2,", {"a": "1", "b": "2"}, True),
         (r"a=x\,y\=z\\", {"a": r"x,y=z" + "\\"}, True),
     ],
