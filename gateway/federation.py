@@ -44,9 +44,11 @@ from gateway.handlers.read_source import ReadSource
 from gateway.handlers.resource import FederationStore, read_from
 from gateway.handlers.response import answer_headers
 from gateway.handlers.reviews import RulesOf
+from gateway.handlers.watch_stream import is_websocket
 from gateway.handlers.write_answer import OwnForm
 from gateway.printers.printer import StoredPrinter, stored_printer
 from gateway.proxy.forward import forward
+from gateway.proxy.upgrade import tunnel
 from gateway.proxy.write_target import UpstreamWriteTarget
 from gateway.request import RequestInfo
 from gateway.request_scope import RequestScope
@@ -72,6 +74,8 @@ class RemoteStore:
 
     async def read(self, request: web.BaseRequest, scope: RequestScope) -> web.StreamResponse:
         """Forward a read; the store negotiates, prints Tables and pages by itself."""
+        if scope.info.verb == "watch" and is_websocket(request):
+            return await tunnel(request, scope, self.upstream, headers=answer_headers(request))
         return await forward(request, scope, self.upstream, headers=answer_headers(request))
 
     async def connect(self, request: web.BaseRequest, scope: RequestScope) -> web.StreamResponse:

@@ -21,7 +21,7 @@ from gateway.apimachinery.protobuf import encode, encode_watch_event
 from gateway.handlers.negotiation import JSON, PROTOBUF, STREAM_TYPES, YAML, Representation, Shape
 from gateway.handlers.read import include_object, object_json, read_representation
 from gateway.handlers.read_source import ReadSource, Subscription, WatchChange
-from gateway.handlers.response import answer_headers
+from gateway.handlers.watch_stream import HttpStream, WatchStream, WebSocketStream, is_websocket
 from gateway.request_keys import LONG_RUNNING
 
 MIN_TIMEOUT = 1800.0
@@ -137,6 +137,12 @@ def _watch_representation(request: web.BaseRequest, source: ReadSource) -> Repre
     return representation
 
 
+def _stream(request: web.BaseRequest, representation: Representation, left: Callable[[], None]) -> WatchStream:
+    if is_websocket(request):
+        return WebSocketStream(request, representation, left)
+    return HttpStream(request, representation)
+
+
 async def watch_objects(
     request: web.BaseRequest, source: ReadSource, namespace: str, options: ListOptions, *, now: Callable[[], float]
 ) -> web.StreamResponse:
@@ -144,30 +150,39 @@ async def watch_objects(
     representation = _watch_representation(request, source)
     frames = _Frames(source, representation, include_object(request, representation))
     lifetime = float(options.timeout_seconds or 0) or MIN_TIMEOUT * (1 + random.random())  # noqa: S311  (jitter)
-    response = web.StreamResponse(headers=answer_headers(request))
-    response.headers["Content-Type"] = representation.stream_content_type
-    response.enable_chunked_encoding()
     try:
         subscription = await source.watch(namespace, options, lifetime)
     except ApiError as error:
         if error.code not in {410, 504}:
             raise
-        await response.prepare(request)
-        await response.write(frames.frame(_failure(error), now()))
-        await response.write_eof()
-        return response
+        return await _only(error, _stream(request, representation, lambda: None), frames, now)
     try:
+        stream = _stream(request, representation, subscription.close)
         ending = _Ending(subscription)
         if supervised := request.get(LONG_RUNNING):
             supervised.end = ending.finish
         clock = _Clock(asyncio.get_running_loop().time(), lifetime, bookmarks=options.allow_watch_bookmarks)
-        await response.prepare(request)
-        await _pump(response, subscription, frames, clock, now)
-        if ending.error is not None:
-            await response.write(frames.frame(_failure(ending.error), now()))
-        await response.write_eof()
+        try:
+            response = await stream.open()
+            await _pump(stream, subscription, frames, clock, now)
+            if ending.error is not None:
+                await stream.send([frames.frame(_failure(ending.error), now())])
+            await stream.end()
+        finally:
+            await stream.abandon()
     finally:
         subscription.close()
+    return response
+
+
+async def _only(error: ApiError, stream: WatchStream, frames: _Frames, now: Callable[[], float]) -> web.StreamResponse:
+    """Send a stream that holds nothing but an error."""
+    try:
+        response = await stream.open()
+        await stream.send([frames.frame(_failure(error), now())])
+        await stream.end()
+    finally:
+        await stream.abandon()
     return response
 
 
@@ -176,7 +191,7 @@ def _failure(error: ApiError) -> WatchChange:
 
 
 async def _pump(
-    response: web.StreamResponse,
+    stream: WatchStream,
     subscription: Subscription,
     frames: _Frames,
     clock: _Clock,
@@ -189,11 +204,11 @@ async def _pump(
         if batch is not None:
             if not batch:
                 return
-            await _send(response, batch, frames, clock, now())
+            await _send(stream, batch, frames, clock, now())
             if batch[-1].error is not None:
                 return
         if clock.bookmark_due(loop.time()) and (version := subscription.bookmark_version()) is not None:
-            await response.write(frames.frame(WatchChange("BOOKMARK", version), now()))
+            await stream.send([frames.frame(WatchChange("BOOKMARK", version), now())])
 
 
 async def _next_batch(subscription: Subscription, until: float) -> Sequence[WatchChange] | None:
@@ -205,9 +220,7 @@ async def _next_batch(subscription: Subscription, until: float) -> Sequence[Watc
         return None
 
 
-async def _send(
-    response: web.StreamResponse, batch: Sequence[WatchChange], frames: _Frames, clock: _Clock, now: float
-) -> None:
+async def _send(stream: WatchStream, batch: Sequence[WatchChange], frames: _Frames, clock: _Clock, now: float) -> None:
     """Write a batch, joined up to a limit of bytes per write; a long one leaves turns to others."""
     pending: list[bytes] = []
     size = 0
@@ -217,9 +230,9 @@ async def _send(
         pending.append(frames.frame(change, now))
         size += len(pending[-1])
         if size >= _WRITE_BYTES or (pending and index % frames.turn == 0):
-            await response.write(b"".join(pending))
+            await stream.send(pending)
             await asyncio.sleep(0)
             pending.clear()
             size = 0
     if pending:
-        await response.write(b"".join(pending))
+        await stream.send(pending)
