@@ -59,3 +59,14 @@ def test_there_are_so_many_replicas(tmp_path, number):
     )
     with pytest.raises(ConfigError, match=r"gateway.yaml:3: cache: replica must be between 0 and 31"):
         load_config(path)
+
+
+def test_there_are_two_visibilities(tmp_path):
+    path = tmp_path / "gateway.yaml"
+    head = "apiVersion: config.fleetgate.io/v1alpha1\nkind: GatewayConfiguration\n"
+    path.write_text(f"{head}members: {{visibility: ByClusterRight}}\n")
+    assert load_config(path).members.visibility == "ByClusterRight"
+    assert GatewayConfig().members.visibility == "All"
+    path.write_text(f"{head}members: {{visibility: Some}}\n")
+    with pytest.raises(ConfigError, match=r"gateway.yaml:3: members: visibility must be one of All, ByClusterRight"):
+        load_config(path)

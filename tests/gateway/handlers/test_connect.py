@@ -4,7 +4,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import pytest
@@ -20,8 +20,9 @@ from gateway.handlers.connect import ClusterProxyHandler, ConnectHandler, inner_
 from gateway.proxy.member_write_target import MemberTargets
 from gateway.proxy.write_target import UpstreamWriteTarget
 from gateway.request import UserInfo, parse_request_info, upstream_path
-from gateway.request_keys import AUDIT, AUDIT_ID, QUERY
+from gateway.request_keys import AUDIT, AUDIT_ID, LONG_RUNNING, QUERY
 from gateway.request_scope import RequestScope
+from gateway.supervision import LongRunning
 from gateway.write_request import WriteTarget
 from tests.gateway.proxy.gateway_under_test import make_upstream
 from tests.support.http_server import Handler, read_head, serve, serve_raw
@@ -81,6 +82,8 @@ class Gateway:
     audit: Audit
     records: list[AuditRecord]
     writes: list[tuple[RequestScope, WriteTarget]]
+    supervised: list[LongRunning]
+    unseen: set[str]
 
 
 @asynccontextmanager
@@ -95,10 +98,12 @@ async def gateway(
     """Both handlers in front of a member called m1; m2 does not answer."""
     audit = audit or Audit()
     records: list[AuditRecord] = []
+    supervised: list[LongRunning] = []
+    unseen = set(hidden)
     writes: list[tuple[RequestScope, WriteTarget]] = []
 
     async def visible(_: RequestScope) -> Visible:
-        return lambda cluster: cluster not in hidden
+        return lambda cluster: cluster not in unseen
 
     async def write(_: web.BaseRequest, scope: RequestScope, target: WriteTarget) -> web.StreamResponse:
         writes.append((scope, target))
@@ -119,6 +124,8 @@ async def gateway(
                 record = AuditRecord("audit-1", 0.0)
                 records.append(record)
                 request[AUDIT], request[AUDIT_ID], request[QUERY] = record, "audit-1", query
+                request[LONG_RUNNING] = LongRunning(cast("Any", None), cast("Any", None), cast("Any", None))
+                supervised.append(request[LONG_RUNNING])
                 scope = RequestScope(info, ALICE, ALICE, "audit-1", query)
                 return await (connect if info.resource == "pods" and not info.cluster else explicit).handle(
                     request, scope
@@ -127,7 +134,7 @@ async def gateway(
                 return web.json_response(error.status, status=error.code)
 
         async with serve(handler) as url, aiohttp.ClientSession(url) as client:
-            yield Gateway(client, audit, records, writes)
+            yield Gateway(client, audit, records, writes, supervised, unseen)
         await upstream.close()
 
 
@@ -161,6 +168,26 @@ async def test_logs_come_from_the_owner_as_the_caller() -> None:
         assert seen == {"method": "GET", "path": f"{LOG}?container=c&tailLines=5", "user": "alice", "body": ""}
         assert gate.records[0].cluster == "m1"
         assert not gate.audit.seen, "a log is a read"
+
+
+async def test_a_log_goes_on_only_while_its_member_is_seen() -> None:
+    async with gateway(echo) as gate:
+        await gate.client.get(LOG)
+        (supervised,) = gate.supervised
+        assert supervised.judge_view is not None
+        await supervised.judge_view()
+        gate.unseen.add("m1")
+        with pytest.raises(ApiError, match=r'^pods "web" not found$'):
+            await supervised.judge_view()
+
+
+async def test_a_pod_of_a_hidden_member_is_as_absent_as_others() -> None:
+    async with gateway(hidden=("m1",)) as gate:
+        for path in (LOG, LOG.replace("/log", "/exec")):
+            answers = [await answer(await gate.client.get(path.replace("web", name))) for name in ("web", "none")]
+            assert answers[0]["code"] == 404
+            assert json.dumps(answers[0]).replace("web", "none") == json.dumps(answers[1])
+        assert not gate.audit.seen
 
 
 async def test_a_followed_log_is_passed_on_as_it_grows() -> None:
