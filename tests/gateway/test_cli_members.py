@@ -188,12 +188,14 @@ def test_every_row_says_all_that_is_known() -> None:
             "message": "no answer",
         },
         {"name": "m3", "ready": None},
+        {"name": "m4", "ready": True, "synced": True, "unreadable": {"nodes": "403 no", "jobs.batch": "403 no"}},
     ]
     assert table(items) == [
         "NAME      READY     SYNCED   STALE   PODS   EVENTS   VERSION   MESSAGE",
         "m1        True      True     -       2000   31       -",
         "member2   False     True     95s     0      0        v1        no answer",
         "m3        Unknown   False    -       0      0        -",
+        "m4        True      True     -       0      0        -         cannot be read: nodes, jobs.batch",
     ]
 
 

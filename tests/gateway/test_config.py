@@ -61,6 +61,25 @@ def test_there_are_so_many_replicas(tmp_path, number):
         load_config(path)
 
 
+@pytest.mark.parametrize(
+    ("resources", "problem"),
+    [
+        ("[Nodes]", r"'Nodes' names no resource: write the plural and the group"),
+        ("[nodes, nodes.v1.]", r"'nodes\.v1\.' is given twice"),
+        ("[namespaces]", "'namespaces' cannot be taken from members"),
+        ("nodes", 'field "cache.resources" must be a list'),
+    ],
+)
+def test_resources_to_cache_are_checked_where_they_stand(tmp_path, resources, problem):
+    path = tmp_path / "gateway.yaml"
+    head = "apiVersion: config.fleetgate.io/v1alpha1\nkind: GatewayConfiguration\n"
+    path.write_text(f"{head}cache: {{resources: [nodes, jobs.v1.batch]}}\n")
+    assert load_config(path).cache.resources == ("nodes", "jobs.v1.batch")
+    path.write_text(f"{head}cache: {{resources: {resources}}}\n")
+    with pytest.raises(ConfigError, match=rf"gateway\.yaml:3: .*{problem}"):
+        load_config(path)
+
+
 def test_there_are_two_visibilities(tmp_path):
     path = tmp_path / "gateway.yaml"
     head = "apiVersion: config.fleetgate.io/v1alpha1\nkind: GatewayConfiguration\n"

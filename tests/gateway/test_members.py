@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -6,11 +7,14 @@ import pytest
 
 from cache.multi_cluster_cache import MultiClusterCache
 from gateway.apimachinery.errors import ApiError, service_unavailable
+from gateway.apimachinery.schema import GroupVersionResource
 from gateway.authorization.authorizer import Attributes, Decision, Outcome
 from gateway.authorization.caller_rights import AuthorizedRights
 from gateway.clusters.health import NOT_READY, READY, ClusterHealth
 from gateway.clusters.members import Member, Origin
 from gateway.clusters.registry import ClusterRegistry
+from gateway.discovery.resource_name import parse_resource_name
+from gateway.member_kinds import MemberKinds
 from gateway.members import Members
 from gateway.request import UserInfo
 
@@ -65,13 +69,34 @@ def member(name: str, *, ready: bool = True) -> Member:
     return Member(name, Origin.STORE, None, health)
 
 
-async def notes(known: Known, answer: Outcome | ApiError | None) -> list[str]:
-    members = Members(cast("ClusterRegistry", known), cast("MultiClusterCache", Copies()), lambda: 0.0)
+async def notes(known: Known, answer: Outcome | ApiError | None, kinds: MemberKinds | None = None) -> list[str]:
+    cache = cast("MultiClusterCache", Copies())
+    members = Members(cast("ClusterRegistry", known), cache, lambda: 0.0, kinds=kinds)
     authorizer = Scripted(answer)
     found = await members.notes(AuthorizedRights(authorizer), ALICE)
     expected = Attributes(ALICE, "list", api_group="cluster.karmada.io", api_version="v1alpha1", resource="clusters")
     assert authorizer.asked == [expected]
     return [f"{note.name} {note.text}" for note in found]
+
+
+class Kinds:
+    """What Members asks of the kinds that are cached by configuration."""
+
+    found: Mapping[str, GroupVersionResource] = {}
+    resources = SimpleNamespace(missing=[parse_resource_name("jobs.batch")])
+
+    def unreadable(self, member: str) -> dict[str, str]:
+        return {"nodes": "403 nodes is forbidden"} if member == "m1" else {}
+
+
+async def test_what_of_the_configured_kinds_cannot_be_read_is_said_and_nobody_is_unwell_for_it() -> None:
+    kinds = cast("MemberKinds", Kinds())
+    assert await notes(TWO, Outcome.ALLOW, kinds) == [
+        "cluster/m1 ok, but nodes cannot be read: 403 nodes is forbidden",
+        "cluster/m2 not ready: its disk is full",
+        "resource/jobs.batch no member is known to serve it",
+    ]
+    assert await notes(TWO, Outcome.DENY, kinds) == ["clusters 1 of 2 ok"]
 
 
 TWO = Known(member("m1"), member("m2", ready=False))

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 import pytest
 import yaml
 
+from gateway.apimachinery.schema import GroupResource
 from gateway.clusters.credentials import Credentials, StaticCredentials
 from gateway.clusters.endpoint import Endpoint
 from gateway.clusters.rights import REQUIRED, identity, missing_rights, rbac_manifest
@@ -45,6 +46,12 @@ async def test_who_the_gateway_is_there() -> None:
         assert await identity(member) == {"username": "gateway"}
         api.user = None
         assert await identity(member) is None
+
+
+def test_the_manifest_grants_the_reading_of_what_is_cached_by_configuration() -> None:
+    role, _ = yaml.safe_load_all(rbac_manifest("gateway", [GroupResource("", "nodes"), GroupResource("batch", "jobs")]))
+    for group, resource in (("", "nodes"), ("batch", "jobs")):
+        assert {"apiGroups": [group], "resources": [resource], "verbs": ["get", "list", "watch"]} in role["rules"]
 
 
 @pytest.mark.parametrize(
