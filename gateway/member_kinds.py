@@ -58,14 +58,14 @@ class MemberKinds:
         """Look there no longer."""
         self.resources.leave(name)
 
-    def unreadable(self, member: str) -> dict[str, str]:
-        """Return which of the kinds a member does not let be read, and why."""
-        found = {}
+    def unreadable(self) -> Mapping[str, Mapping[str, str]]:
+        """Return by member which of the kinds cannot be read there, and why."""
+        found: dict[str, dict[str, str]] = {}
         for name, gvr in self.found.items():
             merged = self._cache.resource(gvr)
             for state in merged.freshness() if merged else ():
-                if state.name == member and state.error:
-                    found[name] = state.error
+                if state.error:
+                    found.setdefault(state.name, {})[name] = state.error
         return found
 
     def printer(self, info: RequestInfo) -> KindPrinter:

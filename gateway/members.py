@@ -187,6 +187,7 @@ class Members:
             for resource, gvr in {"pods": _PODS, "events": _EVENTS, **(self.kinds.found if self.kinds else {})}.items()
             if (merged := self.cache.resource(gvr)) is not None
         }
+        unreadable = self.kinds.unreadable() if self.kinds else {}
         items = []
         for member in self.registry.members():
             freshness = fresh.get(member.name)
@@ -198,7 +199,7 @@ class Members:
                     health=member.health,
                     synced=freshness is not None and freshness.synced,
                     stale_since=freshness.stale_since if freshness else None,
-                    unreadable=self.kinds.unreadable(member.name) if self.kinds else {},
+                    unreadable=unreadable.get(member.name, {}),
                     objects={resource: known.get(member.name, 0) for resource, known in counts.items()},
                     now=self.now(),
                 )

@@ -85,8 +85,8 @@ class Kinds:
     found: Mapping[str, GroupVersionResource] = {}
     resources = SimpleNamespace(missing=[parse_resource_name("jobs.batch")])
 
-    def unreadable(self, member: str) -> dict[str, str]:
-        return {"nodes": "403 nodes is forbidden"} if member == "m1" else {}
+    def unreadable(self) -> dict[str, dict[str, str]]:
+        return {"m1": {"nodes": "403 nodes is forbidden"}}
 
 
 async def test_what_of_the_configured_kinds_cannot_be_read_is_said_and_nobody_is_unwell_for_it() -> None:
