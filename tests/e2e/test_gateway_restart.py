@@ -53,8 +53,8 @@ def assert_went_on(informer: Informer, gateway: Gateway, before: list[str]) -> N
     assert not [error for error in informer.watch_errors() if "too old" in error or "Expired" in error]
 
 
-@pytest.mark.parametrize("watch_list", [True, False])
-def test_an_informer_goes_on_after_a_kill(restarted: Gateway, binaries: dict[str, Path], *, watch_list: bool) -> None:
+@pytest.mark.parametrize(("killed", "watch_list"), [(True, True), (True, False), (False, True)])
+def test_an_informer_goes_on(restarted: Gateway, binaries: dict[str, Path], *, killed: bool, watch_list: bool) -> None:
     first, second = restarted.fleet.members.values()
     with Informer(binaries["informer"], restarted.admin, watch_list=watch_list) as informer:
         informer.wait_for_sync()
@@ -65,7 +65,7 @@ def test_an_informer_goes_on_after_a_kill(restarted: Gateway, binaries: dict[str
         create(first, "seen-last")
         informer.next_of("ADDED", key="shop/seen-last")
         before = lists(informer)
-        restarted.process.kill()
+        (restarted.process.kill if killed else restarted.process.stop)()
         label(first, "changed", "while-away")
         delete(second, "deleted")
         delete(first, "seen-last")
