@@ -196,6 +196,10 @@ class ObservedObject:
         rest = {key: value for key, value in self._sections.items() if key not in _COMPOSED_APART}
         return _compose(self._metadata, rest, _Stamp(name, self.name, cluster, rv))
 
+    def is_served_as(self, obj: CachedObject) -> bool:
+        """Whether what is served is what the member has, to the byte."""
+        return self.compose(obj.name, obj.cluster, obj.rv)[0] == obj.raw
+
 
 def _as_utf8(encoded: bytes | msgspec.Raw) -> bytes | msgspec.Raw:
     """Repair bytes that are no UTF-8: decoding skips over them, and one would spoil every list it is part of."""

@@ -45,6 +45,8 @@ class MemberFeed:
         self.recovered = False
         """Whether all that is known is from the run before."""
         self._resumed_at = ""  # the member's version when its feed was resumed, until it is reached
+        self._expected: int | None = None  # how many objects it had at that version, as far as that can be told
+        self._unreadable: int | None = 0  # how many of its objects are not in the cache; None when not known
         self._unreachable = ""  # what a health probe says, which may know before the watch does
         self._last_contact = 0.0
         self._stale_since: float | None = None
@@ -70,15 +72,28 @@ class MemberFeed:
         """The member's version from which a first watch may go on; empty when it has to be listed."""
         return self.reached if self.recovered else ""
 
-    def resumed_at(self, resource_version: str) -> None:
-        """The member is still the one that is known, and had come to this version when its watch was resumed."""
-        self._resumed_at = resource_version
+    def resumed_at(self, resource_version: str, count: int | None = None) -> None:
+        """The member is still the one that is known, and had come to this version when its watch was resumed.
+
+        It had so many objects then. Raises Regressed, now or as soon as the watch is there, when that does not fit:
+        a member restored from a backup may have come beyond the versions it had before, with other events.
+        """
+        self._resumed_at, self._expected = resource_version, count
         self._note_catching_up()
 
     def _note_catching_up(self) -> None:
         if self._resumed_at and (self.reached == self._resumed_at or is_older(self._resumed_at, self.reached)):
             self._resumed_at = ""
+            self._check_count()
             self._cache.resumption.caught_up(self.cluster)
+
+    def _check_count(self) -> None:
+        expected, self._expected = self._expected, None
+        if expected is None or self._unreadable is None:
+            return
+        known = self._cache.count_of(self.cluster) + self._unreadable
+        if known != expected:
+            raise Regressed(f"{expected} objects where {known} are known")
 
     # A complete list
 
@@ -86,6 +101,7 @@ class MemberFeed:
         """A complete list begins, whatever was read before of an unfinished one."""
         self._listed = set()
         self._written = {}
+        self._unreadable = 0
 
     def list_items(self, items: Iterable[msgspec.Raw]) -> None:
         """Apply objects of the list. What was written through the gateway meanwhile is not undone by it."""
@@ -93,6 +109,7 @@ class MemberFeed:
         for item in items:
             observed = self._read(item)
             if observed is None:
+                self._unreadable = (self._unreadable or 0) + 1
                 continue
             self._listed.add(observed.key)
             if not is_older(observed.member_rv, self._written.get(observed.key, "")):
@@ -118,7 +135,7 @@ class MemberFeed:
         self._written = {}
         # What came and went before the list was never seen.
         self._cache.resumption.missed(self.cluster)
-        self._resumed_at = ""
+        self._resumed_at, self._expected = "", None
         self.reached = resource_version
         self.synced = True
         self.contact()
@@ -129,19 +146,26 @@ class MemberFeed:
         """Apply one event. Raises Regressed when its version is lower than what was seen before."""
         observed = self._read(encoded)
         if observed is None:
+            self._unreadable = None
             return
-        self.progress(observed.member_rv)
+        if is_older(self._resumed_at, observed.member_rv):
+            self._check_count()  # what follows was not there yet when its objects were counted
+        self._advance(observed.member_rv)
         if event_type == DELETED:
             self._cache.forget(self.cluster, observed.key, observed.uid)
         else:
             self._cache.observe(self.cluster, observed)
+        self._note_catching_up()
 
     def progress(self, resource_version: str) -> None:
         """Everything up to this version was seen. Raises Regressed when more was seen before."""
+        self._advance(resource_version)
+        self._note_catching_up()
+
+    def _advance(self, resource_version: str) -> None:
         if is_older(resource_version, self.reached):
             raise Regressed(f"version {resource_version} after {self.reached}")
         self.reached = resource_version or self.reached
-        self._note_catching_up()
 
     def has_reached(self, resource_version: str) -> bool:
         """Whether everything up to a version of the member was seen."""
@@ -161,11 +185,18 @@ class MemberFeed:
             known = self._cache.of_member(self.cluster, observed.key)
             if known is None or known.uid != observed.uid:
                 return False
-            if known.member_rv != observed.member_rv and not is_older(self.reached, known.member_rv):
+            if is_older(self.reached, known.member_rv):
+                continue  # written through the gateway since
+            if known.member_rv != observed.member_rv or not observed.is_served_as(known):
                 return False
         return bool(items) or not self._cache.count_of(self.cluster)
 
     # Our own writes
+
+    @property
+    def _absent(self) -> bool:
+        """Whether the member has none of it, or has to be listed before anything is known: an answer may be old."""
+        return self.synced and not self.reached and self._listed is None
 
     def written(self, observed: ObservedObject) -> CachedObject | None:
         """Apply what the member answered to a write; its later watch event is then no news.
@@ -173,10 +204,13 @@ class MemberFeed:
         Returns the object as it is served, or None when the feed is past that state already: applying it then could
         bring back what is deleted.
         """
+        if self._absent:
+            return None
         if self.has_reached(observed.member_rv):
             known = self._cache.of_member(self.cluster, observed.key)
             current = known and known.uid == observed.uid and known.member_rv == observed.member_rv
             return known if current else None
+        self._expected = None
         if self._listed is not None:
             self._written[observed.key] = observed.member_rv
         return self._cache.observe(self.cluster, observed)

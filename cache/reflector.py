@@ -57,14 +57,24 @@ class _BrokenOff(ListWatchError):
     """A watch that was established ended in disorder; going on from the last version is safe."""
 
 
-class _PageMetadata(msgspec.Struct, gc=False, rename={"resource_version": "resourceVersion", "token": "continue"}):
+_NAMES = {"resource_version": "resourceVersion", "token": "continue", "remaining": "remainingItemCount"}
+
+
+class _PageMetadata(msgspec.Struct, gc=False, rename=_NAMES):
     resource_version: str = ""
     token: str = ""
+    remaining: int | None = None
 
 
 class _Page(msgspec.Struct, gc=False):
     metadata: _PageMetadata
     items: list[msgspec.Raw] | None = None
+
+    @property
+    def total(self) -> int | None:
+        """How many objects there are, where this first page says so."""
+        remaining = self.metadata.remaining if self.metadata.token else 0
+        return None if remaining is None else len(self.items or ()) + remaining
 
 
 class _Line(msgspec.Struct, gc=False):
@@ -165,10 +175,13 @@ class Reflector:
     async def _is_the_same_member(self) -> bool:
         """Look at a few objects before a watch is resumed: a restored API server would accept it and stay silent."""
         page = await self._page(SAMPLE, "")
-        agrees = self._feed.agrees_with(page.metadata.resource_version, page.items or [])
-        if agrees:
-            self._feed.resumed_at(page.metadata.resource_version)
-        return agrees
+        if not self._feed.agrees_with(page.metadata.resource_version, page.items or []):
+            return False
+        try:
+            self._feed.resumed_at(page.metadata.resource_version, page.total)
+        except Regressed:
+            return False
+        return True
 
     def _report(self, error: Exception) -> None:
         if isinstance(error, _BrokenOff | Expired) and self._failures <= 1:

@@ -123,6 +123,52 @@ class TestWatches:
         listed(feed)
         assert feed.agrees_with("100", [])
 
+    def test_a_version_that_was_issued_twice_is_no_agreement(self, feed):
+        listed(feed, raw("a", uid="a", rv="90"), version="100")
+        assert feed.agrees_with("100", [raw("a", uid="a", rv="90")])
+        assert not feed.agrees_with("100", [raw("a", uid="a", rv="90", phase="Failed")])
+
+    def test_a_count_at_the_version_reached_is_compared_at_once(self, feed):
+        listed(feed, raw("a", uid="a", rv="90"), version="100")
+        feed.resumed_at("100", 1)
+        with pytest.raises(Regressed, match="2 objects where 1 are known"):
+            feed.resumed_at("100", 2)
+
+    def test_a_count_at_a_later_version_is_compared_when_that_is_reached(self, feed):
+        """Lost with a restore: "ghost" was deleted, and the versions went on beyond those of before."""
+        listed(feed, raw("a", uid="a", rv="90"), raw("ghost", uid="g", rv="91"), version="100")
+        feed.resumed_at("105", 2)
+        feed.event("ADDED", raw("new", uid="n", rv="102"))
+        feed.event("MODIFIED", raw("a", uid="a", rv="103"))
+        with pytest.raises(Regressed, match="2 objects where 3 are known"):
+            feed.progress("110")
+
+    @pytest.mark.parametrize("last", ["104", "105"])
+    def test_a_count_does_not_include_what_came_later(self, feed, last):
+        listed(feed, raw("a", uid="a", rv="90"), version="100")
+        feed.resumed_at("105", 2)
+        feed.event("ADDED", raw("new", uid="n", rv=last))
+        feed.event("ADDED", raw("later", uid="l", rv="107"))
+        feed.progress("110")
+
+    def test_the_last_event_that_is_counted_is_applied_first(self, feed):
+        listed(feed, raw("a", uid="a", rv="90"), version="100")
+        feed.resumed_at("105", 1)
+        with pytest.raises(Regressed, match="1 objects where 2 are known"):
+            feed.event("ADDED", raw("new", uid="n", rv="105"))
+
+    def test_what_could_not_be_read_is_counted_too(self, feed):
+        listed(feed, raw("a", uid="a", rv="90"), msgspec.Raw(b"{}"), version="100")
+        feed.resumed_at("100", 2)
+        feed.event("ADDED", msgspec.Raw(b"{}"))
+        feed.resumed_at("100", 7)
+
+    def test_a_write_of_ours_leaves_the_count_open(self, feed):
+        listed(feed, raw("a", uid="a", rv="90"), version="100")
+        feed.resumed_at("105", 1)
+        feed.written(observed("new", uid="n", rv="106"))
+        feed.progress("110")
+
     def test_how_far_it_came(self, feed):
         assert not feed.has_reached("1")
         listed(feed, version="100")
@@ -151,6 +197,12 @@ class TestOurWrites:
         assert feed.written(observed("a", uid="a", rv="80")) is None
         assert feed.written(observed("gone", uid="g", rv="95")) is None
         assert names(cache) == ["a"]
+
+    def test_an_old_answer_does_not_bring_back_what_is_no_longer_served(self, feed, cache):
+        listed(feed, raw("a", uid="a", rv="90"), version="100")
+        listed(feed, version="")
+        assert feed.written(observed("a", uid="a", rv="90")) is None
+        assert names(cache) == []
 
     def test_a_list_under_way_does_not_undo_a_write(self, feed, cache):
         listed(feed, raw("a", uid="a", rv="90"), version="100")

@@ -190,3 +190,25 @@ async def test_a_resource_that_is_not_served_has_no_objects_and_is_looked_for_ag
     member.put(pod("a", uid="a"))
     await bench.run_for(61)
     assert bench.names() == ["a"]
+
+
+async def test_a_member_restored_in_a_moment_that_has_overtaken_its_old_versions():
+    """Its watch goes on without a word of what was lost; that there are fewer objects than are known tells it."""
+    member = FakeMember(revision=100)
+    for number in range(12):
+        member.put(pod(f"pod-{number:02}", uid=f"uid-{number}"))
+    backup = member.backup()
+    member.put(pod("ghost", uid="ghost"))
+    bench = Bench(member)
+    task = asyncio.get_running_loop().create_task(bench.reflector.run())
+    await asyncio.sleep(5)
+    assert "ghost" in bench.names()
+    member.stop()
+    member.restore(backup)
+    for _ in range(3):
+        member.put(pod("pod-11", uid="uid-11"))
+    member.start()
+    await asyncio.sleep(70)
+    assert bench.names() == [f"pod-{number:02}" for number in range(12)]
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
