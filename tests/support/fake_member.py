@@ -25,7 +25,16 @@ class _Stream:
     """An open watch: the version it began after, its lines, and how it is to end."""
 
     start: int
+    joins: bool
     lines: "asyncio.Queue[bytes | Exception | None]" = field(default_factory=asyncio.Queue)
+
+    def at_hand(self) -> bytes | None:
+        """A line that can be sent together with the one before it, as several writes share a segment."""
+        if not self.joins or self.lines.empty() or not isinstance(self.lines._queue[0], bytes):  # type: ignore[attr-defined]  # looking without taking
+            return None
+        line = self.lines.get_nowait()
+        assert isinstance(line, bytes)
+        return line
 
 
 class FakeMember:
@@ -40,6 +49,8 @@ class FakeMember:
         self.latency = 0.0
         self.chunks: Callable[[bytes], Iterable[bytes]] = lambda line: (line,)
         """How the lines of watches are cut on the way."""
+        self.joins = False
+        """Whether lines that wait are sent in one piece."""
         self.faults: list[Exception | bytes] = []
         """What the next requests are answered with: an error, or bytes: a list lacks so many at its end."""
         self.ever: dict[tuple[str, str], list[JsonObject]] = {}
@@ -161,7 +172,7 @@ class FakeMember:
             status = {"kind": "Status", "code": 410, "message": f"too old resource version: {start}"}
             yield _line("ERROR", status)
             return
-        stream = _Stream(start)
+        stream = _Stream(start, self.joins)
         for revision, event_type, obj in self.log:
             if revision > start:
                 stream.lines.put_nowait(_line(event_type, obj))
@@ -183,6 +194,8 @@ class FakeMember:
         except TimeoutError:
             line = _line("BOOKMARK", {"kind": "Pod", "metadata": {"resourceVersion": str(self.revision)}})
         await self._thawed.wait()
+        while isinstance(line, bytes) and (following := stream.at_hand()) is not None:
+            line += following
         if line is None:
             raise _EndOfStream
         if isinstance(line, Exception):

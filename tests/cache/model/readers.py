@@ -1,0 +1,246 @@
+"""Readers of the merged view: informers that break off and resume, pagers that dawdle, and those who get one object."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING
+
+from cache.cached_object import CLUSTER_ANNOTATION, ORIGINAL_NAME_ANNOTATION
+from cache.watcher import Visible, Watcher, everyone
+from gateway.apimachinery.errors import ApiError
+from gateway.apimachinery.meta import JsonObject
+from gateway.apimachinery.options import parse_list_options
+from tests.cache.model.timeline import Claim, Wanted, but_for_version, key_of, read_frame, version_of
+
+if TYPE_CHECKING:
+    from tests.cache.model.world import World
+
+LIST_WAIT = 3.0
+"""Seconds for which a list may wait, for members that joined a moment ago."""
+
+
+def cluster_of(obj: JsonObject) -> str:
+    return str(obj["metadata"]["annotations"][CLUSTER_ANNOTATION])
+
+
+def original_name_of(obj: JsonObject) -> str:
+    metadata = obj["metadata"]
+    return str(metadata["annotations"].get(ORIGINAL_NAME_ANNOTATION, metadata["name"]))
+
+
+@dataclass(frozen=True)
+class View:
+    """What is asked for, and the same told independently of the code that is tested."""
+
+    query: dict[str, str]
+    wanted: Wanted
+    namespace: str = ""
+    visible: Visible = everyone
+    counted: bool = False
+    """Whether a page says how many objects remain."""
+
+
+def _tier(obj: JsonObject) -> str | None:
+    return obj["metadata"].get("labels", {}).get("tier")  # type: ignore[no-any-return]  # JSON
+
+
+def _all(obj: JsonObject) -> bool:
+    return True
+
+
+VIEWS = (
+    View({}, _all, counted=True),
+    View({}, lambda obj: obj["metadata"]["namespace"] == "other", namespace="other", counted=True),
+    View({}, lambda obj: cluster_of(obj) != "b", visible=lambda cluster: cluster != "b"),
+    View({"labelSelector": "tier=1"}, lambda obj: _tier(obj) == "1"),
+    View({"labelSelector": "tier!=1"}, lambda obj: _tier(obj) != "1"),
+    View({"labelSelector": "fleetgate.io/cluster in (a,c)"}, lambda obj: cluster_of(obj) in {"a", "c"}),
+    View({"fieldSelector": "status.phase=Running"}, lambda obj: obj["status"]["phase"] == "Running"),
+    View({"fieldSelector": "spec.nodeName=n1"}, lambda obj: obj["spec"]["nodeName"] == "n1"),
+    View(
+        {"fieldSelector": "spec.nodeName=n1,status.phase!=Failed", "labelSelector": "tier"},
+        lambda obj: obj["spec"]["nodeName"] == "n1" and obj["status"]["phase"] != "Failed" and _tier(obj) is not None,
+    ),
+    View({"fieldSelector": "metadata.name=web"}, lambda obj: obj["metadata"]["name"] == "web"),
+    View(
+        {"fieldSelector": "metadata.name=web.b"},
+        lambda obj: key_of(obj) == "default/web.b",
+        namespace="default",
+    ),
+)
+
+
+class Follower:
+    """An informer. Mutable state: its store, the version up to which that is current, and what it was before."""
+
+    def __init__(self, world: "World", view: View, number: int, random: Random) -> None:
+        self.world = world
+        self.view = view
+        self.random = random
+        self.name = f"follower {number} of {view.query or view.namespace or 'everything'}"
+        self.watch_list = number % 2 == 1
+        self.slow = number % 3 == 2
+        self.bookmarks = number % 5 != 4
+        self.store: dict[str, bytes] = {}
+        self.version = 0
+        self.synced = False
+        self.past: list[tuple[int, dict[str, bytes]]] = []
+        self.watcher: Watcher | None = None
+        self.pause = 0.0
+
+    def break_off(self, pause: float, back: int) -> None:
+        """Lose the connection; go on after a pause, from where it was or so many steps earlier."""
+        if self.watcher is None:
+            return
+        self.watcher.close()
+        self.pause = pause
+        if back and self.synced and self.past:
+            version, store = self.past[-min(back, len(self.past))]
+            self.version, self.store = version, dict(store)
+            self.watcher = None  # what is still under way to it is lost
+
+    async def run(self) -> None:
+        while True:
+            watcher = self.watcher = await self._begin()
+            while batch := await watcher.next_batch():
+                if self.watcher is not watcher:
+                    break
+                lines = [self.world.pods.frame(event) for event in batch]
+                if self.slow:
+                    await asyncio.sleep(self.random.choice((0.0, 0.2, 1.0)))
+                    if self.watcher is not watcher:
+                        break
+                for line in lines:
+                    self._apply(line)
+            if self.pause:
+                await asyncio.sleep(self.pause)
+                self.pause = 0.0
+
+    async def _begin(self) -> Watcher:
+        query = {**self.view.query}
+        if self.bookmarks:
+            query["allowWatchBookmarks"] = "true"
+        if not self.synced:
+            self.store, self.version, self.past = {}, 0, []
+            if self.watch_list and self.bookmarks:
+                query |= {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
+            else:
+                self.store, self.version = await read_pages(
+                    self.world, self.view, self.name, lambda: self.random.choice((0, 0, 1, 3))
+                )
+                self._current()
+        if self.synced:
+            query["resourceVersion"] = str(self.version)
+        options = parse_list_options(query, watch=True)
+        timeout = self.random.choice((40, 400))
+        return await self.world.pods.watch(
+            self.view.namespace, options, visible=self.view.visible, timeout=timeout
+        )  # fmt: skip
+
+    def _current(self) -> None:
+        self.synced = True
+        self.past.append((self.version, dict(self.store)))
+        self.world.timeline.claims.append(Claim(self.name, self.version, dict(self.store), self.view.wanted))
+
+    def _apply(self, line: bytes) -> None:
+        event_type, body, obj = read_frame(line)
+        if event_type == "ERROR":
+            assert obj["code"] == 410, obj
+            assert self.world.forgetful or not self.version, f"{self.name} lost the thread at {self.version}"
+            self.synced = False
+            return
+        version = version_of(obj)
+        assert (obj["kind"], obj["apiVersion"]) == ("Pod", "v1")
+        if event_type == "BOOKMARK":
+            assert version >= self.version, self.name
+            self.version = version
+            if self.synced or "k8s.io/initial-events-end" in obj["metadata"].get("annotations", {}):
+                self._current()
+            return
+        assert version > self.version, f"{self.name}: {version} after {self.version}"
+        self.version = version
+        self._change(event_type, body, obj)
+        if self.synced:
+            self._current()
+
+    def _change(self, event_type: str, body: bytes, obj: JsonObject) -> None:
+        key = key_of(obj)
+        known = self.store.get(key)
+        if event_type == "ADDED":
+            assert known is None, f"{self.name}: {key} was added twice"
+            self.store[key] = body
+            return
+        assert known is not None, f"{self.name}: {event_type} of unknown {key}"
+        if event_type == "DELETED":
+            assert but_for_version(known) == but_for_version(body), f"{self.name}: the last state of {key}"
+            del self.store[key]
+        else:
+            assert json.loads(known)["metadata"]["uid"] == obj["metadata"]["uid"]
+            self.store[key] = body
+
+
+async def read_pages(
+    world: "World", view: View, who: str, pause: Callable[[], float], **first: str
+) -> tuple[dict[str, bytes], int]:
+    """List in pages of one to four with pauses in between; begin anew when that took too long."""
+    clock = asyncio.get_running_loop().time
+    while True:
+        found: dict[str, bytes] = {}
+        query = dict(first)
+        after, version = "", ""
+        try:
+            while True:
+                limit = str(world.random.randint(1, 4))
+                began = clock()
+                options = parse_list_options({**view.query, "limit": limit, **query}, watch=False)
+                page = await world.pods.list(view.namespace, options, visible=view.visible, binding="reader")
+                assert clock() - began <= LIST_WAIT, f"{who} waited for {clock() - began} s"
+                world.check_warnings(page.stale, view.visible)
+                bodies = {obj.key: world.pods.object(obj) for obj in page.items}
+                assert list(bodies) == sorted(bodies), "pages are in the order of keys"
+                assert len(page.items) <= int(limit)
+                assert version in {"", page.resource_version}, f"{who}: pages of two versions"
+                version = page.resource_version
+                more = bool(page.continue_token)
+                up_to = list(bodies)[-1] if more else "\U0010ffff"
+                claim = Claim(who, int(version), bodies, view.wanted, after, up_to)
+                if view.counted and more:
+                    assert page.remaining is not None
+                    claim.remaining = page.remaining
+                world.timeline.claims.append(claim)
+                found |= bodies
+                if not more:
+                    return found, int(version)
+                query, after = {"continue": page.continue_token}, up_to
+                await asyncio.sleep(pause())
+        except ApiError as error:
+            if error.code != 410 or not world.forgetful:
+                raise AssertionError(f"{who}: {error}") from error
+            first = {}
+
+
+async def get_one(world: "World", namespace: str, name: str) -> None:
+    """Get an object by a name that it has or may be called by; it then bears that name."""
+    before = world.present()
+    try:
+        obj = await world.pods.get(namespace, name)
+    except ApiError as error:
+        if error.code != 404 or f"{namespace}/{name}" in before:
+            raise AssertionError(f"get {name}: {error}") from error
+        return
+    found = json.loads(world.pods.object(obj))
+    assert (found["metadata"]["namespace"], found["metadata"]["name"]) == (namespace, name)
+    assert name in {original_name_of(found), f"{original_name_of(found)}.{cluster_of(found)}"} | {
+        key.split("/")[1] for key, uid in world.present().items() if uid == found["metadata"]["uid"]
+    }
+    listed = next(body for body in world.everything() if but_for_names(body) == but_for_names(found))
+    key = key_of(listed)
+    seen = {key: world.everything_encoded()[key]}
+    world.timeline.claims.append(Claim(f"get {name}", world.revision(), seen, lambda other: key_of(other) == key))
+
+
+def but_for_names(obj: JsonObject) -> JsonObject:
+    metadata = {name: value for name, value in obj["metadata"].items() if name not in {"name", "annotations"}}
+    return {**obj, "metadata": metadata | {"original": original_name_of(obj), "cluster": cluster_of(obj)}}

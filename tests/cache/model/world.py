@@ -1,0 +1,303 @@
+"""The members, the merged view over them and its readers, played through a script; and what must hold in quiet."""
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine, Iterable
+from random import Random
+from typing import Any
+
+from cache.cacher import CacherSettings
+from cache.freshness import ClusterFreshness
+from cache.history import HistoryLimits
+from cache.lister_watcher import ListerWatcher
+from cache.multi_cluster_cache import CacheSettings, MultiClusterCache
+from cache.reflector import ReflectorSettings
+from cache.watcher import Visible
+from gateway.apimachinery.meta import JsonObject
+from gateway.apimachinery.options import parse_list_options
+from gateway.apimachinery.schema import GroupVersionResource
+from tests.cache.model.members import Members
+from tests.cache.model.readers import VIEWS, Follower, cluster_of, get_one, original_name_of, read_pages
+from tests.cache.model.script import Script, Step, change_of
+from tests.cache.model.timeline import Timeline, key_of
+from tests.support import virtual_time
+from tests.support.fake_member import REVISION_ANNOTATION, FakeMember
+
+PODS = GroupVersionResource("", "v1", "pods")
+CALM = 130.0
+"""Seconds until everything has healed: a silence of 90 s and the longest pause between two attempts."""
+PROMPT = 1.5
+"""Seconds after which a change in a healthy member is known."""
+NOTICED = 100.0
+"""Seconds after which a member that is down must be known to be."""
+FOLLOWERS = 2 * len(VIEWS)
+Port = Callable[[FakeMember], ListerWatcher]
+
+
+class World:
+    """Mutable state: the members, the answers to writes that are under way, and the tasks of the readers."""
+
+    def __init__(self, script: Script, seed: int, port: Port) -> None:
+        self.random = Random(seed)
+        self.script = script
+        self.forgetful = script.forgetful
+        self.members = Members(self.random)
+        self._port = port
+        history = HistoryLimits(age=60.0, events=60, quiet_events=20, size=1_000_000, encoded_events=2)
+        self.cache = MultiClusterCache(
+            now=virtual_time.now,
+            jitter=lambda: 0.3,
+            token_key=b"0123456789abcdef",
+            settings=CacheSettings(
+                reflector=ReflectorSettings(page_size=self.random.randint(1, 4)),
+                cacher=CacherSettings(history=history) if script.forgetful else CacherSettings(),
+            ),
+        )
+        resource = self.cache.resource(PODS)
+        assert resource is not None
+        self.pods = resource
+        self.timeline = Timeline(resource)
+        self.followers = [
+            Follower(self, VIEWS[number % len(VIEWS)], number, Random(seed * 1000 + number))
+            for number in range(FOLLOWERS)
+        ]
+        self._answers: list[tuple[str, str, str, JsonObject]] = []
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._calm = False
+
+    async def play(self) -> None:
+        """Raises AssertionError for whatever must not be."""
+        self._begin(self.cache.run())
+        self._begin(self.timeline.witness())
+        await asyncio.sleep(0)
+        for cluster in self.script.clusters:
+            await self._join(cluster)
+        for follower in self.followers:
+            self._begin(follower.run())
+        try:
+            for step in self.script.steps:
+                await self._step(step)
+                self._raise_faults()
+            self._raise_faults()
+            judged = self.timeline.judge()
+            assert judged or self.forgetful
+            self._check_authenticity()
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _begin(self, work: Coroutine[Any, Any, Any]) -> None:
+        self._tasks.append(asyncio.get_running_loop().create_task(work))
+
+    def _raise_faults(self) -> None:
+        for task in self._tasks:
+            if task.done():
+                task.result()
+        self._tasks = [task for task in self._tasks if not task.done()]
+
+    # Steps
+
+    async def _step(self, step: Step) -> None:
+        match step:
+            case ("put", cluster, namespace, name, facts):
+                self.members.put(cluster, namespace, name, facts)
+            case ("write", cluster, namespace, name, facts):
+                answer = self.members.put(cluster, namespace, name, facts)
+                if not self.members.of[cluster].down:
+                    self._answers.append((cluster, namespace, name, answer))
+            case ("delete", cluster, namespace, name):
+                self.members.delete(cluster, namespace, name)
+            case ("burst", _, changes):
+                for change in changes:
+                    await self._step(change)
+            case ("answer",):
+                self._answer()
+            case ("wait", seconds):
+                await asyncio.sleep(seconds)
+            case ("calm",):
+                await self._come_to_rest()
+            case ("break off", number, pause, back):
+                self.followers[number % len(self.followers)].break_off(pause, back)
+            case ("page", number, pause, exact):
+                self._begin(self._page(number, pause, exact))
+            case ("get", namespace, name):
+                self._begin(get_one(self, namespace, name))
+            case (fault, cluster):
+                await self._fault(fault, cluster)
+            case _:
+                raise ValueError(step)
+
+    async def _fault(self, fault: str, cluster: str) -> None:
+        match fault:
+            case "join" | "add again":
+                await self._join(cluster)
+            case "leave":
+                self.members.joined.discard(cluster)
+                await self.cache.remove_cluster(cluster)
+            case "start":
+                self.members.start(cluster)
+            case "stop":
+                self._lose_answers(cluster)
+                self.members.stop(cluster)
+            case "flap":
+                self._lose_answers(cluster)
+                await self.members.flap(cluster)
+            case "backup":
+                self.members.backup(cluster)
+            case "restore" | "quick restore":
+                self._lose_answers(cluster)
+                await self.members.restore(cluster, 5.0 if fault == "restore" else 0.0)
+                await self._go_on(fault, cluster)
+            case "replace" | "quick replace":
+                self._lose_answers(cluster)
+                revision = self.members.of[cluster].revision + self.random.choice((-20, -3, 0, 3, 20))
+                await self.members.replace(cluster, 5.0 if fault == "replace" else 0.0, max(revision, 1))
+                await self._go_on(fault, cluster)
+            case _:
+                self.members.fault(fault, cluster)
+
+    async def _go_on(self, fault: str, cluster: str) -> None:
+        """Things go on in a member that was restored, often beyond the version it had, before anyone looks."""
+        for _ in range(self.random.choice((0, 0, 1, 3, 10))):
+            await self._step(change_of(self.random, cluster))
+        self._lose_answers(cluster)
+        if fault.startswith("quick"):
+            self.members.start(cluster)
+
+    async def _join(self, cluster: str) -> None:
+        member, empty = self.members.member(cluster), FakeMember()
+        self.members.joined.add(cluster)
+        await self.cache.add_cluster(cluster, lambda gvr: self._port(member) if gvr == PODS else empty)
+
+    def _lose_answers(self, cluster: str) -> None:
+        """Answers under way are lost with the connections."""
+        self._answers = [answer for answer in self._answers if answer[0] != cluster]
+
+    def _answer(self) -> None:
+        """The gateway reads the answer to a write: before the member's own event of it, or long after."""
+        if not self._answers:
+            return
+        cluster, namespace, name, obj = self._answers.pop(self.random.randrange(len(self._answers)))
+        served = json.loads(self.pods.restamp(cluster, json.dumps(obj).encode()))
+        assert served["metadata"]["uid"] == obj["metadata"]["uid"]
+        cached = next((found for found in self.pods.owners(namespace, name) if found.cluster == cluster), None)
+        reading = cluster in self.members.joined - self.members.absent
+        if reading and self.members.of[cluster].objects.get((namespace, name)) == obj:
+            assert cached is not None, f"{name} of {cluster} was written and is not there"
+            assert cached.member_rv == obj["metadata"]["resourceVersion"]
+            assert served["metadata"]["resourceVersion"] == str(cached.rv)
+            assert self.pods.member_version(cached, str(cached.rv)) == cached.member_rv
+            assert self.pods.member_version(cached, str(cached.rv - 1)) is None
+
+    async def _page(self, number: int, pause: float, exact: bool) -> None:
+        view = VIEWS[number % len(VIEWS)]
+        first: dict[str, str] = {}
+        if exact and self.timeline.events:
+            version = self.random.choice(self.timeline.events)[0]
+            first = {"resourceVersion": str(version), "resourceVersionMatch": "Exact"}
+        await read_pages(self, view, f"pager of {view.query}", lambda: self.random.choice((0.0, pause)), **first)
+
+    # What readers ask
+
+    def revision(self) -> int:
+        return self.pods._cache.revision
+
+    def present(self) -> dict[str, str]:
+        return {obj.key: obj.uid for obj in self.pods._cache.everything()}
+
+    def everything_encoded(self) -> dict[str, bytes]:
+        return {obj.key: self.pods.object(obj) for obj in self.pods._cache.everything()}
+
+    def everything(self) -> list[JsonObject]:
+        return [json.loads(body) for body in self.everything_encoded().values()]
+
+    def check_warnings(self, stale: Iterable[ClusterFreshness], visible: Visible) -> None:
+        """A member that has been down for long is said to be."""
+        named = {member.name for member in stale}
+        now = asyncio.get_running_loop().time()
+        for cluster, since in self.members.down_since.items():
+            if cluster in self.members.joined and visible(cluster) and now - since > NOTICED:
+                assert cluster in named, f"{cluster} is down since {now - since} s and nobody says so"
+
+    # Quiet
+
+    async def _come_to_rest(self) -> None:
+        self.members.heal()
+        await asyncio.sleep(CALM)
+        self._raise_faults()
+        self.members.absent.clear()
+        await self._check_union()
+        for _ in range(4):
+            for _ in range(self.random.choice((0, 1, 3))):
+                await self._step(change_of(self.random, self.random.choice(self.script.clusters)))
+            await asyncio.sleep(PROMPT)
+            await self._check_union()
+        await asyncio.sleep(10)
+        self._answers.clear()
+        self._check_followers()
+
+    async def _check_union(self) -> None:
+        expected = self.members.served()
+        listed = await self.pods.list("", parse_list_options({}, watch=False))
+        found = {obj.key: (obj.cluster, obj.uid) for obj in listed.items}
+        assert found == expected, f"lost {expected.items() - found.items()}, ghosts {found.items() - expected.items()}"
+        assert list(listed.stale) == []
+        for obj in listed.items:
+            _check_same(json.loads(self.pods.object(obj)), self.members.truth(obj.cluster, obj.uid))
+            assert obj.member_rv == self.members.truth(obj.cluster, obj.uid)["metadata"]["resourceVersion"]
+        for cluster in self.pods.freshness():
+            member = self.members.of[cluster.name]
+            assert cluster.objects == len(member.objects)
+        self._check_owners(expected)
+
+    def _check_owners(self, expected: dict[str, tuple[str, str]]) -> None:
+        for key, (_, uid) in expected.items():
+            namespace, name = key.split("/")
+            assert self.pods.owners(namespace, name)[0].uid == uid
+        for cluster in self.members.joined:
+            for namespace, name in self.members.of[cluster].objects:
+                others = {
+                    self.members.of[other].objects[namespace, name]["metadata"]["uid"]
+                    for other in self.members.joined
+                    if (namespace, name) in self.members.of[other].objects
+                }
+                assert {obj.uid for obj in self.pods.owners(namespace, name)} == others
+
+    def _check_followers(self) -> None:
+        everything = self.everything_encoded()
+        for follower in self.followers:
+            assert follower.synced, f"{follower.name} is not synced"
+            wanted = {key: body for key, body in everything.items() if follower.view.wanted(json.loads(body))}
+            assert follower.store == wanted, (
+                f"{follower.name} has {sorted(follower.store)}, should have {sorted(wanted)}"
+            )
+
+    def _check_authenticity(self) -> None:
+        """Nothing that was served is invented, and no object went back in time unless its member did."""
+        newest: dict[str, int] = {}
+        for version, event_type, key, body in self.timeline.events:
+            obj = json.loads(body)
+            uid, revision = obj["metadata"]["uid"], obj["metadata"]["annotations"][REVISION_ANNOTATION]
+            states = self.members.of[cluster_of(obj)].ever[uid, revision]
+            assert any(_same(obj, state) for state in states), f"{key} at {version} never was so"
+            if not self.script.returning and event_type != "DELETED":
+                assert int(revision) >= newest.get(uid, 0), f"{key} went back in time at {version}"
+                newest[uid] = int(revision)
+
+
+def _same(served: JsonObject, truth: JsonObject) -> bool:
+    metadata, original = served["metadata"], truth["metadata"]
+    return (
+        served["status"] == truth["status"]
+        and served["spec"] == truth["spec"]
+        and metadata.get("labels") == original.get("labels")
+        and metadata["uid"] == original["uid"]
+        and metadata["creationTimestamp"] == original["creationTimestamp"]
+        and metadata["namespace"] == original["namespace"]
+        and original_name_of(served) == original["name"]
+    )
+
+
+def _check_same(served: JsonObject, truth: JsonObject) -> None:
+    assert _same(served, truth), f"{key_of(served)}: {served} is not {truth}"

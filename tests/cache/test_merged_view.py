@@ -1,0 +1,38 @@
+"""Random histories of members, faults and readers, against an independent account of what each reader may see.
+
+A seed determines everything. More of them: `FLEETGATE_SEEDS=1000 pytest tests/cache/test_merged_view.py`; a single one:
+`FLEETGATE_SEEDS=1 FLEETGATE_FIRST_SEED=4711`.
+"""
+
+import os
+
+import pytest
+
+from tests.cache.model import script
+from tests.cache.model.world import World
+from tests.support import virtual_time
+
+SEEDS = int(os.environ.get("FLEETGATE_SEEDS", "120"))
+FIRST_SEED = int(os.environ.get("FLEETGATE_FIRST_SEED", "1"))
+
+
+def tighten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let others run after every few objects, where otherwise it would be hundreds."""
+    for name, size in (
+        ("cache.merged_resource._SLICE", 3),
+        ("cache.reflector._SLICE", 2),
+        ("cache.cacher._SLICE", 2),
+        ("cache.watcher._READ_EVENTS", 3),
+        ("cache.watcher._BATCH_EVENTS", 2),
+        ("cache.ordered_objects._CHUNK", 2),
+        ("cache.history._SEARCHED_EVENTS", 16),
+    ):
+        monkeypatch.setattr(name, size)
+
+
+@pytest.mark.parametrize("seed", range(FIRST_SEED, FIRST_SEED + SEEDS))
+def test_nobody_sees_what_never_was(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    played = script.write(seed)
+    if played.tight:
+        tighten(monkeypatch)
+    virtual_time.run(World(played, seed, lambda member: member).play())
