@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 SET_UP := $(VENV)/.set-up
 
-.PHONY: run test unit e2e lint format lock clean help
+.PHONY: run test unit e2e bench bench-quick lint format lock clean help
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(SET_UP): requirements-dev.lock pyproject.toml
 	@echo "set-up: a virtual environment with the locked dependencies in $(VENV)"
@@ -28,6 +28,18 @@ unit: $(SET_UP) ## tests without real control planes
 e2e: $(SET_UP) ## tests against real kube-apiservers, kubectl and client-go (built on the first run)
 	$(BIN)/python -m tests.e2e.environment.build
 	$(BIN)/python -m pytest -q -m e2e
+
+# Sizes of `make bench`; ROWS are names with commas, empty: all.
+PODS ?= 10000
+MEMBERS ?= 2
+REPEAT ?= 5
+ROWS ?=
+
+bench: $(SET_UP) ## fleetgate beside a real kube-apiserver; PODS= MEMBERS= REPEAT= ROWS=
+	$(BIN)/python -m bench --pods $(PODS) --members $(MEMBERS) --repeat $(REPEAT) --rows "$(ROWS)"
+
+bench-quick: $(SET_UP) ## CPU time of the gateway against bench/baseline.json
+	$(BIN)/python -m bench.quick
 
 lint: $(SET_UP) ## ruff, mypy and the import contracts
 	$(BIN)/ruff check .

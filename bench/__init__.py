@@ -1,0 +1,1 @@
+"""fleetgate beside a real kube-apiserver, over the same objects, in one run: docs/benchmarks.md."""

@@ -1,0 +1,3 @@
+module fleetgate/bench/load
+
+go 1.24

@@ -1,0 +1,265 @@
+"""The servers of a run, each a process of its own.
+
+The comparison and a member are real kube-apiservers; fast members (member.py), and gateways.
+"""
+
+import base64
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Self
+
+import yaml
+
+from bench import corpus
+from bench.client import Connection, Endpoint
+from bench.meter import CLIENT_CORES, SERVER_CORES, cpu_seconds, on, resident_bytes
+from bench.target import Target
+from tests.e2e.environment.controlplane import ControlPlane, Kubeconfig
+from tests.e2e.environment.etcd import Etcd
+from tests.e2e.environment.pki import CertificateAuthority
+from tests.e2e.environment.ports import free_port
+from tests.e2e.environment.process import Process
+
+CALLER, GROUP = "bench", "bench-callers"
+"""Who sends every measured request: authorised by RBAC rules, never a superuser that is let past them."""
+_BINDINGS = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
+_BINDING = {
+    "apiVersion": "rbac.authorization.k8s.io/v1",
+    "kind": "ClusterRoleBinding",
+    "metadata": {"name": "bench"},
+    "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+    "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": GROUP}],
+}
+_SYNC_TIMEOUT = 600.0
+_TRANSACTION = 100  # etcd takes 128 operations and 1.5 MiB at once
+
+
+class Source:
+    """Where the Pods behind a server are changed, past that server."""
+
+    def change(self, index: int) -> None:
+        """Change one Pod, now."""
+        raise NotImplementedError
+
+
+class EtcdPods(Source):
+    """Pods as a kube-apiserver keeps them in etcd."""
+
+    def __init__(self, etcd: Etcd, prefix: str) -> None:
+        self._url = f"{etcd.url}/v3/kv/txn"
+        self._prefix = prefix
+
+    def put(self, indexes: Iterable[int], sent: str = corpus.UNSENT) -> None:
+        """Write Pods."""
+        batch: list[Any] = []
+        for index in indexes:
+            key = f"/{self._prefix}/pods/{corpus.namespace(index)}/{corpus.name(index)}"
+            value = corpus.pod_protobuf(index).replace(corpus.UNSENT.encode(), sent.encode())
+            encoded = {"key": base64.b64encode(key.encode()).decode(), "value": base64.b64encode(value).decode()}
+            batch.append({"requestPut": encoded})
+            if len(batch) == _TRANSACTION:
+                self._commit(batch)
+                batch = []
+        self._commit(batch)
+
+    def change(self, index: int) -> None:
+        """Change one Pod, now."""
+        self.put([index], str(time.time_ns()))
+
+    def _commit(self, batch: list[Any]) -> None:
+        if batch:
+            request = urllib.request.Request(self._url, json.dumps({"success": batch}).encode())
+            with urllib.request.urlopen(request, timeout=30) as response:
+                response.read()
+
+
+class FastMembers(Source):
+    """A process that serves fast members; a context manager."""
+
+    def __init__(self, folder: Path, *, first: int, end: int, members: int) -> None:
+        """Start it and wait until it serves the Pods from `first` to before `end`."""
+        folder.mkdir(parents=True)
+        authority = CertificateAuthority(folder / "pki", "members-ca")
+        serving = authority.issue_loopback_server("member")
+        ports = [free_port() for _ in range(members)]
+        identity = authority.issue_client("fleetgate")
+        self.kubeconfigs = [
+            Kubeconfig(f"fast{n}", f"https://127.0.0.1:{port}", authority.certificate, identity).write(
+                folder / f"fast{n}.kubeconfig"
+            )
+            for n, port in enumerate(ports)
+        ]
+        command = [
+            *(sys.executable, "-m", "bench.member", "--first", str(first), "--end", str(end)),
+            *("--ports", ",".join(map(str, ports)), "--ca", str(authority.certificate_file)),
+            *("--certificate", str(serving.certificate_file), "--key", str(serving.key_file)),
+        ]
+        with on(CLIENT_CORES):
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._input, output = _pipes(self._process)
+        if not output.readline():
+            raise RuntimeError("the fast members have ended")
+
+    def change(self, index: int) -> None:
+        """Change one Pod, now."""
+        self._input.write(f"{index} {time.time_ns()}\n")
+        self._input.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._input.close()
+        self._process.wait(10)
+
+
+def _pipes(process: "subprocess.Popen[str]") -> tuple[IO[str], IO[str]]:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    return process.stdin, process.stdout
+
+
+@dataclass(frozen=True)
+class Use:
+    """What a process has used until some moment: CPU seconds and bytes in RAM."""
+
+    cpu: float
+    memory: int
+
+    @classmethod
+    def of(cls, pid: int) -> Self:
+        """Until now."""
+        return cls(cpu_seconds(pid), resident_bytes(pid))
+
+
+class Gateway:
+    """A `fleetgate serve` on the servers' core, with the embedded store; a context manager.
+
+    Attributes:
+        target: How the caller reaches it.
+        empty: What it had used when it was ready, without members.
+        synced: What it had used when it had read its members.
+    """
+
+    def __init__(self, folder: Path, kubeconfigs: Sequence[Path]) -> None:
+        """Start it, give it the members of those kubeconfig files, and wait until it has read them."""
+        folder.mkdir(parents=True)
+        self._folder = folder
+        members = folder / "members.kubeconfig"
+        members.write_text(yaml.safe_dump(_merged([])))
+        config = {
+            "apiVersion": "config.fleetgate.io/v1alpha1",
+            "kind": "GatewayConfiguration",
+            "serving": {"listen": f"127.0.0.1:{free_port()}"},
+            "members": {"kubeconfig": str(members)},
+        }
+        path = folder / "gateway.yaml"
+        path.write_text(yaml.safe_dump(config))
+        command = [sys.executable, "-m", "gateway", "serve", "--config", str(path)]
+        command += ["--data-dir", str(folder / "data")]
+        self.process = Process("fleetgate", command, folder / "gateway.log")
+        with on(SERVER_CORES):
+            self.process.start()
+        try:
+            self.process.wait_until(lambda: "fleetgate is ready" in self.process.log.read_text(), 120)
+            self._admin = Endpoint.of(folder / "data" / "admin.kubeconfig")
+            self.target = self._authorised()
+            self.empty = Use.of(self.process.pid)
+            members.write_text(yaml.safe_dump(_merged(kubeconfigs)))
+            self._await_members(len(kubeconfigs))
+            self.synced = Use.of(self.process.pid)
+        except BaseException:
+            self.process.kill()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.stop()
+
+    def metrics(self) -> str:
+        """What /metrics says."""
+        with Connection(self._admin) as admin:
+            return admin.request("GET", "/metrics", keep=True).body.decode()
+
+    def _await_members(self, count: int) -> None:
+        deadline = time.monotonic() + _SYNC_TIMEOUT
+        with Connection(self._admin) as admin:
+            while True:
+                lines = admin.request("GET", "/readyz?verbose", keep=True).body.decode().splitlines()
+                if sum(line.startswith("[i]cluster/") and line.endswith(" ok") for line in lines) == count:
+                    return
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"{count} members are not read: {lines}")
+                # Rarely, for the question itself costs what is measured.
+                time.sleep(0.5)
+
+    def _authorised(self) -> Target:
+        with Connection(self._admin) as admin:
+            admin.json("POST", _BINDINGS, _BINDING)
+        kubeconfig = self._folder / "bench.kubeconfig"
+        command = [sys.executable, "-m", "gateway", "certs", "issue", CALLER, "--group", GROUP]
+        subprocess.run(
+            [*command, "--data-dir", self._folder / "data", "--out", kubeconfig], check=True, stdout=subprocess.DEVNULL
+        )
+        return Target("fleetgate", self.process.pid, Endpoint.of(kubeconfig))
+
+
+def _merged(kubeconfigs: Sequence[Path]) -> dict[str, Any]:
+    documents = [yaml.safe_load(file.read_text()) for file in kubeconfigs]
+    parts = ("clusters", "users", "contexts")
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        **{part: [entry for document in documents for entry in document[part]] for part in parts},
+    }
+
+
+class RealServers:
+    """An etcd and two real kube-apiservers: the comparison with all Pods, and a small member; a context manager."""
+
+    def __init__(self, programs: dict[str, Path], folder: Path, *, pods: int, member_pods: int) -> None:
+        """Start them and wait until they serve their Pods."""
+        self._stack = ExitStack()
+        self.folder = folder
+        etcd = Etcd(programs["etcd"], folder / "etcd")
+        self.pods = EtcdPods(etcd, "comparison")
+        self.comparison_plane = ControlPlane("comparison", folder / "comparison", programs, etcd, runs_pods=False)
+        self.member_plane = ControlPlane("real", folder / "real", programs, etcd, runs_pods=False)
+        try:
+            with on(CLIENT_CORES):
+                etcd.start()
+                self._stack.callback(etcd.process.kill)
+                self.pods.put(range(pods))
+                EtcdPods(etcd, "real").put(range(member_pods))
+                self.member = self._start(self.member_plane)
+            with on(SERVER_CORES):
+                self.comparison = self._start(self.comparison_plane)
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _start(self, plane: ControlPlane) -> Target:
+        # The kube-apiserver alone: controllers would work on the Pods while they are measured.
+        plane.start()
+        self._stack.callback(plane.stop)
+        plane.apiserver.wait_until(lambda: plane.client.succeeds("/readyz"), 300)
+        with Connection(Endpoint.of(plane.kubeconfig)) as admin:
+            admin.json("POST", _BINDINGS, _BINDING)
+            for namespace in corpus.NAMESPACES:
+                admin.json("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
+        return Target("kube-apiserver", plane.pid, Endpoint.of(plane.issue_kubeconfig(CALLER, [GROUP])))
