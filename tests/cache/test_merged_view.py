@@ -9,10 +9,12 @@ import os
 import pytest
 
 from tests.cache.model import script
+from tests.cache.model.wire import wire
 from tests.cache.model.world import World
 from tests.support import virtual_time
 
 SEEDS = int(os.environ.get("FLEETGATE_SEEDS", "120"))
+HTTP_SEEDS = max(3, SEEDS // 100)
 FIRST_SEED = int(os.environ.get("FLEETGATE_FIRST_SEED", "1"))
 
 
@@ -36,3 +38,12 @@ def test_nobody_sees_what_never_was(seed: int, monkeypatch: pytest.MonkeyPatch) 
     if played.tight:
         tighten(monkeypatch)
     virtual_time.run(World(played, seed, lambda member: member).play())
+
+
+@pytest.mark.parametrize("seed", range(FIRST_SEED, FIRST_SEED + HTTP_SEEDS))
+def test_nobody_does_over_http_either(seed: int) -> None:
+    async def play() -> None:
+        async with wire() as members:
+            await World(script.write(seed), seed, members.port).play()
+
+    virtual_time.run(play(), patience=0.002)

@@ -15,20 +15,23 @@ class _JumpingSelector(selectors.DefaultSelector):
     """Instead of sleeping until the next timer, moves the loop's clock there."""
 
     loop: "VirtualTimeLoop"
+    patience = 0.0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None:
             raise RuntimeError("the test waits for what will never happen")
-        ready = super().select(0)
+        ready = super().select(0) or super().select(min(timeout, self.patience))
         if not ready:
             self.loop.elapsed += timeout
         return ready
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    def __init__(self) -> None:
+    def __init__(self, patience: float = 0.0) -> None:
+        """`patience` is for tests with sockets: so many true seconds pass before time jumps, for what is under way."""
         self.elapsed = 0.0
         selector = _JumpingSelector()
+        selector.patience = patience
         selector.loop = self
         super().__init__(selector)
 
@@ -44,7 +47,7 @@ def now() -> float:
         return EPOCH
 
 
-def run(main: Coroutine[Any, Any, _T]) -> _T:
+def run(main: Coroutine[Any, Any, _T], *, patience: float = 0.0) -> _T:
     """Run to the end in a virtual loop of its own, as every example of a property test needs one."""
-    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+    with asyncio.Runner(loop_factory=lambda: VirtualTimeLoop(patience)) as runner:
         return runner.run(main)
