@@ -49,7 +49,7 @@ class May:
 def fleet(authorizer: May | None, *, unknown: str = "") -> Members:
     registry: Any = Registry(member("m1"), member("m2", ready=False), unknown=unknown)
     cache: Any = Copies()
-    more = {} if authorizer is None else {"visibility": VisibleByRight(AuthorizedRights(authorizer))}
+    more: dict[str, Any] = {} if authorizer is None else {"visibility": VisibleByRight(AuthorizedRights(authorizer))}
     return Members(cast("ClusterRegistry", registry), cast("MultiClusterCache", cache), lambda: 0.0, **more)
 
 
