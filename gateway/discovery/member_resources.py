@@ -190,7 +190,7 @@ class MemberResources:
     def _first(self, name: ResourceName) -> ApiResource | None:
         for _, member in sorted(self._members.items()):
             if (served := name.find(member.discovery.groups())) is not None:
-                return replace(served, merged=True)
+                return _merged(served)
         return None
 
     def _as_resolved(self, known: ApiResource) -> ApiResource:
@@ -200,7 +200,7 @@ class MemberResources:
                 for version in group.versions:
                     for served in version.resources:
                         if served.gvr == known.gvr and served.gvk == known.gvk:
-                            return replace(served, merged=True)
+                            return _merged(served)
         return known
 
     def _publish_columns(self, resources: Sequence[ApiResource]) -> None:
@@ -222,3 +222,13 @@ class MemberResources:
             self._told_missing = missing
             for text in missing:
                 _log.warning("no member serves %s, which is to be cached; it is served as soon as one does", text)
+
+
+def _merged(served: ApiResource) -> ApiResource:
+    """Return a resource of members as the merged view has it.
+
+    Custom objects are deleted one by one: each is judged by the definition of its own member, and a collection lies in
+    several.
+    """
+    verbs = tuple(verb for verb in served.verbs if not (served.custom and verb == "deletecollection"))
+    return replace(served, merged=True, verbs=verbs)

@@ -22,6 +22,7 @@ from gateway.apimachinery.errors import ApiError, conflict, not_found
 from gateway.apimachinery.meta import JsonObject, ObjectKey
 from gateway.apimachinery.options import ListOptions, parse_list_options
 from gateway.apimachinery.schema import GroupResource
+from gateway.discovery.parsing import is_custom
 from gateway.handlers.write_decoding import CACHED_FROM_CLUSTER, CLUSTER_LABEL, pointer
 from gateway.proxy.member_write_target import MemberTargets, MemberWriteTarget
 from gateway.proxy.rewrite import rename
@@ -194,8 +195,16 @@ class MergedWriteTarget:
         return await self._local.instances(group, resource, version)
 
     async def definition(self, resource: GroupResource) -> JsonObject | None:
-        """Return the definition of a custom resource in the federation store."""
-        return await self._local.definition(resource)
+        """Return the definition of a custom resource: of an object's kind that of its member, else the store's.
+
+        Of its own member, because there the replica count may stand elsewhere, and the store may have no such kind.
+        """
+        info = self._scope.info
+        kind = info.group_version.kind(self._resource.served.kind)
+        if resource != info.group_resource or not info.name or not is_custom(kind):
+            return await self._local.definition(resource)
+        owner = self._owner(self._scope, ObjectKey(info.object_namespace, info.name))
+        return await self._target(owner).definition(resource)
 
 
 def _met_by_the_view(owner: CachedObject, operation: Any) -> bool:

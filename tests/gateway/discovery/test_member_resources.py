@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from gateway.discovery.documents import DiscoveryDocuments
 from gateway.discovery.member_resources import MemberResources
 from gateway.discovery.resource_name import parse_resource_names
 from gateway.discovery.surface import ApiGroup, ApiResource, ApiSurface, ApiVersion
-from tests.gateway.discovery.builders import CORE, SHOP, TOYS, group, resource
+from tests.gateway.discovery.builders import CORE, NODES, SHOP, TOYS, group, resource
 from tests.support.http_server import serve
 
 SIZE = {"name": "Size", "type": "string", "jsonPath": ".spec.size"}
@@ -106,6 +107,15 @@ async def test_what_a_member_has_is_told_and_then_served_as_the_members_own() ->
         assert (toys.gvr, toys.custom, toys.merged) == (TOYS.gvr, True, True)
         assert members.told == [nodes, toys]
         assert missing(members.found) == []
+
+
+async def test_custom_objects_are_deleted_one_by_one() -> None:
+    """Each is judged by the definition of its own member."""
+    toys = replace(TOYS, verbs=("delete", "deletecollection", "get", "list", "watch"))
+    nodes = replace(NODES, verbs=toys.verbs)
+    async with fleet("nodes", "toys.shop.example.com") as members:
+        await members.join("m1", Server(group(nodes), group(toys)))
+        assert [found.verbs for found in members.found.resources] == [nodes.verbs, ("delete", "get", "list", "watch")]
 
 
 async def test_what_no_member_has_is_awaited(caplog: pytest.LogCaptureFixture) -> None:

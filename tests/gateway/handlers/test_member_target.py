@@ -13,6 +13,7 @@ from aiohttp import web
 from cache.watcher import everyone
 from gateway.apimachinery.errors import ApiError
 from gateway.apimachinery.meta import ObjectKey
+from gateway.apimachinery.schema import GroupResource
 from gateway.authorization.member_review import MemberReviews
 from gateway.handlers.member_target import MergedWriteTarget
 from gateway.handlers.write_decoding import decode_write
@@ -35,6 +36,8 @@ CACHED_FROM = "/metadata/annotations/resource.karmada.io~1cached-from-cluster"
 @dataclass
 class Pods:
     """Stands for the merged resource: `web-1` lives in m1, `web-2` in m2, where both are called `web`."""
+
+    served: Any
 
     def owners(self, namespace: str, name: str, *, visible: Any) -> Sequence[Any]:
         return [pod for pod in self._all() if pod.name == name]
@@ -79,8 +82,8 @@ class Fleet:
     m2: Member
     clusters: Any
 
-    def target(self, scope: RequestScope) -> MergedWriteTarget:
-        pods: Any = Pods()
+    def target(self, scope: RequestScope, kind: str = "Pod") -> MergedWriteTarget:
+        pods: Any = Pods(SimpleNamespace(kind=kind))
         targets = MemberTargets(self.clusters, MemberReviews(now=FakeClock()))
         return MergedWriteTarget(scope, pods, targets, everyone, MemoryTarget(POD))
 
@@ -114,6 +117,29 @@ async def test_an_object_is_read_once_its_member_allows_the_write(fleet: Fleet) 
     ]
     assert fleet.m1.seen == [("", f"GET {PODS}/web")]
     assert fleet.m2.seen == []
+
+
+TOYS = "/apis/shop.example.com/v1/namespaces/shop/toys"
+TOY_DEFINITION = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/toys.shop.example.com"
+
+
+@pytest.mark.parametrize("path", [f"{TOYS}/web-2", f"{TOYS}/web-2/scale"])
+async def test_a_custom_object_goes_by_the_definition_of_its_own_member(fleet: Fleet, path: str) -> None:
+    """The store may have none, or one in which the replica count stands elsewhere."""
+    scope = scope_of("PATCH", path)
+    target = fleet.target(scope, kind="Toy")
+    definition = await target.definition(GroupResource("shop.example.com", "toys"))
+    assert definition is not None
+    assert fleet.m2.seen == [("", f"GET {TOY_DEFINITION}")]
+    assert fleet.m2.reviews[0]["name"] == "web"
+    assert fleet.m1.seen == []
+
+
+async def test_definitions_of_other_resources_are_the_stores(fleet: Fleet) -> None:
+    toys = GroupResource("shop.example.com", "toys")
+    for kind, scope in (("Pod", scope_of("PATCH", f"{PODS}/web-1")), ("Toy", scope_of("DELETE", TOYS))):
+        assert await fleet.target(scope, kind=kind).definition(toys) is None
+    assert fleet.m1.seen == fleet.m2.seen == []
 
 
 async def test_an_object_is_not_read_for_whom_its_member_refuses(fleet: Fleet) -> None:
