@@ -41,6 +41,9 @@ class ReflectorSettings:
     """The member is asked to end a watch after a random time between these, as client-go does."""
     backoff: tuple[float, float] = (0.8, 30.0)
     """The first pause after a failure, and the longest; doubled in between, each with up to its length of jitter."""
+    list_period: float = 6 * 3600.0
+    """How long watches are gone on with, up to twice that; then everything is listed, and what no event told is found:
+    a member may have been restored in a moment, with as many objects and the first of them the same."""
     not_served_pause: float = 60.0
     """How often to look whether a member has come to serve the resource."""
 
@@ -117,6 +120,7 @@ class Reflector:
         self._settings = settings
         self._failures = 0
         self._resume = feed.resumes_from  # the member's version to watch from; empty: list first
+        self._list_due = float("inf")
         self._established = False  # whether the present watch was answered
         self._returned = asyncio.Event()
 
@@ -127,6 +131,7 @@ class Reflector:
 
     async def run(self) -> None:
         """Follow the member until cancelled."""
+        self._plan_list()
         while True:
             try:
                 await self._follow()
@@ -159,6 +164,8 @@ class Reflector:
     async def _follow(self) -> None:
         """One list where needed and one watch."""
         try:
+            if asyncio.get_running_loop().time() >= self._list_due:
+                self._resume = ""
             if self._resume and not await self._is_the_same_member():
                 _logger.warning("member %s was restored or replaced; it is read anew", self._feed.cluster)
                 self._resume = ""
@@ -230,8 +237,13 @@ class Reflector:
         resource_version = page.metadata.resource_version
         await self._forget(self._feed.unlisted(resource_version))
         self._feed.end_list(resource_version)
+        self._plan_list()
         self._changed()
         return resource_version
+
+    def _plan_list(self) -> None:
+        pause = self._settings.list_period * (1 + self._jitter())
+        self._list_due = asyncio.get_running_loop().time() + pause
 
     async def _page(self, limit: int, token: str) -> _Page:
         try:

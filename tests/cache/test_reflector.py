@@ -192,6 +192,24 @@ async def test_a_resource_that_is_not_served_has_no_objects_and_is_looked_for_ag
     assert bench.names() == ["a"]
 
 
+async def test_what_no_event_told_is_found_in_the_end():
+    member = FakeMember(revision=100)
+    for number in range(12):
+        member.put(pod(f"pod-{number:02}", uid=f"uid-{number}"))
+    bench = Bench(member, list_period=3600.0)
+    task = asyncio.get_running_loop().create_task(bench.reflector.run())
+    await asyncio.sleep(5)
+    member.objects["default", "pod-11"]["status"] = {"phase": "Failed"}
+    await asyncio.sleep(3000)
+    assert member.lists == 1
+    await asyncio.sleep(1200)
+    assert member.lists == 2
+    (found,) = [obj for obj in bench.cache.candidates(selection()) if obj.name == "pod-11"]
+    assert json.loads(found.raw)["status"] == {"phase": "Failed"}
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 async def test_a_member_restored_in_a_moment_that_has_overtaken_its_old_versions():
     """Its watch goes on without a word of what was lost; that there are fewer objects than are known tells it."""
     member = FakeMember(revision=100)
