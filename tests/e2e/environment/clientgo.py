@@ -3,7 +3,7 @@
 import json
 import subprocess
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from tests.e2e.environment.lines import Lines
 
@@ -11,36 +11,8 @@ Line = dict[str, Any]
 EVENT_TYPES = frozenset({"ADDED", "MODIFIED", "DELETED"})
 
 
-class Informer(Lines):
-    """A shared informer of client-go over all namespaces; leaving its `with` block kills it.
-
-    With `watch_list` it fetches its first state by WatchList and compares it with a LIST at the same resourceVersion;
-    when they differ it dies with "data inconsistency detected" in `errors`.
-    """
-
-    def __init__(
-        self,
-        program: Path,
-        kubeconfig: Path,
-        *,
-        resource: str = "pods",
-        watch_list: bool = True,
-        content_type: str = "protobuf",
-    ) -> None:
-        """Start it; `resource` is one of those its `-h` names, `content_type` is protobuf or json."""
-        super().__init__(
-            [
-                *(program, "--kubeconfig", kubeconfig, "--resource", resource),
-                *(f"--watchlist={'true' if watch_list else 'false'}", "--content-type", content_type),
-            ]
-        )
-
-    @classmethod
-    def of_controller_runtime(cls, program: Path, kubeconfig: Path) -> Self:
-        """The Pod cache of controller-runtime in its place: the same lines, but it does not tell its own version."""
-        cache = cls.__new__(cls)
-        Lines.__init__(cache, [program, "--kubeconfig", kubeconfig])
-        return cache
+class Onlooker(Lines):
+    """A program that keeps a store of objects by list and watch, and prints as lines of JSON what happens to it."""
 
     def next_of(self, *types: str, timeout: float = 30, **fields: str) -> Line:
         """The next line of one of these types with these fields, such as `next_of("ADDED", key="shop/cart")`."""
@@ -63,7 +35,7 @@ class Informer(Lines):
         return items
 
     def synced_version(self) -> int:
-        """The LastStoreSyncResourceVersion of its store now."""
+        """The LastStoreSyncResourceVersion of its store now; only an informer tells it."""
         return int(self._ask()["resourceVersion"])
 
     def events(self) -> list[Line]:
@@ -84,6 +56,31 @@ class Informer(Lines):
     def _ask(self) -> Line:
         self.send("store")
         return self.next_of("STORE")
+
+
+class Informer(Onlooker):
+    """A shared informer of client-go over all namespaces; leaving its `with` block kills it.
+
+    With `watch_list` it fetches its first state by WatchList and compares it with a LIST at the same resourceVersion;
+    when they differ it dies with "data inconsistency detected" in `errors`.
+    """
+
+    def __init__(
+        self,
+        program: Path,
+        kubeconfig: Path,
+        *,
+        resource: str = "pods",
+        watch_list: bool = True,
+        content_type: str = "protobuf",
+    ) -> None:
+        """Start it; `resource` is one of those its `-h` names, `content_type` is protobuf or json."""
+        super().__init__(
+            [
+                *(program, "--kubeconfig", kubeconfig, "--resource", resource),
+                *(f"--watchlist={'true' if watch_list else 'false'}", "--content-type", content_type),
+            ]
+        )
 
 
 def run_typedclient(program: Path, kubeconfig: Path, *arguments: str, timeout: float = 150) -> dict[str, Any]:

@@ -1,9 +1,12 @@
 """One etcd on loopback, which trades durability against a crash of the machine for speed."""
 
+import base64
+import json
 import shutil
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 from tests.e2e.environment.ports import free_port
 from tests.e2e.environment.process import Process
@@ -49,9 +52,29 @@ class Etcd:
         shutil.copytree(backup, self._data)
         self.start()
 
+    def empty(self) -> None:
+        """Lose everything, as after the loss of a disk. The kube-apiservers in front of it have to be restarted."""
+        self.process.kill()
+        shutil.rmtree(self._data)
+        self.start()
+
+    def compact(self) -> None:
+        """Forget all history: only the present state can be read from now on."""
+        revision = self._call("range", {"key": _encoded(b"/")})["header"]["revision"]
+        self._call("compaction", {"revision": revision, "physical": True})
+
+    def _call(self, name: str, body: dict[str, Any]) -> Any:
+        request = urllib.request.Request(f"{self.url}/v3/kv/{name}", json.dumps(body).encode())
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return json.load(response)
+
     def _healthy(self) -> bool:
         try:
             with urllib.request.urlopen(f"{self.url}/health", timeout=2) as response:
                 return b'"true"' in response.read()
         except (urllib.error.URLError, OSError):
             return False
+
+
+def _encoded(key: bytes) -> str:
+    return base64.b64encode(key).decode()
