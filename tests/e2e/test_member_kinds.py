@@ -31,10 +31,11 @@ COLOUR = {"name": "Colour", "type": "string", "jsonPath": ".spec.colour"}
 REPLICAS = {"name": "Replicas", "type": "integer", "jsonPath": ".spec.replicas", "priority": 1}
 
 
-def definition(plural: str, kind: str, *columns: dict[str, Any]) -> dict[str, Any]:
+def definition(plural: str, kind: str, *columns: dict[str, Any], count: str = "replicas") -> dict[str, Any]:
+    """A custom kind whose Scale counts `.spec.<count>`."""
     schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    scale = {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}
-    fields = {"spec": {**schema, "properties": {"replicas": {"type": "integer"}}}, "status": schema}
+    scale = {"specReplicasPath": f".spec.{count}", "statusReplicasPath": ".status.replicas"}
+    fields = {"spec": {**schema, "properties": {count: {"type": "integer"}}}, "status": schema}
     version = {
         "name": "v1",
         "served": True,
@@ -318,10 +319,19 @@ def test_a_kind_that_no_member_has_is_served_as_soon_as_one_does(wider: Gateway,
     assert "gadgets" not in kubectl.output("api-resources", "--api-group", GROUP)
     note = "[i]resource/gadgets.v1.shop.example.com no member is known to serve it"
     assert note in kubectl.output("get", "--raw", "/readyz?verbose")
-    install(at(wider, wider.fleet.members["member2"]), definition("gadgets", "Gadget", SIZE))
+    install(at(wider, wider.fleet.members["member2"]), definition("gadgets", "Gadget", SIZE, count="size"))
     until(lambda: "gadgets" in kubectl.output("api-resources", "--api-group", GROUP))
     assert "No resources found" in kubectl.run("get", "gadgets", "-A").stderr
     assert note not in kubectl.output("get", "--raw", "/readyz?verbose")
+    metadata = {"name": "many", "namespace": "shop", "labels": {"fleetgate.io/cluster": "member2"}}
+    gadget = {"apiVersion": f"{GROUP}/v1", "kind": "Gadget", "metadata": metadata, "spec": {"size": 10}}
+    kubectl.output("create", "-f", "-", stdin=json.dumps(gadget))
+    named = ("gadget", "many", "-n", "shop")
+    refused = kubectl.run("patch", *named, "--type=merge", "-p", '{"spec":{"size":0}}')
+    assert "scaling from 10 to 0 replicas is refused" in refused.stderr, "only the member knows what is counted"
+    kubectl.output("delete", *named)
+    collection = f"/apis/{GROUP}/v1/namespaces/shop/gadgets"
+    assert "deletecollection is not supported" in kubectl.run("delete", "--raw", collection).stderr
 
 
 def test_a_right_that_is_missing_is_that_members_matter(
