@@ -127,9 +127,10 @@ async def gateway(
                 request[LONG_RUNNING] = LongRunning(cast("Any", None), cast("Any", None), cast("Any", None))
                 supervised.append(request[LONG_RUNNING])
                 scope = RequestScope(info, ALICE, ALICE, "audit-1", query)
-                return await (connect if info.resource == "pods" and not info.cluster else explicit).handle(
-                    request, scope
-                )
+                if info.resource in {"pods", "services"} and not info.cluster:
+                    located = Pods({"web": [Pod("m1", "web-there")]}) if info.resource == "services" else None
+                    return await connect.handle(request, scope, located)
+                return await explicit.handle(request, scope)
             except ApiError as error:
                 return web.json_response(error.status, status=error.code)
 
@@ -168,6 +169,16 @@ async def test_logs_come_from_the_owner_as_the_caller() -> None:
         assert seen == {"method": "GET", "path": f"{LOG}?container=c&tailLines=5", "user": "alice", "body": ""}
         assert gate.records[0].cluster == "m1"
         assert not gate.audit.seen, "a log is a read"
+
+
+async def test_other_merged_kinds_are_found_among_their_own() -> None:
+    async with gateway(echo) as gate:
+        seen = await answer(await gate.client.get("/api/v1/namespaces/shop/services/web/proxy/metrics"))
+        assert (seen["path"], seen["user"]) == ("/api/v1/namespaces/shop/services/web-there/proxy/metrics", "alice")
+        assert gate.records[0].cluster == "m1"
+        assert gate.audit.seen == gate.records
+        missing = await answer(await gate.client.get("/api/v1/namespaces/shop/services/none/proxy/"))
+        assert (missing["code"], missing["message"]) == (404, 'services "none" not found')
 
 
 async def test_a_log_goes_on_only_while_its_member_is_seen() -> None:
