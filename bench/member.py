@@ -17,7 +17,8 @@ from bench import corpus
 
 _FIRST_VERSION = 1000
 _JSON = {"Content-Type": "application/json"}
-_EMPTY_WATCH_SECONDS = 3600
+_BOOKMARK_PERIOD = 30.0
+"""Seconds; a gateway takes a longer silence for a dead connection."""
 
 
 class Member:
@@ -69,14 +70,25 @@ class Member:
         response = web.StreamResponse(headers=_JSON)
         await response.prepare(request)
         lines: asyncio.Queue[bytes] = asyncio.Queue()
-        if not pods:
-            await asyncio.sleep(_EMPTY_WATCH_SECONDS)
-        self._watches.add(lines)
+        if pods:
+            self._watches.add(lines)
         try:
             while True:
-                await response.write(await lines.get())
+                await response.write(await self._next(lines, b"Pod" if pods else b"Event"))
+        except ConnectionResetError:
+            return response  # the gateway has gone, as it may
         finally:
             self._watches.discard(lines)
+
+    async def _next(self, lines: asyncio.Queue[bytes], kind: bytes) -> bytes:
+        try:
+            async with asyncio.timeout(_BOOKMARK_PERIOD):
+                return await lines.get()
+        except TimeoutError:
+            bookmark = (
+                b'{"type":"BOOKMARK","object":{"kind":"%s","apiVersion":"v1","metadata":{"resourceVersion":"%d"}}}\n'
+            )
+            return bookmark % (kind, self._version)
 
 
 async def _serve(members: list[Member], ports: list[int], context: ssl.SSLContext) -> None:
