@@ -50,7 +50,8 @@ class WatchCache:
         self._qualified: dict[str, CachedObject] = {}  # by served key, where that is not the original key
         self._ordered = OrderedObjects()  # by served key
         self._index = FieldIndex(kind.indexed_fields, kind.field_names)  # of served keys
-        self._keys: dict[str, set[str]] = {}  # cluster -> original keys
+        # cluster -> original keys, in an order that does not differ from run to run
+        self._keys: dict[str, dict[str, None]] = {}
 
     @property
     def revision(self) -> int:
@@ -120,7 +121,7 @@ class WatchCache:
 
     def _place(self, obj: CachedObject) -> None:
         key = obj.original_key
-        self._keys.setdefault(obj.cluster, set()).add(key)
+        self._keys.setdefault(obj.cluster, {})[key] = None
         group = self._groups.get(key, ())
         self._groups[key] = tuple(sorted((*group, obj), key=precedence)) if group else (obj,)
         if obj.name != obj.original_name:
@@ -235,7 +236,7 @@ class WatchCache:
     def _add(self, cluster: str, observed: ObservedObject) -> CachedObject:
         key = observed.key
         self.resumption.touch(cluster, observed.namespace, observed.name)
-        self._keys.setdefault(cluster, set()).add(key)
+        self._keys.setdefault(cluster, {})[key] = None
         group = self._groups.get(key, ())
         if not group and key not in self._qualified:
             obj = self._builder.build(observed, cluster, observed.name, self._clock.next())
@@ -257,7 +258,7 @@ class WatchCache:
             self._groups[key] = group
         else:
             del self._groups[key]
-        self._keys[obj.cluster].discard(key)
+        self._keys[obj.cluster].pop(key, None)
         self._vacate(obj)
         if group or self._qualified:
             self._settle_names(obj.namespace, obj.original_name)

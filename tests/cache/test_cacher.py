@@ -31,7 +31,7 @@ async def test_waiting_ends_with_a_change_or_the_time(cacher):
     asyncio.get_running_loop().call_later(1, cacher.changed)
     await cacher.wait(5)
     assert elapsed() == 6
-    assert cacher._waiting == set()
+    assert not cacher._waiting
 
 
 async def test_many_changes_wake_once(cacher):

@@ -13,7 +13,7 @@ from tests.cache.model.wire import wire
 from tests.cache.model.world import World
 from tests.support import virtual_time
 
-SEEDS = int(os.environ.get("FLEETGATE_SEEDS", "120"))
+SEEDS = int(os.environ.get("FLEETGATE_SEEDS", "250"))
 HTTP_SEEDS = max(3, SEEDS // 100)
 FIRST_SEED = int(os.environ.get("FLEETGATE_FIRST_SEED", "1"))
 

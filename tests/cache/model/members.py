@@ -111,7 +111,20 @@ class Members:
             return
         self.stop(cluster)
         await asyncio.sleep(outage)
-        self.member(cluster).restore(self._backups[cluster])
+        member = self.member(cluster)
+        revision = self._backups[cluster][0]
+        lost = [obj for version, event_type, obj in member.log if version > revision and event_type != "DELETED"]
+        member.restore(self._backups[cluster])
+        if self.random.random() < 0.5:
+            self._repeat_otherwise(member, lost)
+
+    def _repeat_otherwise(self, member: FakeMember, lost: list[JsonObject]) -> None:
+        """The same objects change again, to other states of the same versions."""
+        for obj in lost:
+            known = member.objects.get((obj["metadata"]["namespace"], obj["metadata"]["name"]))
+            if known is not None:
+                other = "Running" if obj["status"]["phase"] == "Failed" else "Failed"
+                member.put({**known, "status": {"phase": other}})
 
     async def replace(self, cluster: str, outage: float, revision: int) -> None:
         """Another, empty cluster stands where this one stood."""
