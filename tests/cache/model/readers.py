@@ -43,7 +43,7 @@ class View:
 
 
 def _tier(obj: JsonObject) -> str | None:
-    return obj["metadata"].get("labels", {}).get("tier")  # type: ignore[no-any-return]  # JSON
+    return obj["metadata"].get("labels", {}).get("tier")
 
 
 def _all(obj: JsonObject) -> bool:
