@@ -66,6 +66,10 @@ class MemberKinds:
             for state in merged.freshness() if merged else ():
                 if state.error:
                     found.setdefault(state.name, {})[name] = state.error
+        for member, resources in self.resources.only_in_other_versions().items():
+            for resource, versions in resources.items():
+                why = f"it is served there as {', '.join(versions)} only"
+                found.setdefault(member, {}).setdefault(str(resource), why)
         return found
 
     def printer(self, info: RequestInfo) -> KindPrinter:

@@ -17,7 +17,7 @@ from gateway.clusters.upstream import Upstream
 from gateway.discovery.printer_columns import Columns, ColumnsByVersion, read_columns
 from gateway.discovery.remote import LOOK_TIMEOUT, RemoteDiscovery
 from gateway.discovery.resource_name import ResourceName
-from gateway.discovery.surface import ApiResource
+from gateway.discovery.surface import ApiGroup, ApiResource
 
 SEARCH_INTERVAL = 10.0
 """Seconds between two looks at a member while something is not found, or the member cannot be read."""
@@ -36,6 +36,7 @@ class _Member:
     discovery: RemoteDiscovery
     asked: bool = False
     columns: dict[GroupResource, ColumnsByVersion] = field(default_factory=dict)
+    only_in: dict[GroupResource, tuple[str, ...]] = field(default_factory=dict)
     task: asyncio.Task[None] | None = None
 
 
@@ -90,6 +91,10 @@ class MemberResources:
     def columns(self, gvr: GroupVersionResource) -> Mapping[str, Columns]:
         """Return the columns of a custom resource by member, as far as members tell; the same one until it changes."""
         return self._columns.get(gvr, {})
+
+    def only_in_other_versions(self) -> Mapping[str, Mapping[GroupResource, Sequence[str]]]:
+        """Return by member which resources it serves in other versions only, and in which: its objects are missing."""
+        return {name: member.only_in for name, member in self._members.items() if member.only_in}
 
     async def wait_asked(self, seconds: float) -> None:
         """Wait until every member was asked once, whether it answered or not; never longer than that."""
@@ -151,6 +156,11 @@ class MemberResources:
         await self._read_columns(member)
         async with self._lock:
             await self._settle()
+        resolved = [resource.gvr for resource in self._resources]
+        versions = {gvr: _versions(gvr.group_resource, member.discovery.groups()) for gvr in resolved}
+        member.only_in = {
+            gvr.group_resource: found for gvr, found in versions.items() if found and gvr.version not in found
+        }
         return True
 
     async def _read_columns(self, member: _Member) -> None:
@@ -222,6 +232,17 @@ class MemberResources:
             self._told_missing = missing
             for text in missing:
                 _log.warning("no member serves %s, which is to be cached; it is served as soon as one does", text)
+
+
+def _versions(resource: GroupResource, groups: Sequence[ApiGroup]) -> tuple[str, ...]:
+    """Return the versions in which a server with these groups has a resource."""
+    return tuple(
+        version.version
+        for group in groups
+        if group.name == resource.group
+        for version in group.versions
+        if any(served.gvr.resource == resource.resource for served in version.resources)
+    )
 
 
 def _merged(served: ApiResource) -> ApiResource:

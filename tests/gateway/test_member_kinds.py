@@ -22,7 +22,7 @@ from gateway.discovery.surface import ApiSurface
 from gateway.member_kinds import MemberKinds
 from gateway.printers.printer import MERGED_POD_PRINTER, MergedPrinter
 from gateway.request import RequestInfo, parse_request_info
-from tests.gateway.discovery.builders import CORE, NODES, SHOP, TOYS
+from tests.gateway.discovery.builders import CORE, NODES, SHOP, TOYS, group, resource
 from tests.support.http_server import serve
 
 SIZE = {"name": "Size", "type": "string", "jsonPath": ".spec.size"}
@@ -36,23 +36,24 @@ class Member:
         self.name = name
         self.column = column
         self.forbidden = ""
+        self.shop = SHOP
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.path in {"/api", "/apis"}:
-            document = DiscoveryDocuments(ApiSurface([CORE, SHOP])).aggregated("v2", core=request.path == "/api")
+            document = DiscoveryDocuments(ApiSurface([CORE, self.shop])).aggregated("v2", core=request.path == "/api")
             return web.Response(body=document.body, content_type="application/json")
         if "customresourcedefinitions" in request.path:
             return web.json_response(
                 {"spec": {"versions": [{"name": "v1", "additionalPrinterColumns": [self.column]}]}}
             )
-        resource = request.path.rpartition("/")[2]
-        if resource == self.forbidden:
-            return web.json_response({"kind": "Status", "message": f"{resource} is forbidden"}, status=403)
+        plural = request.path.rpartition("/")[2]
+        if plural == self.forbidden:
+            return web.json_response({"kind": "Status", "message": f"{plural} is forbidden"}, status=403)
         if request.query.get("watch"):
             stream = web.StreamResponse()
             await stream.prepare(request)
             await asyncio.Event().wait()
-        metadata = {"name": f"{resource}-of-{self.name}", "uid": f"{resource}-{self.name}", "resourceVersion": "3"}
+        metadata = {"name": f"{plural}-of-{self.name}", "uid": f"{plural}-{self.name}", "resourceVersion": "3"}
         spec = {"size": "L", "colour": "red"}
         return web.json_response(
             {"metadata": {"resourceVersion": "5"}, "items": [{"metadata": metadata, "spec": spec}]}
@@ -77,11 +78,11 @@ class Setting:
 
     async def rows(self, info: RequestInfo) -> tuple[list[str], list[list[Any]]]:
         """The Table of a resource: the names of its columns, and its cells."""
-        resource = self.cache.resource(info.group_version_resource)
-        assert resource is not None
-        await resource.wait_synced(30)
+        merged = self.cache.resource(info.group_version_resource)
+        assert merged is not None
+        await merged.wait_synced(30)
         printer = self.kinds.printer(info)
-        items = (await resource.list("", ListOptions())).items
+        items = (await merged.list("", ListOptions())).items
         cells = [json.loads(b"{" + printer.row(item, 0.0) + b"}")["cells"] for item in items]
         return [column.name for column in printer.columns], cells
 
@@ -144,9 +145,19 @@ async def test_a_right_that_is_missing_concerns_that_member_and_that_kind() -> N
         assert len(toys) == 2
 
 
-@pytest.mark.parametrize("resource", ["pods", "pods.v1.", "events", "events.events.k8s.io"])
-async def test_what_is_cached_always_need_not_be_named(resource: str) -> None:
-    async with setting(resource) as there:
+async def test_a_member_with_other_versions_only_is_said_to_be_missing() -> None:
+    async with setting("toys.shop.example.com") as there:
+        await there.join(Member("m1", SIZE))
+        newer = Member("m2", SIZE)
+        newer.shop = group(resource("shop.example.com/v2", "toys", "Toy", custom=True))
+        await there.join(newer)
+        why = "it is served there as v2 only"
+        assert there.kinds.unreadable()["m2"]["toys.shop.example.com"] == why
+
+
+@pytest.mark.parametrize("name", ["pods", "pods.v1.", "events", "events.events.k8s.io"])
+async def test_what_is_cached_always_need_not_be_named(name: str) -> None:
+    async with setting(name) as there:
         await there.join(Member("m1", SIZE))
         assert there.kinds.found == {}
         assert not there.kinds.resources.missing

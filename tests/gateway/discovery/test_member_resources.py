@@ -161,6 +161,8 @@ async def test_the_version_stays_whatever_members_come_and_go() -> None:
     async with fleet("toys.shop.example.com") as members:
         await members.join("m2", Server(SHOP))
         await members.join("m1", Server(newer))
+        toys = TOYS.gvr.group_resource
+        assert members.found.only_in_other_versions() == {"m1": {toys: ("v2",)}}
         members.found.leave("m2")
         assert [found.gvr for found in members.found.resources] == [TOYS.gvr]
         assert len(members.told) == 1
