@@ -1,56 +1,76 @@
 """Where the gateway's time goes: `python -m bench.profiling OPERATION`, with py-spy (`pip install py-spy`) on the path.
 
-Repeats an operation for some seconds over fast members and prints the functions in which the samples lie, by their own
-time and with all they call.
+Repeats an operation for some seconds and prints the functions in which the samples of the event loop's thread lie, by
+their own time and with all they call.
 """
 
 import argparse
-import os
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from bench import corpus, operations
 from bench.client import Connection
 from bench.load import Load
-from bench.load_program import load_program
-from bench.meter import CLIENT_CORES, cpu_seconds
+from bench.meter import cpu_seconds
+from bench.options import REAL_PODS, Options
 from bench.rows.fanout import watch_path
-from bench.servers import FastMembers, Gateway
+from bench.rows.proxied import patch
+from bench.stage import Stage
 from tests.e2e.environment.build import say
 
 _WATCHERS, _CHANGES = 200, 100
 """Clients, and changes a second, of the operation `fanout`."""
+_MAIN = "_run_module_as_main"
+"""The root of the event loop's thread."""
+_MEMBER_FILE_PERIOD = 6.0
+"""Seconds after which a gateway has looked at the file of its members."""
 
-Work = Callable[[Gateway, FastMembers, threading.Event], None]
+Work = Callable[[Stage, threading.Event], None]
 
 
 def _repeated(operation: operations.Operation) -> Work:
-    def work(gateway: Gateway, _fast: FastMembers, done: threading.Event) -> None:
+    def work(stage: Stage, done: threading.Event) -> None:
         while not done.is_set():
-            with Connection(gateway.target.endpoint) as connection:
+            with Connection(stage.gateway.target.endpoint) as connection:
                 operation(connection)
 
     return work
 
 
-def _get(gateway: Gateway, _fast: FastMembers, done: threading.Event) -> None:
-    with Load(load_program(), gateway.target.endpoint, corpus.path(7), connections=16, mode="read"):
-        done.wait()
+def _reads(path: str) -> Work:
+    def work(stage: Stage, done: threading.Event) -> None:
+        with Load(stage.load, stage.gateway.target.endpoint, path, connections=16, mode="read"):
+            done.wait()
+
+    return work
 
 
-def _fan_out(gateway: Gateway, fast: FastMembers, done: threading.Event) -> None:
-    path = watch_path(gateway.target)
-    with Load(load_program(), gateway.target.endpoint, path, connections=_WATCHERS):
+def _writes(stage: Stage, done: threading.Event) -> None:
+    with Connection(stage.gateway.target.endpoint) as connection:
+        while not done.is_set():
+            patch(connection)
+
+
+def _fan_out(stage: Stage, done: threading.Event) -> None:
+    path = watch_path(stage.gateway.target)
+    with Load(stage.load, stage.gateway.target.endpoint, path, connections=_WATCHERS):
         number = 0
         while not done.wait(1 / _CHANGES):
-            fast.change(number % 1000)
+            stage.fast.change(REAL_PODS + number % 900)
             number += 1
+
+
+def _sync(stage: Stage, done: threading.Event) -> None:
+    """Take the fast members away, and give them back."""
+    while not done.is_set():
+        stage.gateway.join([])
+        done.wait(_MEMBER_FILE_PERIOD)
+        stage.gateway.join(stage.fast.kubeconfigs)
+        done.wait(_MEMBER_FILE_PERIOD)
 
 
 OPERATIONS: Mapping[str, Work] = {
@@ -60,23 +80,28 @@ OPERATIONS: Mapping[str, Work] = {
     "watchlist": _repeated(operations.watch_list),
     "label": _repeated(operations.by_label),
     "field": _repeated(operations.by_field),
-    "get": _get,
+    "get": _reads(corpus.path(REAL_PODS + 7)),
+    "read": _reads(f"/clusters/real{corpus.path(2)}"),
+    "write": _writes,
     "fanout": _fan_out,
+    "sync": _sync,
 }
 
 
-def _record(gateway: Gateway, fast: FastMembers, work: Work, seconds: int) -> tuple[list[str], float]:
+def _record(stage: Stage, work: Work, seconds: int) -> tuple[list[str], float]:
     done = threading.Event()
-    thread = threading.Thread(target=work, args=(gateway, fast, done))
+    thread = threading.Thread(target=work, args=(stage, done))
     thread.start()
     time.sleep(1)
-    pid = gateway.process.pid
+    pid = stage.gateway.process.pid
     with tempfile.NamedTemporaryFile("r") as file:
         before = cpu_seconds(pid)
         command = ["py-spy", "record", "--pid", str(pid), "--duration", str(seconds), "--rate", "200"]
-        subprocess.run([*command, "--native", "--format", "raw", "--output", file.name], check=True, stdout=sys.stderr)
+        command += ["--function", "--format", "raw", "--output", file.name]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         used = cpu_seconds(pid) - before
-        stacks = file.read().splitlines()
+        # Threads that wait for work look busy to py-spy; what they do at all is little.
+        stacks = [line for line in file.read().splitlines() if line.startswith(_MAIN)]
     done.set()
     thread.join()
     return stacks, used / seconds
@@ -87,7 +112,7 @@ def _print(stacks: list[str], top: int) -> None:
     inclusive: Counter[str] = Counter()
     for line in stacks:
         stack, _, count = line.rpartition(" ")
-        frames = stack.split(";")
+        frames = [frame for frame in stack.split(";") if not frame.startswith("with_")]
         own[frames[-1]] += int(count)
         for frame in set(frames):
             inclusive[frame] += int(count)
@@ -107,18 +132,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=8)
     parser.add_argument("--top", type=int, default=25)
     arguments = parser.parse_args()
-    os.sched_setaffinity(0, CLIENT_CORES)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        with (
-            FastMembers(folder / "members", first=0, end=arguments.pods, members=arguments.members) as fast,
-            Gateway(folder / "gateway", fast.kubeconfigs) as gateway,
-        ):
-            for operation in arguments.operation:
-                say(f"profile of {operation}")
-                stacks, share = _record(gateway, fast, OPERATIONS[operation], arguments.seconds)
-                print(f"\n=== {operation}: {share:.0%} of a core")
-                _print(stacks, arguments.top)
+    with Stage(Options(arguments.pods, arguments.members)) as stage:
+        for operation in arguments.operation:
+            say(f"profile of {operation}")
+            stacks, share = _record(stage, OPERATIONS[operation], arguments.seconds)
+            print(f"\n=== {operation}: {share:.0%} of a core")
+            _print(stacks, arguments.top)
 
 
 if __name__ == "__main__":

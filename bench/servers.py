@@ -152,13 +152,13 @@ class Gateway:
         """Start it, give it the members of those kubeconfig files, and wait until it has read them."""
         folder.mkdir(parents=True)
         self._folder = folder
-        members = folder / "members.kubeconfig"
-        members.write_text(yaml.safe_dump(_merged([])))
+        self._member_file = folder / "members.kubeconfig"
+        self.join([])
         config = {
             "apiVersion": "config.fleetgate.io/v1alpha1",
             "kind": "GatewayConfiguration",
             "serving": {"listen": f"127.0.0.1:{free_port()}"},
-            "members": {"kubeconfig": str(members)},
+            "members": {"kubeconfig": str(self._member_file)},
         }
         path = folder / "gateway.yaml"
         path.write_text(yaml.safe_dump(config))
@@ -172,7 +172,7 @@ class Gateway:
             self._admin = Endpoint.of(folder / "data" / "admin.kubeconfig")
             self.target = self._authorised()
             self.empty = Use.of(self.process.pid)
-            members.write_text(yaml.safe_dump(_merged(kubeconfigs)))
+            self.join(kubeconfigs)
             self._await_members(len(kubeconfigs))
             self.synced = Use.of(self.process.pid)
         except BaseException:
@@ -184,6 +184,10 @@ class Gateway:
 
     def __exit__(self, *_: object) -> None:
         self.process.stop()
+
+    def join(self, kubeconfigs: Sequence[Path]) -> None:
+        """Give it the members of those files, and no others; it looks after some seconds."""
+        self._member_file.write_text(yaml.safe_dump(_merged(kubeconfigs)))
 
     def metrics(self) -> str:
         """What /metrics says."""

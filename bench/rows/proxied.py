@@ -29,15 +29,16 @@ def read(stage: Stage) -> list[Line]:
 
 def write(stage: Stage) -> list[Line]:
     """PATCH of a merged Pod, beside the same at the member that has it."""
-
-    def patch(connection: Connection) -> None:
-        body = b'{"metadata":{"annotations":{"%s":"%d"}}}' % (corpus.SENT.encode(), time.time_ns())
-        answer = connection.request("PATCH", corpus.path(3), _MERGE_PATCH, body, keep=True)
-        if answer.status != 200:
-            raise RuntimeError(f"{answer.status} {answer.body[:500]!r}")
-
     times = _times(stage, patch, patch)
     return _lines("proxied write", times, times.cpu, (1.0, 250))
+
+
+def patch(connection: Connection) -> None:
+    """Write to a Pod of the real member. Raises RuntimeError when it is refused."""
+    body = b'{"metadata":{"annotations":{"%s":"%d"}}}' % (corpus.SENT.encode(), time.time_ns())
+    answer = connection.request("PATCH", corpus.path(3), _MERGE_PATCH, body, keep=True)
+    if answer.status != 200:
+        raise RuntimeError(f"{answer.status} {answer.body[:500]!r}")
 
 
 @dataclass(frozen=True)
