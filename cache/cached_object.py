@@ -90,6 +90,11 @@ class CachedObject(msgspec.Struct, frozen=True, gc=False):
         """The metadata object alone, encoded."""
         return self.raw[len(_RAW_START) : self.metadata_end]
 
+    @property
+    def lingers(self) -> bool:
+        """Whether it was deleted and lives on for a while: for a grace period, or until its finalizers are done."""
+        return _lingers(_sections_decoder.decode(self.metadata))
+
     def at_revision(self, rv: int) -> CachedObject:
         """The same object with another resourceVersion, as a DELETED event carries its last state."""
         was, text = len(str(self.rv)), str(rv).encode()
@@ -187,6 +192,11 @@ class ObservedObject:
         """The top-level fields, still encoded."""
         return self._sections
 
+    @property
+    def lingers(self) -> bool:
+        """Whether it was deleted and lives on for a while: for a grace period, or until its finalizers are done."""
+        return _lingers(self._metadata)
+
     def labels_encoded(self) -> bytes:
         """The labels as they were sent."""
         return bytes(self._metadata.get("labels", _NOTHING))
@@ -216,6 +226,15 @@ def _as_utf8(encoded: bytes | msgspec.Raw) -> bytes | msgspec.Raw:
 def _text(fields: Mapping[str, msgspec.Raw], name: str) -> str:
     value = fields.get(name, _NOTHING)
     return "" if bytes(value) == b"null" else _text_decoder.decode(value)
+
+
+def _lingers(metadata: Mapping[str, msgspec.Raw]) -> bool:
+    """A kube-apiserver marks whatever is deleted with a time, even if nothing is waited for (rest.BeforeDelete)."""
+    if bytes(metadata.get("deletionTimestamp", _NOTHING)) == b"null":
+        return False
+    if bytes(metadata.get("finalizers", _NOTHING)) not in {b"null", b"[]"}:
+        return True
+    return bytes(metadata.get("deletionGracePeriodSeconds", _NOTHING)) not in {b"null", b"0"}
 
 
 def _epoch(timestamp: str) -> int:

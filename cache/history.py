@@ -10,7 +10,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cache.watch_event import CacheEvent
+from cache.watch_event import DELETED, CacheEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +109,13 @@ class History:
         """Under which version a state of an object was made known lately."""
         for event in reversed(self._events[max(self._hidden, len(self._events) - _SEARCHED_EVENTS) :]):
             if event.object.uid == uid and event.object.member_rv == member_rv:
+                return event.rv
+        return None
+
+    def end_of(self, uid: str) -> int | None:
+        """Under which version the end of an object was made known lately."""
+        for event in reversed(self._events[max(self._hidden, len(self._events) - _SEARCHED_EVENTS) :]):
+            if event.type == DELETED and event.object.uid == uid:
                 return event.rv
         return None
 

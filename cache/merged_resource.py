@@ -306,6 +306,21 @@ class MergedResource:
         observed = self._read(body)
         return body if observed is None else self.object(self._cacher.written(cluster, observed))
 
+    async def deleted(self, obj: CachedObject, body: bytes) -> bytes:
+        """Dress a member's answer to the deletion of an object.
+
+        One that is gone is no longer read by then, and has the version of its DELETED event; it is not remembered, or
+        it would come back for a moment. One that lives on for a while was only changed.
+        """
+        observed = self._read(body)
+        if observed is not None and observed.lingers:
+            return self.restamp(obj.cluster, body)
+        await self.wait_gone(obj)
+        if observed is None:
+            return body
+        last = self._cacher.represent(obj.cluster, observed)
+        return self.object(last.renamed(obj.name, self._cache.history.end_of(obj.uid) or last.rv))
+
     def decorate(self, cluster: str, body: bytes) -> bytes:
         """Dress an object of a member that is not to be remembered, such as the answer to a dry run."""
         observed = self._read(body)
@@ -346,11 +361,20 @@ class MergedResource:
 
         return await self._cacher.wait_until(reached, timeout)
 
-    async def wait_gone(self, obj: CachedObject, timeout: float = 3.0) -> bool:
-        """Wait until an object that was deleted for good is no longer served; False when it was not in time."""
+    async def wait_gone(self, obj: CachedObject, timeout: float = 3.0, *, or_lingers: bool = False) -> bool:
+        """Wait until an object that was deleted for good is no longer served; False when it was not in time.
+
+        `or_lingers`: or is known to live on for a while, as after an eviction, whose answer does not tell which. A
+        member of which nothing is heard is not waited for: what is read of it is announced as stale.
+        """
+
+        def unheard() -> bool:
+            feed = self._cacher.feeds.get(obj.cluster)
+            return feed is not None and bool(feed.error)
 
         def gone() -> bool:
             known = self._cache.of_member(obj.cluster, obj.original_key)
-            return known is None or known.uid != obj.uid
+            return known is None or known.uid != obj.uid or (or_lingers and known.lingers)
 
-        return await self._cacher.wait_until(gone, timeout)
+        await self._cacher.wait_until(lambda: gone() or unheard(), timeout)
+        return gone()

@@ -168,15 +168,19 @@ class MergedWriteTarget:
 
     async def _restamp(self, request: WriteRequest, owner: CachedObject, result: WriteResult) -> WriteResult:
         """Return the answer in the words of the merged view, once the view itself has caught up with it."""
-        if result.content_type.partition(";")[0] != JSON or request.scope.info.subresource == "eviction":
+        if request.scope.info.subresource == "eviction":
+            if not _tries_only(request):
+                await self._resource.wait_gone(owner, or_lingers=True)
+            return result
+        if result.content_type.partition(";")[0] != JSON:
             return result
         if request.options.dry_run:
             return replace(result, body=self._resource.decorate(owner.cluster, result.body), obj=None)
+        if request.verb == "delete":
+            return replace(result, body=await self._resource.deleted(owner, result.body), obj=None)
         body = self._resource.restamp(owner.cluster, result.body)
         if request.scope.info.subresource and body is result.body:
             body = await self._resource.decorate_part(owner.cluster, body)  # a Scale
-        if request.verb == "delete" and b'"kind":"Status"' in result.body[:200]:
-            await self._resource.wait_gone(owner)
         return replace(result, body=body, obj=None)
 
     async def namespace_contents(self, namespace: str) -> Sequence[tuple[GroupResource, JsonObject]]:
@@ -219,6 +223,12 @@ def _met_by_the_view(owner: CachedObject, operation: Any) -> bool:
     if operation.get("value") != owner.cluster:
         raise ApiError(422, "Invalid", "the server rejected our request due to an error in our request", details={})
     return True
+
+
+def _tries_only(eviction: WriteRequest) -> bool:
+    """Whether an eviction is a dry run, by its own options or by those of its deletion."""
+    options = (eviction.obj or {}).get("deleteOptions")
+    return eviction.options.dry_run or bool(isinstance(options, dict) and options.get("dryRun"))
 
 
 def _with_object(request: WriteRequest, obj: JsonObject) -> WriteRequest:

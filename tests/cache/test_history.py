@@ -1,5 +1,5 @@
 from cache.history import History, HistoryLimits
-from cache.watch_event import ADDED, CacheEvent
+from cache.watch_event import ADDED, DELETED, CacheEvent
 from tests.cache.test_cached_object import built
 from tests.support.objects import pod
 
@@ -86,3 +86,12 @@ def test_finding_the_version_of_a_state():
     assert history.version_of(TEMPLATE.uid, TEMPLATE.member_rv) == 103
     assert history.version_of(TEMPLATE.uid, "other") is None
     assert history.version_of("other", TEMPLATE.member_rv) is None
+
+
+def test_finding_the_version_of_an_end():
+    history = filled(3)
+    assert history.end_of(TEMPLATE.uid) is None
+    history.append(CacheEvent(DELETED, TEMPLATE.at_revision(104), TEMPLATE, 4))
+    history.append(CacheEvent(ADDED, TEMPLATE.at_revision(105), None, 5))
+    assert history.end_of(TEMPLATE.uid) == 104
+    assert history.end_of("other") is None

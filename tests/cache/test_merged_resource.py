@@ -11,7 +11,7 @@ from cache.continue_token import ContinueTokenCodec
 from cache.history import HistoryLimits
 from cache.merged_resource import MergedResource
 from cache.resource_kind import EVENTS, PODS
-from cache.watch_event import BOOKMARK, WatchEvent, error_event
+from cache.watch_event import BOOKMARK, DELETED, WatchEvent, error_event
 from gateway.apimachinery.errors import ApiError, expired
 from gateway.apimachinery.options import ListOptions, parse_list_options
 from tests.cache.test_cached_object import encoded
@@ -400,6 +400,7 @@ class TestWrites:
 
     async def test_an_answer_becomes_ours_and_is_seen_at_once(self, desk):
         desk.put("other")
+        desk.cacher.feed("m1").end_list("17")
         watcher = await desk.watch(resourceVersion=str(desk.cacher.cache.revision))
         answer = json.loads(desk.pods.restamp("m1", encoded(pod(uid="n", rv="200", managedFields=[]))))
         (seen,) = await watcher.next_batch()
@@ -408,6 +409,77 @@ class TestWrites:
         before = desk.cacher.cache.revision
         desk.cacher.feeds["m1"].event("ADDED", encoded(pod(uid="n", rv="200")))
         assert desk.cacher.cache.revision == before
+
+    @pytest.mark.parametrize(
+        "marks", [{}, {"deletionTimestamp": "2026-01-01T00:00:00Z", "deletionGracePeriodSeconds": 0}]
+    )
+    async def test_what_was_deleted_is_gone_before_the_answer(self, desk, marks):
+        obj = desk.put(rv="17")
+        desk.cacher.feed("m1").end_list("17")
+        watcher = await desk.watch(resourceVersion=str(obj.rv))
+        body = encoded(pod(uid=obj.uid, rv="18", **marks))
+
+        def member_tells():
+            desk.cacher.feeds["m1"].event("DELETED", body)
+            desk.cacher.changed()
+
+        loop = asyncio.get_running_loop()
+        loop.call_later(1, member_tells)
+        told = json.loads(await desk.pods.deleted(obj, body))
+        assert loop.time() == 1
+        assert await desk.names() == []
+        (seen,) = await watcher.next_batch()
+        assert (seen.type, str(seen.object.rv)) == (DELETED, told["metadata"]["resourceVersion"])
+
+    async def test_an_answer_that_comes_after_the_event_has_its_version(self, desk):
+        obj = desk.put(rv="17")
+        desk.cacher.feed("m1").end_list("17")
+        desk.cacher.feeds["m1"].event("DELETED", encoded(pod(uid=obj.uid, rv="18")))
+        end = desk.cacher.cache.revision
+        desk.put(rv="19", uid="its-successor")
+        told = json.loads(await desk.pods.deleted(obj, encoded(pod(uid=obj.uid, rv="18"))))
+        assert told["metadata"]["resourceVersion"] == str(end)
+
+    @pytest.mark.parametrize(
+        "marks",
+        [
+            {"deletionTimestamp": "2026-01-01T00:00:00Z", "deletionGracePeriodSeconds": 30},
+            {"deletionTimestamp": "2026-01-01T00:00:00Z", "deletionGracePeriodSeconds": 0, "finalizers": ["a.b/c"]},
+        ],
+    )
+    async def test_what_waits_for_its_end_is_read_so_at_once(self, desk, marks):
+        obj = desk.put(rv="17")
+        desk.cacher.feed("m1").end_list("17")
+        body = encoded(pod(uid=obj.uid, rv="18", **marks))
+        told = json.loads(await desk.pods.deleted(obj, body))
+        assert told == json.loads(desk.pods.object(await desk.pods.get("default", "web")))
+        assert told["metadata"].items() >= marks.items()
+
+    async def test_an_end_is_answered_under_the_name_that_is_served(self, desk):
+        desk.put(uid="first")
+        second = desk.put(cluster="m2", uid="second", rv="90")
+        desk.cacher.feeds["m2"].event("DELETED", encoded(pod(uid="second", rv="91")))
+        told = json.loads(await desk.pods.deleted(second, encoded(pod(uid="second", rv="91"))))
+        assert told["metadata"]["name"] == "web.m2"
+
+    async def test_the_event_of_a_member_that_is_not_heard_is_not_waited_for(self, desk):
+        obj = desk.put(rv="17")
+        desk.cacher.feeds["m1"].failed("the watch is broken")
+        await desk.pods.deleted(obj, encoded(pod(uid=obj.uid, rv="18")))
+        assert not await desk.pods.wait_gone(obj)
+        assert asyncio.get_running_loop().time() == 0
+
+    async def test_waiting_for_an_eviction(self, desk):
+        obj = desk.put(rv="17")
+        marks = {"deletionTimestamp": "2026-01-01T00:00:00Z", "deletionGracePeriodSeconds": 0}
+        assert not await desk.pods.wait_gone(obj, timeout=1, or_lingers=True)
+        desk.put(rv="18", **marks)  # its end comes with the next event
+        assert not await desk.pods.wait_gone(obj, timeout=1, or_lingers=True)
+        desk.put(rv="19", **marks | {"deletionGracePeriodSeconds": 30})
+        assert await desk.pods.wait_gone(obj, timeout=1, or_lingers=True)
+        assert not await desk.pods.wait_gone(obj, timeout=1)
+        desk.cacher.cache.forget("m1", "default/web")
+        assert await desk.pods.wait_gone(obj, timeout=1, or_lingers=True)
 
     async def test_a_dry_run_is_dressed_but_not_remembered(self, desk):
         desk.put("other")

@@ -38,6 +38,7 @@ class Pods:
     """Stands for the merged resource: `web-1` lives in m1, `web-2` in m2, where both are called `web`."""
 
     served: Any
+    waited: list[str] = field(default_factory=list)
 
     def owners(self, namespace: str, name: str, *, visible: Any) -> Sequence[Any]:
         return [pod for pod in self._all() if pod.name == name]
@@ -50,6 +51,17 @@ class Pods:
 
     def restamp(self, cluster: str, body: bytes) -> bytes:
         return body
+
+    def decorate(self, cluster: str, body: bytes) -> bytes:
+        return body
+
+    async def deleted(self, pod: Any, body: bytes) -> bytes:
+        self.waited.append(f"deleted {pod.name}")
+        return body
+
+    async def wait_gone(self, pod: Any, *, or_lingers: bool) -> bool:
+        self.waited.append(f"gone or lingers {pod.name}" if or_lingers else f"gone {pod.name}")
+        return True
 
     def _all(self) -> Sequence[Any]:
         return [
@@ -82,8 +94,8 @@ class Fleet:
     m2: Member
     clusters: Any
 
-    def target(self, scope: RequestScope, kind: str = "Pod") -> MergedWriteTarget:
-        pods: Any = Pods(SimpleNamespace(kind=kind))
+    def target(self, scope: RequestScope, kind: str = "Pod", pods: Any = None) -> MergedWriteTarget:
+        pods = pods or Pods(SimpleNamespace(kind=kind))
         targets = MemberTargets(self.clusters, MemberReviews(now=FakeClock()))
         return MergedWriteTarget(scope, pods, targets, everyone, MemoryTarget(POD))
 
@@ -197,3 +209,24 @@ async def test_what_a_pod_takes_along_is_looked_for_at_its_own_member(fleet: Fle
         await fleet.target(scope).collectable(scope, obj, {"u"})
     assert fleet.m2.seen == [("", "GET /api")]
     assert fleet.m1.seen == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "query", "waited"),
+    [
+        ("DELETE", "web-1", None, {}, ["deleted web-1"]),
+        ("DELETE", "web-1", None, {"dryRun": "All"}, []),
+        ("POST", "web-1/eviction", {}, {}, ["gone or lingers web-1"]),
+        ("POST", "web-1/eviction", {}, {"dryRun": "All"}, []),
+        ("POST", "web-1/eviction", {"deleteOptions": {"dryRun": ["All"]}}, {}, []),
+    ],
+)
+async def test_an_end_is_answered_once_it_is_read(
+    fleet: Fleet, method: str, path: str, body: Any, query: Any, waited: list[str]
+) -> None:
+    scope = scope_of(method, f"{PODS}/{path}", "application/json", **query)
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "web-1"}}
+    request = decode_write(scope, b"" if body is None else json.dumps(eviction | body).encode())
+    pods = Pods(SimpleNamespace(kind="Pod"))
+    await fleet.target(scope, pods=pods).apply(request, None)
+    assert pods.waited == waited
