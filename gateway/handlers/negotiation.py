@@ -127,6 +127,7 @@ def negotiate(
     offered: tuple[str, ...] = BUILT_IN_TYPES,
     untransformed: tuple[str, ...] | None = None,
     tables: bool = True,
+    transformed: bool = True,
     user_agent: str = "",
     pretty: str | None = None,
 ) -> Representation:
@@ -138,6 +139,7 @@ def negotiate(
         untransformed: those of them in which the object itself can be sent, None for all: custom resources have no
             protobuf form, but their metadata has.
         tables: whether the resource can be shown as a Table.
+        transformed: whether anything but the object itself can be sent; of a Status nothing else can.
         user_agent: tools for people (curl, Wget, browsers) get indented JSON.
         pretty: the `pretty` query parameter, None when absent.
 
@@ -150,7 +152,9 @@ def negotiate(
     for clause in parse_accept(accept):
         for media_type in filter(clause.matches, offered):
             chosen = _shape(clause, media_type, tables=tables)
-            if chosen is None or (chosen[0] is Shape.OBJECT and media_type not in (untransformed or offered)):
+            if chosen is None or not (transformed or chosen[0] is Shape.OBJECT):
+                continue
+            if chosen[0] is Shape.OBJECT and media_type not in (untransformed or offered):
                 continue
             asked_pretty = wants_pretty or clause.parameters.get("pretty") == "1"
             return Representation(media_type, *chosen, pretty=asked_pretty)

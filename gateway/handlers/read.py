@@ -128,10 +128,10 @@ async def list_objects(
 ) -> web.StreamResponse:
     """Answer a list. Raises ApiError before the first byte is sent, never after."""
     representation = read_representation(request, source, collection=True)
-    if representation.shape is Shape.METADATA:
-        raise wrong_shape(representation, "a list", source.list_kind)
     include = include_object(request, representation)
     page = await source.list(namespace, options)
+    if representation.shape is Shape.METADATA:
+        raise wrong_shape(representation, "a list", source.list_kind)
     pieces = await list_pieces(list_body(page, source, representation, include, now()), representation)
     size = _estimate(page, source, representation)
     if size <= CHUNK:
@@ -180,10 +180,10 @@ async def get_object(
 ) -> web.StreamResponse:
     """Answer a get. Raises ApiError."""
     representation = read_representation(request, source, collection=False)
-    if representation.shape is Shape.METADATA_LIST:
-        raise wrong_shape(representation, "not a list", source.gvk.kind)
     include = include_object(request, representation)
     stored = await source.get(key, request[QUERY].get("resourceVersion", ""))
+    if representation.shape is Shape.METADATA_LIST:
+        raise wrong_shape(representation, "not a list", source.gvk.kind)
     body = object_json(source, stored, representation, include, now())
     if representation.media_type != JSON or representation.pretty:
         body = encode_object(msgspec.json.decode(body), representation)

@@ -129,6 +129,7 @@ def request_representation(
     offered: tuple[str, ...] = BUILT_IN_TYPES,
     untransformed: tuple[str, ...] | None = None,
     tables: bool = True,
+    transformed: bool = True,
 ) -> Representation:
     """Negotiate for this request. Raises ApiError 406."""
     return negotiate(
@@ -136,6 +137,7 @@ def request_representation(
         offered=offered,
         untransformed=untransformed,
         tables=tables,
+        transformed=transformed,
         user_agent=request.headers.get("User-Agent", ""),
         pretty=request.get(QUERY, {}).get("pretty"),
     )
@@ -165,7 +167,7 @@ def object_response(
 def status_response(request: web.BaseRequest, error: ApiError) -> web.Response:
     """Return a refusal; when negotiation itself fails the Status is sent as JSON all the same."""
     try:
-        representation = request_representation(request, tables=False)
+        representation = request_representation(request, transformed=False)
         body, content_type = encode_object(error.status, representation), representation.content_type
     except (ApiError, ProtobufError):
         body, content_type = encode_pretty(error.status), JSON

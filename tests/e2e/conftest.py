@@ -11,6 +11,7 @@ from tests.e2e.environment.fleet import Fleet
 from tests.e2e.environment.kubectl import Kubectl, kubectl_versions
 from tests.e2e.environment.seed import NAMESPACES, create_pods, wait_for_pods
 from tests.e2e.gateway import Gateway
+from tests.e2e.read_pair import Pair
 from tests.e2e.side_by_side import SideBySide
 
 KubectlFor = Callable[[Path], Kubectl]
@@ -100,6 +101,16 @@ def embedded(fleet: Fleet, binaries: dict[str, Path], tmp_path_factory: pytest.T
     """A gateway with its embedded store, and no member until a test joins one."""
     with Gateway(fleet, binaries["kubectl"], tmp_path_factory.mktemp("embedded"), remote=False) as gateway:
         yield gateway
+
+
+@pytest.fixture(scope="session")
+def pair(fleet: Fleet, binaries: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """A gateway with an embedded store over member1 alone, beside member1 itself, with objects to read at both."""
+    member = fleet.members["member1"]
+    with Gateway(fleet, binaries["kubectl"], tmp_path_factory.mktemp("pair"), remote=False) as gateway:
+        gateway.join(member)
+        with Pair.prepared(gateway.admin, member.kubeconfig, gateway.folder, member.client) as pair:
+            yield pair
 
 
 @pytest.fixture

@@ -107,6 +107,8 @@ class Server:
             # Lists go on to be newer than a version asked for, unless it is exactly that which is asked for.
             exact = self.words[question.collection]["old"] if ("resourceVersion", "{old}") in question.query else None
             documents = [described(document, exact) for document in decoded(body, answer["type"])]
+            if ("timeoutSeconds", "1") in question.query:
+                documents = [document for document in documents if not _by_the_clock(document)]
             return {**answer, "body": _in_order(documents)}
 
 
@@ -116,6 +118,8 @@ def decoded(body: bytes, content_type: str) -> list[Any]:
         return list(_protobuf_events(body))
     if content_type.startswith(PROTOBUF):
         return [protobuf.decode_object(body)]
+    if content_type == "application/yaml":
+        return [yaml.load(body, Loader=yaml.CSafeLoader)]
     if not content_type.startswith("application/json"):
         return [body.decode()]
     decoder, text, position, documents = json.JSONDecoder(), body.decode(), 0, []
@@ -144,13 +148,19 @@ def protobuf_event(frame: bytes) -> Json:
 def _in_order(documents: list[Any]) -> list[Any]:
     """Events as they came, but a run of ADDED by name: the initial state has no order of its own."""
     ordered: list[Any] = []
-    for added, run in itertools.groupby(documents, lambda document: _is_added(document)):
-        ordered += sorted(run, key=str) if added else run
+    for added, run in itertools.groupby(documents, _is_added):
+        events = list(run)
+        ordered += sorted(events, key=str) if added else events
     return ordered
 
 
 def _is_added(document: Any) -> bool:
     return isinstance(document, dict) and document.get("event") == "ADDED"
+
+
+def _by_the_clock(document: Any) -> bool:
+    """Whether it is a bookmark that came because it was time: right before a watch of a second ends, or not at all."""
+    return isinstance(document, dict) and document.get("event") == "BOOKMARK" and not document.get("annotations")
 
 
 def described(document: Any, old: str | None = None) -> Any:

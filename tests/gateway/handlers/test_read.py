@@ -160,6 +160,23 @@ async def test_what_cannot_be_had_so(gateway_pki: Pki, path: str, accept: str, m
     assert (answer.json()["reason"], answer.json()["message"]) == ("NotAcceptable", message)
 
 
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        (f"{PROTOBUF};as=PartialObjectMetadata;g=meta.k8s.io;v=v1", "application/json"),
+        (f"{PROTOBUF};as=PartialObjectMetadata;g=meta.k8s.io;v=v1,{PROTOBUF}", PROTOBUF),
+    ],
+)
+async def test_a_refusal_has_a_form_that_is_not_transformed(gateway_pki: Pki, accept: str, content_type: str) -> None:
+    answer = await ask(gateway_pki, FakeSource(), GET, accept)
+    assert (answer.status, answer.headers["Content-Type"]) == (404, content_type)
+
+
+async def test_what_is_not_there_has_no_wrong_form(gateway_pki: Pki) -> None:
+    answer = await ask(gateway_pki, FakeSource(), GET, PARTIAL_LIST)
+    assert answer.status == 404
+
+
 async def test_other_media_types(gateway_pki: Pki) -> None:
     source = FakeSource(pod("web", labels={"a": "b"}))
     for path, kind in ((LIST, "PodList"), (GET, "Pod")):
