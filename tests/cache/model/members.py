@@ -26,8 +26,8 @@ class Members:
         self.of: dict[str, FakeMember] = {}
         self.joined: set[str] = set()
         self.down_since: dict[str, float] = {}
-        self.absent: set[str] = set()
-        """Where the resource was not served lately: the cache does not look again for a minute."""
+        self.doubtful: set[str] = set()
+        """What was restored, replaced or without the resource lately: until it is listed, answers of it may be old."""
         self._backups: dict[str, Any] = {}
         self._uids = 0
 
@@ -110,6 +110,7 @@ class Members:
         if cluster not in self._backups:
             return
         self.stop(cluster)
+        self.doubtful.add(cluster)
         await asyncio.sleep(outage)
         member = self.member(cluster)
         revision = self._backups[cluster][0]
@@ -129,6 +130,7 @@ class Members:
     async def replace(self, cluster: str, outage: float, revision: int) -> None:
         """Another, empty cluster stands where this one stood."""
         self.stop(cluster)
+        self.doubtful.add(cluster)
         await asyncio.sleep(outage)
         self.member(cluster).restore((revision, {}))
         self._backups.pop(cluster, None)
@@ -169,7 +171,7 @@ class Members:
                 member.latency = self.random.choice((0.0, 2.0, 10.0, 40.0))
             case "unserve":
                 member.served = False
-                self.absent.add(cluster)
+                self.doubtful.add(cluster)
                 member.end_watches()
             case "serve":
                 member.served = True

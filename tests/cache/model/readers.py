@@ -12,6 +12,7 @@ from cache.watcher import Visible, Watcher, everyone
 from gateway.apimachinery.errors import ApiError
 from gateway.apimachinery.meta import JsonObject
 from gateway.apimachinery.options import parse_list_options
+from tests.cache.model.script import ANEW
 from tests.cache.model.timeline import Claim, Wanted, but_for_version, key_of, read_frame, version_of
 
 if TYPE_CHECKING:
@@ -91,12 +92,15 @@ class Follower:
         self.pause = 0.0
 
     def break_off(self, pause: float, back: int) -> None:
-        """Lose the connection; go on after a pause, from where it was or so many steps earlier."""
+        """Lose the connection; go on after a pause, from where it was, so many steps earlier, or from nothing."""
         if self.watcher is None:
             return
         self.watcher.close()
         self.pause = pause
-        if back and self.synced and self.past:
+        if back == ANEW:
+            self.synced = False
+            self.watcher = None
+        elif back and self.synced and self.past:
             version, store = self.past[-min(back, len(self.past))]
             self.version, self.store = version, dict(store)
             self.watcher = None  # what is still under way to it is lost

@@ -12,6 +12,8 @@ _FAULTS = (
     *("stop", "start", "flap", "freeze", "thaw", "cut", "break", "nonsense", "end", "gone", "error", "compact"),
     *("shorten", "refuse", "slow", "duplicate", "backward", "early bookmark", "start", "thaw"),
 )
+ANEW = -1
+"""Instead of going on somewhere, a reader begins from nothing."""
 _RARE_FAULTS = ("giant", "unserve", "serve", "serve")
 _RETURNS = ("backup", "backup", "restore", "quick restore", "replace", "quick replace", "start", "start")
 _PAUSES = (0.0, 0.001, 0.05, 0.15, 0.15, 0.5, 0.5, 1.0, 2.0, 7.0, 100.0)
@@ -39,6 +41,8 @@ def write(seed: int) -> Script:
     steps: list[Step] = []
     for _ in range(random.randint(30, 90)):
         steps.append(_step(random, clusters, faulty, returning))
+        if returning and random.random() < 0.04:
+            steps += _relapse(random, random.choice(clusters))
         if random.random() < 0.35:
             steps.append(("wait", random.choice(_PAUSES)))
         if random.random() < 0.02:
@@ -65,10 +69,17 @@ def _step(random: Random, clusters: tuple[str, ...], faulty: bool, returning: bo
     return random.choice(_FAULTS if chance < 0.97 else _RARE_FAULTS), cluster
 
 
+def _relapse(random: Random, cluster: str) -> list[Step]:
+    """A member loses what it was told in the last second."""
+    changes = [change_of(random, cluster) for _ in range(random.randint(1, 3))]
+    outage = random.choice(("restore", "quick restore"))
+    return [("backup", cluster), *changes, ("wait", 0.5), (outage, cluster), ("start", cluster), ("wait", 3.0)]
+
+
 def _reading(random: Random) -> Step:
     chance = random.random()
     if chance < 0.5:
-        back = random.choice((0, 0, 0, 1, 2, 5, 20))
+        back = random.choice((0, 0, 0, 1, 2, 5, 20, ANEW, ANEW))
         return "break off", random.randrange(100), random.choice((0.0, 0.0, 0.3, 3.0, 40.0)), back
     if chance < 0.8:
         return "page", random.randrange(100), random.choice((0.0, 0.2, 1.0, 4.0)), random.random() < 0.3

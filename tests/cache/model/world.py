@@ -182,7 +182,7 @@ class World:
         served = json.loads(self.pods.restamp(cluster, json.dumps(obj).encode()))
         assert served["metadata"]["uid"] == obj["metadata"]["uid"]
         cached = next((found for found in self.pods.owners(namespace, name) if found.cluster == cluster), None)
-        reading = cluster in self.members.joined - self.members.absent
+        reading = cluster in self.members.joined - self.members.doubtful
         if reading and self.members.of[cluster].objects.get((namespace, name)) == obj:
             assert cached is not None, f"{name} of {cluster} was written and is not there"
             assert cached.member_rv == obj["metadata"]["resourceVersion"]
@@ -226,7 +226,7 @@ class World:
         self.members.heal()
         await asyncio.sleep(CALM)
         self._raise_faults()
-        self.members.absent.clear()
+        self.members.doubtful.clear()
         await self._check_union()
         for _ in range(4):
             for _ in range(self.random.choice((0, 1, 3))):
