@@ -61,7 +61,7 @@ class Cacher:
         self.views = CallerViews(self.cache.mark)
         self.feeds: dict[str, MemberFeed] = {}
         self.selections = Selections(kind)
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._waiting: dict[asyncio.Future[None], None] = {}  # in the order in which they came
         self._wake_scheduled = False
 
     # Members
@@ -113,7 +113,7 @@ class Cacher:
 
     def _wake(self) -> None:
         self._wake_scheduled = False
-        waiting, self._waiting = self._waiting, set()
+        waiting, self._waiting = self._waiting, {}
         for future in waiting:
             if not future.done():
                 future.set_result(None)
@@ -121,14 +121,14 @@ class Cacher:
     async def wait(self, timeout: float) -> None:
         """Return when something changed, or after `timeout` seconds."""
         future = asyncio.get_running_loop().create_future()
-        self._waiting.add(future)
+        self._waiting[future] = None
         try:
             async with asyncio.timeout(timeout):
                 await future
         except TimeoutError:
             pass
         finally:
-            self._waiting.discard(future)
+            self._waiting.pop(future, None)
 
     async def wait_until(self, condition: Callable[[], bool], timeout: float) -> bool:
         """Wait until a condition on the cache holds; False when it does not within `timeout` seconds."""
