@@ -16,6 +16,7 @@ from cache.cached_object import CachedObject, MalformedObject, ObservedObject
 from cache.cacher import Cacher
 from cache.continue_token import ContinueToken, ContinueTokenCodec
 from cache.freshness import ClusterFreshness
+from cache.past_state import PastState
 from cache.resource_kind import ServedVersion
 from cache.selection import Query, Selection
 from cache.watch_event import BOOKMARK, ERROR, WatchEvent
@@ -107,13 +108,19 @@ class MergedResource:
         items = await self._whole(selection, revision, limit, visible) if token is None else None
         if items is not None:
             return MergedList(items, str(revision), stale=self.stale(visible))
-        items, more = await self._page(selection, revision, token.last_key if token else "", limit, visible)
+        past = self._cache.past(selection, revision)
+        try:
+            items, more = await self._page(selection, past, token.last_key if token else "", limit, visible)
+        except ApiError:
+            if token is None:
+                raise
+            raise self._tokens.expired(token, query) from None
         if not more:
             return MergedList(items, str(revision), stale=self.stale(visible))
         last = items[-1].key
         remaining = None
         if selection.unrestricted and visible is everyone:
-            remaining = self._cache.remaining(selection, revision, last)
+            remaining = past.remaining(last)
         follow_on = self._tokens.encode(ContinueToken(revision, last), query)
         return MergedList(items, str(revision), follow_on, remaining, self.stale(visible))
 
@@ -198,14 +205,14 @@ class MergedResource:
         return found
 
     async def _page(
-        self, selection: Selection, revision: int, after: str, limit: int, visible: Visible
+        self, selection: Selection, past: PastState, after: str, limit: int, visible: Visible
     ) -> tuple[Sequence[CachedObject], bool]:
-        """One page from behind a key, and whether more objects follow it."""
+        """One page from behind a key, and whether more objects follow it. Raises ApiError 410."""
         items: list[CachedObject] = []
         while True:
-            if not self._cache.knows(revision):
-                raise too_old_resource_version(revision, self._cache.history.floor)
-            for scanned, obj in enumerate(self._cache.page(selection, revision, after)):
+            while not past.catch_up():  # noqa: ASYNC110  (nothing is waited for: others get a turn)
+                await asyncio.sleep(0)
+            for scanned, obj in enumerate(past.page(after)):
                 if limit and len(items) == limit and visible(obj.cluster):
                     return items, True
                 if scanned == _SLICE:

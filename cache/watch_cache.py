@@ -13,6 +13,7 @@ from cache.history import DEFAULT_LIMITS, History, HistoryLimits
 from cache.indexed_fields import FieldIndex
 from cache.merge import original_names, precedence, served_names
 from cache.ordered_objects import OrderedObjects
+from cache.past_state import PastState
 from cache.resource_kind import ResourceKind
 from cache.resource_version import SLOTS, TICKS, RevisionClock, is_older
 from cache.resumption import FormerRun, Resumption
@@ -202,34 +203,9 @@ class WatchCache:
         """All objects in key order: a snapshot."""
         return self._ordered.between("", "\U0010ffff")
 
-    def page(self, selection: Selection, rv: int, after: str) -> Iterator[CachedObject]:
-        """What may be selected, as it was at a known version, in key order from behind a key. Not while it changes.
-
-        Past states are the present one with the events since undone, so they cost no memory.
-        """
-        start, end = selection.range
-        start = max(start, after)
-        undone = self._undone(rv, start, end)
-        existing = sorted((obj for obj in undone.values() if obj), key=lambda obj: obj.key)
-        return _overlaid(self._ordered.pieces(start, end), undone, existing)
-
-    def remaining(self, selection: Selection, rv: int, after: str) -> int:
-        """How many objects lay behind a key at a known version, within the namespace that is selected."""
-        end = selection.range[1]
-        undone = self._undone(rv, after, end)
-        then = sum(obj is not None for obj in undone.values())
-        changed = sum(self.served(key) is not None for key in undone)
-        return self._ordered.count(after, end) - changed + then
-
-    def _undone(self, rv: int, start: str, end: str) -> dict[str, CachedObject | None]:
-        """The keys in a range that changed since a version, with what stood under them then."""
-        undone: dict[str, CachedObject | None] = {}
-        position = self.history.position_after(rv)
-        for event in self.history.read(position, self.history.end - position) or ():
-            key = event.object.key
-            if start < key <= end and key not in undone:
-                undone[key] = event.previous
-        return undone
+    def past(self, selection: Selection, rv: int) -> PastState:
+        """What may be selected, as it was at a known version."""
+        return PastState(self.history, self._ordered, selection.range, rv)
 
     # Names
 
@@ -303,25 +279,3 @@ class WatchCache:
 
     def _record(self, event_type: str, obj: CachedObject, previous: CachedObject | None) -> None:
         self.history.append(CacheEvent(event_type, obj, previous, self._now()))
-
-
-def _overlaid(
-    pieces: Iterator[list[CachedObject]], undone: dict[str, CachedObject | None], existing: list[CachedObject]
-) -> Iterator[CachedObject]:
-    """Merge the present objects, without those that changed, with the past states of those that did."""
-    if not undone:
-        for piece in pieces:
-            yield from piece
-        return
-    past = iter(existing)
-    pending = next(past, None)
-    for piece in pieces:
-        for obj in piece:
-            while pending is not None and pending.key <= obj.key:
-                yield pending
-                pending = next(past, None)
-            if obj.key not in undone:
-                yield obj
-    while pending is not None:
-        yield pending
-        pending = next(past, None)

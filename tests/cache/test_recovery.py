@@ -269,7 +269,9 @@ class TestGoingOn:
         assert not play.cache.knows(first)
         assert play.cache.knows(last)
         play.observe("a", "three", uid="3")
-        assert [obj.name for obj in play.cache.page(selection(), last, "")] == ["one", "two"]
+        past = play.cache.past(selection(), last)
+        assert past.catch_up()
+        assert [obj.name for obj in past.page("")] == ["one", "two"]
 
 
 class TestLostWindow:

@@ -264,7 +264,9 @@ class TestPages:
         return book
 
     def page(self, book, rv, after="", **wanted):
-        return [(obj.name, obj.member_rv) for obj in book.cache.page(selection(**wanted), rv, after)]
+        past = book.cache.past(selection(**wanted), rv)
+        assert past.catch_up()
+        return [(obj.name, obj.member_rv) for obj in past.page(after)]
 
     def test_the_present(self, past):
         present = [("a", "1"), ("b", "10"), ("c", "3"), ("f", "10")]
@@ -287,11 +289,15 @@ class TestPages:
         assert [name for name, _ in self.page(book, book.cache.revision)] == ["a", "c"]
 
     def test_how_many_follow(self, past):
-        everything = selection()
-        assert past.cache.remaining(everything, self.then, "") == 3
-        assert past.cache.remaining(everything, self.then, "default/a") == 2
-        assert past.cache.remaining(everything, past.cache.revision, "default/a") == 3
-        assert past.cache.remaining(selection(namespace="default"), self.then, "default/c") == 1
+        def remaining(rv, after, **wanted):
+            state = past.cache.past(selection(**wanted), rv)
+            assert state.catch_up()
+            return state.remaining(after)
+
+        assert remaining(self.then, "") == 3
+        assert remaining(self.then, "default/a") == 2
+        assert remaining(past.cache.revision, "default/a") == 3
+        assert remaining(self.then, "default/c", namespace="default") == 1
 
     def test_which_pasts_can_be_told(self, past):
         assert past.cache.knows(self.then)
