@@ -67,10 +67,12 @@ def _fan_out(stage: Stage, done: threading.Event) -> None:
 def _sync(stage: Stage, done: threading.Event) -> None:
     """Take the fast members away, and give them back."""
     while not done.is_set():
-        stage.gateway.join([])
+        stage.gateway.join([stage.real.member_plane.kubeconfig])
         done.wait(_MEMBER_FILE_PERIOD)
-        stage.gateway.join(stage.fast.kubeconfigs)
+        stage.gateway.join(stage.member_kubeconfigs)
         done.wait(_MEMBER_FILE_PERIOD)
+    stage.gateway.join(stage.member_kubeconfigs)
+    time.sleep(_MEMBER_FILE_PERIOD)
 
 
 OPERATIONS: Mapping[str, Work] = {
