@@ -30,6 +30,7 @@ class Onlookers:
         """Whatever is asked from now on is a disturbance. Each has to have seen an event, so that its watch is open."""
         self._requests = {name: informer.requests() for name, informer in self._informers.items()}
         self._lists = {name: len(initial_lists(informer)) for name, informer in self._informers.items()}
+        assert all(self._lists.values()), self._lists
         # client-go asks for watches of five to ten minutes.
         asked = re.findall(r"timeoutSeconds=(\d+)", str(self._requests))
         self._ends_itself = time.monotonic() + min(map(int, asked)) - 30

@@ -47,6 +47,7 @@ def test_a_killed_member_comes_back(scene: Scene) -> None:
         key = scene.create(scene.member, "after-the-kill")
         scene.healed()
     scene.onlookers.see("ADDED", key)
+    assert ("list", "pods", 200) in scene.reads()
 
 
 def test_a_frozen_member_goes_on(scene: Scene) -> None:
@@ -74,6 +75,30 @@ def test_a_member_behind_a_slow_line(scene: Scene) -> None:
         scene.line.pass_on()
     scene.delete(scene.member, key)
     scene.healed()
+
+
+def test_a_member_is_read_anew_through_a_slow_line(scene: Scene) -> None:
+    gone = scene.create(scene.member, "gone-while-cut-off")
+    scene.onlookers.see("ADDED", gone)
+    known = scene.truth()
+    lost = {scene.get(path_of(gone))[1]["metadata"]["uid"]}
+
+    def given_up() -> bool:
+        assert scene.served()[0].keys() >= known.keys() - lost, "what was not yet listed was given up"
+        return scene.get(path_of(gone))[0] == 404
+
+    with scene.few_reads():
+        scene.line.cut()
+        scene.delete(scene.member, gone)
+        scene.until_stale(known)
+        scene.line.slow(bytes_per_second=48 * 1024, latency=0.1)
+        try:
+            scene.until(given_up, "it is known that the Pod is gone")
+            scene.others_go_on("while-read-anew")
+        finally:
+            scene.line.pass_on()
+        scene.healed()
+    scene.onlookers.see("DELETED", gone)
 
 
 def test_a_flapping_line(scene: Scene) -> None:
@@ -156,9 +181,13 @@ def test_a_member_is_replaced_by_an_empty_one(scene: Scene, tmp_path: Path) -> N
         scene.member.restart()
         scene.healed()
     assert scene.member.name not in scene.served()[0].values()
-    scene.member.kill()
-    scene.member.etcd.restore(tmp_path / "backup")
-    scene.member.restart()
+    scene.line.hold()  # this one has higher versions than the empty one, and no common history
+    try:
+        scene.member.kill()
+        scene.member.etcd.restore(tmp_path / "backup")
+        scene.member.restart()
+    finally:
+        scene.line.pass_on()
     scene.healed()
     assert scene.served()[0] == known
 
