@@ -41,6 +41,7 @@ def test_every_folder_of_tests_is_a_package() -> None:
 WHOLE_PACKAGE_TESTS = {
     "tests/cache/test_convergence.py",  # random histories through all of the cache
     "tests/cache/test_merged_view.py",  # random members, faults and readers of them against a model
+    "tests/cache/test_paging.py",  # pages while members change
     "tests/cache/test_restart.py",  # random crashes through all of the cache
     "tests/certs/test_tls.py",  # handshakes through all of certs
 }
