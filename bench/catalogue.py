@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from bench.result import Line
-from bench.rows import fanout, first_sync, get, growth, latency, lists, memory, proxied
+from bench.rows import fanout, first_sync, get, growth, latency, lists, memory, proxied, stalls
 from bench.stage import Stage
 
 Row = Callable[[Stage], list[Line]]
@@ -24,5 +24,6 @@ ROWS: Mapping[str, Row] = {
     "fanout-100": fanout.hundred,
     "fanout-1000": fanout.thousand,
     "first-sync": first_sync.first_sync,
+    "stalls": stalls.event_loop,
     "growth": growth.growth,
 }

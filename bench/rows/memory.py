@@ -15,5 +15,5 @@ def for_each_pod(stage: Stage) -> list[Line]:
     goal = below(9, "KB")
     return [
         Line("memory", "RSS for each Pod", "KB", spread("kube-apiserver"), spread("fleetgate"), goal, note),
-        Line("memory", "compressed cold tier", "KB", goal=below(2, "KB"), note="not run: the gateway has none yet"),
+        Line("memory", "compressed cold tier", "KB", goal=below(2, "KB"), note="not run: the gateway has none"),
     ]
