@@ -11,13 +11,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp import http, web
 from aiohttp.base_protocol import BaseProtocol
 from multidict import CIMultiDict
 
-from gateway.apimachinery.errors import bad_request
+from gateway.apimachinery.errors import ApiError, bad_request
 from gateway.clusters.upstream import Upstream, UpstreamError
 from gateway.proxy.forward import stream_answer
 from gateway.proxy.rewrite import query_string, response_headers, upgrade_headers
@@ -36,6 +37,16 @@ def requested_protocol(headers: Mapping[str, str]) -> str:
         token.strip().lower() for value in CIMultiDict(headers).getall("Connection", ()) for token in value.split(",")
     }
     return headers.get("Upgrade", "").strip().lower() if "upgrade" in named else ""
+
+
+def refuse_foreign_origin(request: web.BaseRequest) -> None:
+    """Let no page of another site open a conversation: browsers add their user's certificate to anything.
+
+    Raises ApiError 403. A request without an origin comes from no page, and no client of Kubernetes sends one.
+    """
+    origin = request.headers.get("Origin")
+    if origin is not None and urlsplit(origin).netloc.lower() != request.host.lower():
+        raise ApiError(403, "Forbidden", f'a WebSocket from the origin "{origin}" is not allowed')
 
 
 class _Inlet:
@@ -120,11 +131,13 @@ async def tunnel(
         started: awaited once the upstream has agreed, before the client is told; what it raises ends both.
 
     Raises:
-        ApiError: before anything was answered: no protocol asked for, no upstream, or an answer that may not pass.
+        ApiError: before anything was answered: no protocol asked for, a page of another site, no upstream, or an answer
+            that may not pass.
     """
     protocol = requested_protocol(request.headers)
     if not protocol:
         raise bad_request("Upgrade request required")
+    refuse_foreign_origin(request)
     answer = await upstream.open_tunnel(
         request.method,
         upstream_path(info or scope.info),

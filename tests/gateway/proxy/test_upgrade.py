@@ -380,6 +380,22 @@ async def test_a_websocket_passes_with_its_handshake(authority: Authority) -> No
         await upstream.close()
 
 
+@pytest.mark.parametrize(("origin", "code"), [("https://evil.example", 403), ("null", 403), ("https://gateway", 101)])
+async def test_pages_of_other_sites_open_no_tunnel(authority: Authority, origin: str, code: int) -> None:
+    """A browser would send its user's certificate along."""
+    asked: list[bytes] = []
+
+    async def member(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await read_head(reader))
+        writer.write(AGREED)
+        await writer.drain()
+
+    async with client_of(member, authority) as client:
+        await client.send(SPDY.replace(b"Host: gateway\r\n", b"Host: gateway\r\nOrigin: %s\r\n" % origin.encode()))
+        assert (await client.head()).startswith(b"HTTP/1.1 %d " % code)
+    assert bool(asked) == (code == 101)
+
+
 @pytest.mark.parametrize("code", [400, 403, 404, 500])
 async def test_a_refusal_passes_with_its_body_and_ends_the_connection(authority: Authority, code: int) -> None:
     body = b'{"kind":"Status","message":"no"}'
