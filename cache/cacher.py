@@ -14,6 +14,7 @@ from cache.caller_views import CallerViews
 from cache.history import DEFAULT_LIMITS, HistoryLimits
 from cache.member_feed import MemberFeed
 from cache.recovery import Recovery
+from cache.replicas import Peers, Replicas
 from cache.resource_kind import ResourceKind
 from cache.resource_version import SLOTS, RevisionClock
 from cache.saved_state import SavedKind, SavedMember
@@ -61,6 +62,8 @@ class Cacher:
         self.views = CallerViews(self.cache.mark)
         self.feeds: dict[str, MemberFeed] = {}
         self.selections = Selections(kind)
+        self.replicas: Replicas | None = None
+        """What there is to other replicas of the gateway; None for the only one."""
         self._waiting: dict[asyncio.Future[None], None] = {}  # in the order in which they came
         self._wake_scheduled = False
 
@@ -102,6 +105,10 @@ class Cacher:
         for member in members:
             feed = self.feeds[member.cluster] = MemberFeed(member.cluster, self.cache, self._now)
             feed.recover(member.reached, member.last_contact, member.identity)
+
+    def share(self, peers: Peers) -> None:
+        """Be one of several replicas. Not before `recover`."""
+        self.replicas = Replicas(self.cache, self.feeds, peers, now=self._now, changed=self.changed)
 
     # News
 

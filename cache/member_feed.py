@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from cache.cached_object import CachedObject, MalformedObject, ObservedObject
+from cache.checkpoints import MemberPosition, identity_digest
 from cache.freshness import ClusterFreshness
-from cache.resource_version import is_older
+from cache.resource_version import is_older, member_order
 from cache.watch_cache import WatchCache
 from cache.watch_event import DELETED
 
@@ -49,8 +50,12 @@ class MemberFeed:
         self._unreadable: int | None = 0  # how many of its objects are not in the cache; None when not known
         self._unreachable = ""  # what a health probe says, which may know before the watch does
         self._last_contact = 0.0
+        self._confirmed = 0.0
+        self._listed_at = 0.0
+        self._highest: int | None = 0  # no later version of the member was applied; None when that is not known
         self._stale_since: float | None = None
         self._listed: set[str] | None = None
+        self._applying = False  # whether a list was applied in part
         self._written: dict[str, str] = {}
 
     def recover(self, reached: str, last_contact: float, identity: str) -> None:
@@ -58,6 +63,7 @@ class MemberFeed:
         self.reached = reached
         self.identity = identity
         self.recovered = self.synced = bool(reached)
+        self._highest = None if reached else 0
         self._last_contact = last_contact
         self._stale_since = last_contact or None
 
@@ -72,6 +78,10 @@ class MemberFeed:
         """The member's version from which a first watch may go on; empty when it has to be listed."""
         return self.reached if self.recovered else ""
 
+    def asks(self) -> None:
+        """The member is asked now for the version it has come to; `resumed_at` is its answer."""
+        self._cache.resumption.takeovers.asked(self.cluster)
+
     def resumed_at(self, resource_version: str, count: int | None = None) -> None:
         """The member is still the one that is known, and had come to this version when its watch was resumed.
 
@@ -79,6 +89,8 @@ class MemberFeed:
         a member restored from a backup may have come beyond the versions it had before, with other events.
         """
         self._resumed_at, self._expected = resource_version, count
+        if self._highest is None:
+            self._highest = member_order(resource_version)
         self._note_catching_up()
 
     def _note_catching_up(self) -> None:
@@ -106,6 +118,7 @@ class MemberFeed:
     def list_items(self, items: Iterable[msgspec.Raw]) -> None:
         """Apply objects of the list. What was written through the gateway meanwhile is not undone by it."""
         assert self._listed is not None, "begin_list comes first"  # noqa: S101
+        self._applying = True
         for item in items:
             observed = self._read(item)
             if observed is None:
@@ -127,14 +140,21 @@ class MemberFeed:
     def forget(self, keys: Iterable[str]) -> None:
         """Apply that objects are gone."""
         for key in keys:
+            self._applying = True
             self._cache.forget(self.cluster, key)
 
     def end_list(self, resource_version: str) -> None:
         """The list is complete and applied."""
         self._listed = None
-        self._written = {}
-        # What came and went before the list was never seen.
-        self._cache.resumption.missed(self.cluster)
+        self._applying = False
+        written, self._written = self._written, {}
+        if resource_version or self.reached or not self.synced:
+            # What came and went before the list was never seen.
+            self._cache.resumption.missed(self.cluster)
+            self._listed_at = self._now()
+            self._highest = member_order(resource_version or "0")
+            for version in written.values():
+                self._note_highest(version)
         self._resumed_at, self._expected = "", None
         self.reached = resource_version
         self.synced = True
@@ -151,6 +171,7 @@ class MemberFeed:
         if is_older(self._resumed_at, observed.member_rv):
             self._check_count()  # what follows was not there yet when its objects were counted
         self._advance(observed.member_rv)
+        self._note_highest(observed.member_rv)
         if event_type == DELETED:
             self._cache.forget(self.cluster, observed.key, observed.uid)
         else:
@@ -213,7 +234,23 @@ class MemberFeed:
         self._expected = None
         if self._listed is not None:
             self._written[observed.key] = observed.member_rv
-        return self._cache.observe(self.cluster, observed)
+        self._note_highest(observed.member_rv)
+        return self._cache.observe_ahead(self.cluster, observed)
+
+    # Other replicas
+
+    def _note_highest(self, resource_version: str) -> None:
+        if self._highest is not None:
+            version = member_order(resource_version)
+            self._highest = None if version is None else max(self._highest, version)
+
+    def position(self) -> MemberPosition | None:
+        """How far the member was read, as other replicas are told; None when it cannot be said."""
+        low = member_order(self.reached or "0")
+        if low is None or self._highest is None or self._applying:
+            return None
+        confirmed, listed = int(self._confirmed), int(self._listed_at)
+        return MemberPosition(identity_digest(self.identity), low, self._highest, confirmed, listed)
 
     # Freshness
 
@@ -224,6 +261,7 @@ class MemberFeed:
     def contact(self) -> None:
         """The member was heard from and the feed is in order."""
         self.heard()
+        self._confirmed = self._now()
         self.recovered = False
         self.error = ""
         self._stale_since = None

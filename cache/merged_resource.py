@@ -157,7 +157,7 @@ class MergedResource:
         if initial is None:
             initial = revision == 0
         if not initial:
-            return WatchStart(after=revision or self._cache.revision)
+            return await self._going_on(revision, visible)
         try:
             await self._wait_for_revision(revision)
         except ApiError as error:
@@ -166,6 +166,16 @@ class MergedResource:
         position = self._cache.revision
         items = await self._filtered(snapshot, selection, visible)
         return WatchStart(initial=items, announce_end=options.send_initial_events is True, after=position)
+
+    async def _going_on(self, revision: int, visible: Visible) -> WatchStart:
+        replicas = self._cacher.replicas
+        if not revision or replicas is None or not replicas.is_foreign(revision):
+            return WatchStart(after=revision or self._cache.revision)
+        # What a caller who sees some members has seen elsewhere is not known.
+        position = await replicas.take_over(revision) if visible is everyone else None
+        if position is None:
+            return WatchStart(error=too_old_resource_version(revision, self._cache.history.floor))
+        return WatchStart(after=position)
 
     # Pages
 
@@ -235,11 +245,17 @@ class MergedResource:
         return self._cacher.selections.of(Query(namespace, options.label_selector, fields))
 
     async def _wait_for_revision(self, revision: int) -> None:
-        reached = await self._cacher.wait_until(
-            lambda: self._cache.revision >= revision, self._cacher.settings.future_wait
-        )
-        if not reached:
+        """Wait until everything is known that was up to a version, of ours or of another replica."""
+        replicas = self._cacher.replicas
+        elsewhere = replicas if replicas and revision and replicas.is_foreign(revision) else None
+
+        def reached() -> bool:
+            return elsewhere.includes(revision) if elsewhere else self._cache.revision >= revision
+
+        if not await self._cacher.wait_until(reached, self._cacher.settings.future_wait):
             raise too_large_resource_version(revision, self._cache.revision)
+        if elsewhere:
+            elsewhere.overtake(revision)
 
     # Views
 
@@ -302,7 +318,11 @@ class MergedResource:
         """The member's version for one of ours, or None when ours is not that of the cached object: a conflict."""
         if not resource_version:
             return ""
-        return obj.member_rv if resource_version == str(obj.rv) else None
+        if resource_version == str(obj.rv):
+            return obj.member_rv
+        if (replicas := self._cacher.replicas) and resource_version.isdecimal():
+            replicas.correct(obj, int(resource_version))
+        return None
 
     def restamp(self, cluster: str, body: bytes) -> bytes:
         """Dress a member's answer to a write as an object of ours.

@@ -19,6 +19,7 @@ from cache.freshness import ClusterFreshness, together
 from cache.lister_watcher import ListerWatcher, ListerWatcherFactory
 from cache.merged_resource import MergedResource
 from cache.reflector import Reflector, ReflectorSettings
+from cache.replicas import Peers
 from cache.resource_kind import BUILT_IN_KINDS, ResourceKind
 from cache.resource_version import RevisionClock
 from cache.saved_state import SavedKind, SnapshotCursor
@@ -81,6 +82,7 @@ class MultiClusterCache:
         self._sources: dict[str, dict[GroupVersionResource, ListerWatcher]] = {}
         self._running: dict[str, dict[GroupVersionResource, tuple[Reflector, asyncio.Task[None]]]] = {}
         self._group: asyncio.TaskGroup | None = None
+        self._peers: Callable[[GroupVersionResource], Peers] | None = None
         self._membership = asyncio.Lock()
 
     def _cacher(self, kind: ResourceKind, renderer: CellRenderer | None) -> Cacher:
@@ -120,6 +122,8 @@ class MultiClusterCache:
             cacher = self._cacher(kind, renderer)
             if saved := self._left.pop(gvr, None):
                 await self._recover_late(cacher, saved)
+            if self._peers:
+                cacher.share(self._peers(gvr))
             self._serve(cacher)
             for name, (lister_watcher, identity) in self._members.items():
                 self._sources[name][gvr] = lister_watcher(gvr)
@@ -150,6 +154,22 @@ class MultiClusterCache:
             _logger.warning("what the last run held of a kind cannot be used: %s", fault)
             return
         await cacher.recover(recovery, saved.members)
+
+    def share(self, peers: Callable[[GroupVersionResource], Peers]) -> None:
+        """Be one of several replicas, each of which says of each kind how far it is. After `recover`."""
+        self._peers = peers
+        for gvr, cacher in self._cachers.items():
+            cacher.share(peers(gvr))
+
+    def run_ahead(self, floor: int) -> None:
+        """Issue versions above that only, also of kinds that are added later."""
+        self._floor = max(self._floor, floor)
+        for cacher in self._cachers.values():
+            cacher.cache.mark(floor)
+
+    def cachers(self) -> Mapping[GroupVersionResource, Cacher]:
+        """What is held, by the version that is stored."""
+        return self._cachers
 
     def snapshot_cursors(self) -> list[SnapshotCursor]:
         """What a keeper of snapshots asks for the changes of each kind; of each always the same one."""

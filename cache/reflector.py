@@ -181,6 +181,7 @@ class Reflector:
 
     async def _is_the_same_member(self) -> bool:
         """Look at a few objects before a watch is resumed: a restored API server would accept it and stay silent."""
+        self._feed.asks()
         page = await self._page(SAMPLE, "")
         if not self._feed.agrees_with(page.metadata.resource_version, page.items or []):
             return False

@@ -5,17 +5,18 @@ and the first version of this run lies the lost window: versions that were issue
 clients saw there is told to them again, because every member's watch goes on from before it. That holds only while the
 members tell it event by event; a member that has to be listed may have lost an object in between that was never known
 here, and two members whose news came in another order may have led to other names. Then those clients have to list
-anew. Pure.
+anew. Clients of other replicas are translated to a version of ours first, see `takeover`. Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from cache.history import History
 from cache.merge import original_names
 from cache.resource_version import RevisionClock, issuer
+from cache.takeover import Takeovers, openings
 
 Range = tuple[int, int]
 """Versions greater than the first, up to the second."""
@@ -53,6 +54,9 @@ class Resumption:
         self._awaited = set(self._members)
         self._members_known = False
         self._granted = False
+        self.contested = False
+        """Whether another replica issues versions of this slot, too: only those are trusted that are known exactly."""
+        self.takeovers = Takeovers(self._lose_since)
         self._touched: dict[str, str] = {}  # keys that came or went since the restart -> the member
 
     # What readers ask
@@ -71,7 +75,12 @@ class Resumption:
             return None
         if self.knows(rv):
             return self._history.position_after(rv)
-        if issuer(rv) != self._clock.slot or rv < self._history.floor or self._history.floor > self._checkpoint:
+        if (
+            self.contested
+            or issuer(rv) != self._clock.slot
+            or rv < self._history.floor
+            or self._history.floor > self._checkpoint
+        ):
             return None
         if rv <= self._checkpoint:
             return self._history.position_after(rv)
@@ -92,6 +101,8 @@ class Resumption:
     def unproven(self) -> tuple[Range, ...]:
         """From where nobody could go on if this run ended now."""
         gaps = [gap for gap in self._gaps if gap[1] > self._history.floor]
+        if (since := self.takeovers.unproven_since) is not None:
+            gaps.append((since - 1, self._clock.current))
         return (*gaps, self._window) if self._open else tuple(gaps)
 
     @property
@@ -102,17 +113,20 @@ class Resumption:
     # What closes the lost window
 
     def caught_up(self, cluster: str) -> None:
-        """A member has told everything that happened before the restart, event by event."""
+        """A member has told everything that happened before it was asked, event by event."""
+        self.takeovers.caught_up(cluster)
         self._awaited.discard(cluster)
         self._close_when_proven()
 
     def missed(self, cluster: str) -> None:
-        """A member was listed: what came and went since the last snapshot is not told by it."""
+        """A member was listed, or left: what came and went since it was read before is not told by it."""
+        self.takeovers.missed(cluster, self._clock.current)
         if cluster in self._awaited:
             self.lose()
 
     def joined(self, cluster: str) -> None:
         """A member has a feed. One that is new may have joined, and had objects served, in the lost window."""
+        self.takeovers.joined(self._clock.current)
         if cluster not in self._members:
             self.lose()
 
@@ -133,12 +147,18 @@ class Resumption:
             # What is listed from now on has a version behind the gap, even when nothing happens any more.
             self._marks.add(self._clock.next())
 
+    def _lose_since(self, start: int) -> None:
+        """Whoever went on from a version since then may have missed something."""
+        self._gaps.append((start - 1, self._clock.current))
+        self._marks.add(self._clock.next())
+
     def _close(self) -> None:
         self._open = False
         self._touched.clear()
 
     def touch(self, cluster: str, namespace: str, name: str) -> None:
         """An object of a member came or went: names may depend on whose news came first."""
+        self.takeovers.touch(cluster, namespace, name, self._clock.current + 1)
         if not self._open:
             return
         # The qualified names of an object start with its own name and a dot.
@@ -147,13 +167,5 @@ class Resumption:
         if any(self._touched.get(key, cluster) != cluster for key in (own, *related)):
             self.lose()
             return
-        for key in (own, *_openings(own)):
+        for key in (own, *openings(own)):
             self._touched[key] = cluster
-
-
-def _openings(key: str) -> Iterator[str]:
-    """What stands up to each dot of a key, with it."""
-    position = key.find(".")
-    while position >= 0:
-        yield key[: position + 1]
-        position = key.find(".", position + 1)

@@ -116,7 +116,9 @@ class Selection:
         `since` is the version from which it goes on, which tells what it knows of coalesced events.
         """
         if isinstance(event, CoalescedEvent):
-            return self._judge_coalesced(event, since)
+            return self._judge_coalesced(event, event.added <= since)
+        if event.is_doubted(since):
+            return self._judge_coalesced(event, True)
         try:
             return self._verdicts[event.rv]
         except KeyError:
@@ -133,9 +135,8 @@ class Selection:
             return event.seen_as(MODIFIED if before else ADDED)
         return event.seen_as(DELETED) if before else None
 
-    def _judge_coalesced(self, event: CoalescedEvent, since: int) -> WatchEvent | None:
+    def _judge_coalesced(self, event: CacheEvent, perhaps: bool) -> WatchEvent | None:
         """Whether the object was selected before is not known, so whoever may have been told of it is told its end."""
-        perhaps = event.added <= since
         if event.type != DELETED and self.matches(event.object):
             return event.seen_as(MODIFIED if perhaps else ADDED)
         return event.seen_as(DELETED) if perhaps and self._may_have_matched(event.object) else None

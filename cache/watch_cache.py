@@ -130,9 +130,49 @@ class WatchCache:
         self._ordered.put(obj)
         self._index.add(obj.key, obj.fields)
 
-    def mark(self) -> int:
-        """Issue a version at which nothing happens."""
-        rv = self._clock.next()
+    def observe_ahead(self, cluster: str, observed: ObservedObject) -> CachedObject | None:
+        """Take an object's state that comes before the events that led to it: the answer to a write.
+
+        Clients taken over from another replica may have been told of states in between.
+        """
+        before = self.history.end
+        obj = self.observe(cluster, observed)
+        since = self.resumption.takeovers.ahead_since(cluster)
+        if since is not None:
+            for event in self.history.read(before, self.history.end - before) or ():
+                event.doubted_since = since
+        return obj
+
+    # What clients of other replicas know otherwise
+
+    def retell(self, obj: CachedObject, since: int | None = None) -> None:
+        """Tell an object's present state once more; it is doubted what those know who go on from `since` or later."""
+        if self.served(obj.key) is not obj:
+            return
+        again = obj.at_revision(self._clock.next())
+        self._exchange(obj, again)
+        self._ordered.put(again)
+        self._record(MODIFIED, again, obj)
+        self._doubt(since)
+
+    def rebury(self, gone: CachedObject, since: int) -> None:
+        """Tell once more that nothing stands under a key."""
+        if self.served(gone.key) is None:
+            self._record(DELETED, gone.at_revision(self._clock.next()), None)
+            self._doubt(since)
+
+    def _doubt(self, since: int | None) -> None:
+        for event in self.history.read(self.history.end - 1, 1) or ():
+            event.doubted_since = since
+
+    @property
+    def slot(self) -> int:
+        """Of the replica that issues these versions."""
+        return self._clock.slot
+
+    def mark(self, floor: int = 0) -> int:
+        """Issue a version, greater than `floor`, at which nothing happens."""
+        rv = self._clock.advance(floor)
         self.history.mark(rv)
         return rv
 

@@ -72,7 +72,7 @@ class CacheEvent:
     version of the deletion.
     """
 
-    __slots__ = ("_seen_as", "object", "previous", "recorded", "type")
+    __slots__ = ("_seen_as", "doubted_since", "object", "previous", "recorded", "type")
 
     def __init__(self, event_type: str, obj: CachedObject, previous: CachedObject | None, recorded: float) -> None:
         """`recorded` is when it happened, in seconds of the cache's clock."""
@@ -80,12 +80,18 @@ class CacheEvent:
         self.object = obj
         self.previous = previous
         self.recorded = recorded
+        self.doubted_since: int | None = None
+        """Who goes on from a version since then may have known another state than `previous` before."""
         self._seen_as: dict[str, WatchEvent] = {}
 
     @property
     def rv(self) -> int:
         """The version of this step."""
         return self.object.rv
+
+    def is_doubted(self, since: int) -> bool:
+        """Whether it is not known what somebody knew before who goes on from a version."""
+        return self.doubted_since is not None and self.doubted_since <= since < self.rv
 
     @property
     def after(self) -> CachedObject | None:

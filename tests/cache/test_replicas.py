@@ -1,0 +1,246 @@
+"""Random histories and faults of members, two gateways that hear of them with delays of their own, clients that hop.
+
+After quiet, every client holds the union of the members whichever gateway it was at, and was never told of a version
+that is lower than one before. Run longer with CONVERGENCE_EXAMPLES.
+"""
+
+import asyncio
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cache.lister_watcher import ListerWatcher
+from cache.resource_version import SLOTS, TICKS
+from gateway.apimachinery.options import parse_list_options
+from gateway.apimachinery.schema import GroupVersionResource
+from tests.cache import test_convergence
+from tests.cache.test_convergence import MEMBERS, PODS, SELECTORS, Client, World
+from tests.cache.test_restart import PatientInformer
+from tests.support import virtual_time
+from tests.support.fake_member import REVISION_ANNOTATION, FakeMember
+from tests.support.replicas import Board, Distant, Replica
+
+DELAYS = ({"a": 0.0, "b": 0.7, "c": 0.05}, {"a": 0.4, "b": 0.0, "c": 1.5})
+
+
+class ReplicatedWorld(World):
+    """Members, and two gateways over them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.board = Board()
+        self.replicas = [Replica(slot, self.board) for slot in (0, 1)]
+        self.hoppers: list[HoppingClient] = []
+        self.turn_to(0)
+
+    def turn_to(self, slot: int) -> None:
+        """Writes are answered by that gateway from now on."""
+        self.cache = self.replicas[slot].cache
+        self.pods = self.pods_of(slot)
+
+    def pods_of(self, slot: int) -> Any:
+        return self.replicas[slot].cache.resource(PODS)
+
+    async def join(self, name: str) -> None:
+        if name not in self.members:
+            self.members[name] = FakeMember(revision=100 + len(self.members))
+            self.members[name].latency = 0.1
+        member, empty = self.members[name], FakeMember()
+        for replica, delays in zip(self.replicas, DELAYS, strict=True):
+            await replica.cache.add_cluster(name, _lister_watchers(Distant(member, delays[name]), empty))
+
+    async def step(self, action: tuple[Any, ...]) -> None:
+        match action:
+            case ("leave", cluster):
+                self.joined.discard(cluster)
+                for replica in self.replicas:
+                    await replica.cache.remove_cluster(cluster)
+            case ("hop", client, pause):
+                await self.hoppers[client % len(self.hoppers)].hop(pause)
+            case ("hop all", slot):
+                for client in self.hoppers:
+                    if client.slot != slot:
+                        await client.hop(0)
+            case ("turn", slot):
+                self.turn_to(slot)
+            case _:
+                await super().step(action)
+
+
+def _lister_watchers(pods: ListerWatcher, others: ListerWatcher) -> Callable[[GroupVersionResource], ListerWatcher]:
+    return lambda gvr: pods if gvr == PODS else others
+
+
+class HoppingClient(Client):
+    """Mutable state: which gateway it is at, and how often it listed."""
+
+    def __init__(self, world: ReplicatedWorld, selector: dict[str, str], watch_list: bool) -> None:
+        super().__init__(world, selector, watch_list)
+        self.replicated = world
+        self.slot = 0
+        self.lists = 0
+        self.informer = PatientInformer(world.pods)
+        self.may_begin = asyncio.Event()
+        self.may_begin.set()
+
+    async def hop(self, pause: float) -> None:
+        self.slot = 1 - self.slot
+        self.may_begin.clear()
+        self.break_off()
+        if pause:
+            await asyncio.sleep(pause)
+        self.may_begin.set()
+
+    async def _begin(self) -> None:
+        await self.may_begin.wait()
+        informer, slot = self.informer, self.slot
+        pods = informer.resource = self.replicated.pods_of(slot)
+        query = {**self.selector, "allowWatchBookmarks": "true"}
+        if informer.expired or not informer.version:
+            self.lists += 1
+            if self.watch_list:
+                informer.begin()
+                query |= {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
+            else:
+                page = await pods.list("", parse_list_options(self.selector, watch=False))
+                informer.replace([json.loads(pods.object(obj)) for obj in page.items], page.resource_version)
+        if informer.synced:
+            query["resourceVersion"] = str(informer.version)
+        self.watcher = await pods.watch("", parse_list_options(query, watch=True), timeout=400)
+        if slot != self.slot:
+            self.break_off()
+
+
+async def check(world: ReplicatedWorld) -> None:
+    expected = world.union(world.joined)
+    for replica in world.replicas:
+        listed = await world.pods_of(replica.slot).list("", parse_list_options({}, watch=False))
+        assert {obj.key: obj.uid for obj in listed.items} == expected
+    truths = {
+        obj["metadata"]["uid"]: obj["metadata"]["annotations"][REVISION_ANNOTATION]
+        for name in world.joined
+        for obj in world.members[name].objects.values()
+    }
+    for client in world.hoppers:
+        options = parse_list_options(client.selector, watch=False)
+        wanted = {obj.key: (obj.uid, truths[obj.uid]) for obj in (await world.pods.list("", options)).items}
+        held = {
+            key: (obj["metadata"]["uid"], obj["metadata"]["annotations"][REVISION_ANNOTATION])
+            for key, obj in client.informer.store.items()
+        }
+        assert client.informer.synced
+        assert held == wanted, f"{client.selector} {client.watch_list}"
+
+
+hops = st.one_of(
+    st.tuples(st.just("hop"), st.integers(0, 10), st.sampled_from((0, 0, 0.3, 5))),
+    st.tuples(st.just("hop all"), st.integers(0, 1)),
+    st.tuples(st.just("turn"), st.integers(0, 1)),
+    st.tuples(st.just("wait"), st.sampled_from((0.15, 2, 20, 100))),
+)
+steps_of_hops = st.lists(st.one_of(test_convergence.actions, hops, hops), max_size=80)
+
+
+async def history(steps: list[tuple[Any, ...]], selectors: Any = SELECTORS) -> ReplicatedWorld:
+    world = ReplicatedWorld()
+    spawn = asyncio.get_running_loop().create_task
+    running = [spawn(loop) for replica in world.replicas for loop in (replica.cache.run(), replica.publish())]
+    for name in MEMBERS:
+        await world.join(name)
+    world.hoppers = [
+        HoppingClient(world, selector, watch_list) for selector in selectors for watch_list in (False, True)
+    ]
+    world.clients = [*world.hoppers]
+    running += [spawn(client.run()) for client in world.clients]
+    try:
+        await asyncio.sleep(90)
+        for step in steps:
+            await world.step(step)
+        for member in world.members.values():
+            member.start()
+            member.thaw()
+        await asyncio.sleep(400)
+        await check(world)
+        assert not any(task.done() for task in running), [task for task in running if task.done()]
+    finally:
+        for task in running:
+            task.cancel()
+        results = await asyncio.gather(*running, return_exceptions=True)
+    for result in results:
+        if isinstance(result, Exception) and not isinstance(result, asyncio.CancelledError):
+            raise result
+    return world
+
+
+EXAMPLES = int(os.environ.get("CONVERGENCE_EXAMPLES", "0"))
+
+
+@settings(
+    deadline=None,
+    max_examples=EXAMPLES or 100,
+    derandomize=not EXAMPLES,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(steps_of_hops)
+def test_every_client_ends_with_the_union_of_the_members(steps):
+    virtual_time.run(history(steps))
+
+
+def put(cluster: str, name: str, tier: str = "1") -> tuple[Any, ...]:
+    return ("put", cluster, name, 1, tier, "Running")
+
+
+def test_nobody_lists_anew_who_hops():
+    """With changes before, while and after, and the other gateway behind for one member and ahead for another."""
+    steps = [put("a", "db"), put("b", "web"), ("wait", 20)]
+    for slot in (1, 0, 1, 0):
+        steps += [put("a", "db", tier=str(slot)), put("c", f"new-{slot}"), ("wait", 0.15), put("b", "web", tier="1")]
+        steps += [("hop all", slot), ("delete", "c", f"new-{slot}"), put("b", "web", tier="2"), ("wait", 5)]
+    world = virtual_time.run(history(steps))
+    assert [client.lists for client in world.hoppers] == [1] * len(world.hoppers)
+
+
+async def resume(world: ReplicatedWorld, slot: int, version: int) -> list[str]:
+    options = parse_list_options({"resourceVersion": str(version)}, watch=True)
+    watcher = await world.pods_of(slot).watch("", options, timeout=100)
+    return [event.type for event in watcher.poll()]
+
+
+async def steady() -> tuple[ReplicatedWorld, list[asyncio.Task[None]]]:
+    world = ReplicatedWorld()
+    spawn = asyncio.get_running_loop().create_task
+    running = [spawn(replica.cache.run()) for replica in world.replicas]
+    for name in MEMBERS:
+        await world.join(name)
+    await asyncio.sleep(90)
+    world.put("a", "db", 1, "1", "Running")
+    await asyncio.sleep(5)
+    return world, running
+
+
+async def test_without_checkpoints_of_the_other_replica_a_client_lists_anew():
+    world, running = await steady()
+    version = int((await world.pods_of(0).list("", parse_list_options({}, watch=False))).resource_version)
+    assert await resume(world, 1, version) == ["ERROR"]
+    for replica in world.replicas:
+        world.board.publish(replica.slot, replica.cache)
+    assert await resume(world, 1, version) != ["ERROR"]
+    for task in running:
+        task.cancel()
+
+
+async def test_a_version_of_the_far_future_is_not_taken_over():
+    world, running = await steady()
+    world.board.publish(0, world.replicas[0].cache)
+    now = int(virtual_time.now() * TICKS) * SLOTS
+    assert await resume(world, 1, now + 70 * TICKS * SLOTS) == ["ERROR"]
+    assert await resume(world, 1, now + 5 * TICKS * SLOTS) != ["ERROR"]
+    assert world.replicas[1].cache.resource(PODS) is not None
+    listed = await world.pods_of(1).list("", parse_list_options({}, watch=False))
+    assert int(listed.resource_version) > now + 5 * TICKS * SLOTS
+    for task in running:
+        task.cancel()
