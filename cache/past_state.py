@@ -42,7 +42,9 @@ class PastState:
 
         Raises ApiError 410 when the past is no longer known.
         """
-        if not self._history.knows(self.revision) or (events := self._history.read(self._position, most)) is None:
+        # A known version need not be that of an event: a run begins with one that is not.
+        forgotten = self.revision < self._history.floor
+        if forgotten or (events := self._history.read(self._position, most)) is None:
             raise too_old_resource_version(self.revision, self._history.floor)
         keys: list[str] = []
         objects: list[CachedObject] = []

@@ -410,3 +410,16 @@ async def test_a_page_is_continued_after_a_restart_in_quiet_and_refused_with_a_w
         await pods.list("", ListOptions(limit=2, continue_token=page.continue_token))
     assert refused.value.code == 410
     assert refused.value.status["metadata"]["continue"]
+
+
+async def test_what_was_read_before_anything_happened_is_gone_on_from(play):
+    for name in ("one", "two", "three"):
+        play.observe("a", name, uid=name)
+    await play.restart()
+    pods = MergedResource(play.cacher, PODS.stored, ContinueTokenCodec(b"k" * 16))
+    page = await pods.list("", ListOptions(limit=2))
+    assert [obj.name for obj in page.items] == ["one", "three"]
+    play.observe("a", "later", uid="4")
+    assert play.told(int(page.resource_version)) == [("ADDED", "later")]
+    rest = await pods.list("", ListOptions(limit=2, continue_token=page.continue_token))
+    assert [obj.name for obj in rest.items] == ["two"]
