@@ -6,6 +6,7 @@ take their own group (or single values) as keyword arguments, never the whole co
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +23,8 @@ KIND = "GatewayConfiguration"
 
 DEFAULT_DATA_DIR = Path(".fleetgate")
 """Relative to the working folder, so that two checkouts never share a certificate authority by accident."""
+
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 DEFAULT_LISTEN = "127.0.0.1:6443"
 """Loopback: a gateway is opened to a network on purpose, never by default."""
@@ -92,6 +95,11 @@ class CacheConfig:
     """Whether the cache is kept on disk, so that a restart goes on where the last run ended."""
     replica: int = 0
     """Which of several gateways over the same members this is, 0 to 31; each needs a number of its own."""
+    shared: bool = False
+    """Whether there are several, which tell each other through a remote federation store how far they have read the
+    members, so that clients move from one to another without listing anew."""
+    checkpoint_namespace: str = "fleetgate-system"
+    """Where in the store they do."""
     resources: tuple[str, ...] = ()
     """Further resources to read from members, beside Pods and Events: `nodes`, `jobs.batch`, `jobs.v1.batch`. Each
     takes the place of the store's resource of that name, so none is read unless it is wanted."""
@@ -100,6 +108,8 @@ class CacheConfig:
         """Refuse numbers without a meaning, and what names no resource of members. Raises ValueError."""
         if not 0 <= self.replica < SLOTS:
             raise ValueError(f"replica must be between 0 and {SLOTS - 1}")
+        if not _NAMESPACE.fullmatch(self.checkpoint_namespace):
+            raise ValueError(f"checkpointNamespace must name a namespace, not {self.checkpoint_namespace!r}")
         parse_resource_names(self.resources)
 
 

@@ -163,6 +163,8 @@ class Federation:
     clusters: ClusterSource
     events: ListerWatcher
     loops: list[Callable[[], Coroutine[Any, Any, None]]]
+    remote: Upstream | None = None
+    """The way to a store that other gateways may have as well."""
 
 
 @asynccontextmanager
@@ -210,6 +212,7 @@ async def open_remote(config: FederationConfig, kubeconfig: Path, audit: Connect
             clusters=RemoteClusterSource(upstream),
             events=HttpListerWatcher(upstream, EVENTS),
             loops=[],
+            remote=upstream,
         )
     finally:
         await upstream.close()

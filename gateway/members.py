@@ -32,6 +32,8 @@ from gateway.authorization.cluster_visibility import (
 )
 from gateway.authorization.member_review import MemberReviews
 from gateway.clusters.cache_snapshot import CacheSnapshot, continue_token_key
+from gateway.clusters.checkpoint_map import holder_name
+from gateway.clusters.checkpoint_store import CheckpointStore
 from gateway.clusters.cluster import CLUSTERS
 from gateway.clusters.health import ClusterHealth
 from gateway.clusters.lister_watcher import HttpListerWatcher
@@ -70,12 +72,15 @@ class Members:
     """What keeps the cache on disk; None when that is not wanted."""
     kinds: MemberKinds | None = None
     """What is cached by configuration."""
+    checkpoints: CheckpointStore | None = None
+    """What other replicas are told; None for the only one."""
 
     @property
     def loops(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
         """What runs for ever beside the server."""
         loops = [self.registry.run, self.cache.run, self._forget_former_members]
         loops += [self.kinds.loop] if self.kinds else []
+        loops += [self.checkpoints.run] if self.checkpoints else []
         return [*loops, self.snapshot.run] if self.snapshot else loops
 
     async def _forget_former_members(self) -> None:
@@ -170,6 +175,9 @@ class Members:
         if self.snapshot:
             active = float(self.snapshot.active)
             samples.append(Sample("fleetgate_cache_snapshot_active", "Whether the cache is kept on disk.", active))
+        if self.checkpoints:
+            active = float(self.checkpoints.active)
+            samples.append(Sample("fleetgate_checkpoints_active", "Whether replicas tell each other.", active))
         for item in self._items():
             labels = (("cluster", item["name"]),)
             ready, stale = float(bool(item["ready"])), float(item["staleSeconds"] or 0)
@@ -231,7 +239,12 @@ def _state_text(item: JsonObject) -> str:
 
 
 async def open_members(
-    config: GatewayConfig, data_dir: Path, source: ClusterSource, events: ListerWatcher, rights: AuthorizedRights
+    config: GatewayConfig,
+    data_dir: Path,
+    source: ClusterSource,
+    events: ListerWatcher,
+    rights: AuthorizedRights,
+    remote: Upstream | None = None,
 ) -> Members:
     """Build the registry and the cache of a gateway, which begins with what the last run held.
 
@@ -243,6 +256,7 @@ async def open_members(
         source: Cluster objects of the store.
         events: Events recorded in the store; they are part of the merged view.
         rights: the rights of callers at the store.
+        remote: the store, where other replicas of the gateway reach it as well.
     """
     members = config.members
     registry = ClusterRegistry(
@@ -263,6 +277,12 @@ async def open_members(
     if config.cache.snapshot:
         snapshot = CacheSnapshot(data_dir / "cache.sqlite", config.cache.replica)
         await snapshot.recover(cache)
+    checkpoints = None
+    if config.cache.shared and remote is not None:
+        namespace, slot = config.cache.checkpoint_namespace, config.cache.replica
+        holder = await asyncio.to_thread(holder_name, data_dir / "replica-name")
+        checkpoints = CheckpointStore(remote, namespace, slot, cache, holder=holder, now=time.time)
+        await checkpoints.begin()
     await cache.add_local_source(_EVENTS, events)
     kinds = MemberKinds(config.cache, cache)
 
@@ -287,7 +307,7 @@ async def open_members(
     registry.on_health(probed)
     by_right = members.visibility == BY_CLUSTER_RIGHT
     visibility = VisibleByRight(rights) if by_right else EveryClusterVisible()
-    return Members(registry, cache, time.time, visibility, snapshot, kinds)
+    return Members(registry, cache, time.time, visibility, snapshot, kinds, checkpoints)
 
 
 def _lister_watchers(upstream: Upstream) -> Callable[[GroupVersionResource], ListerWatcher]:

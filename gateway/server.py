@@ -149,7 +149,9 @@ class _Gateway:
         federation = await self._open_federation(stack, audit)
         rights = AuthorizedRights(federation.authorizer)
         plugins = build_plugins(config.admission, rights)
-        members = await open_members(config, data_dir, federation.clusters, federation.events, rights)
+        members = await open_members(
+            config, data_dir, federation.clusters, federation.events, rights, federation.remote
+        )
         members.on_views(self._supervisor.judge_views)
         catalog = Catalog(
             federation.discovery,

@@ -51,6 +51,17 @@ def test_defaults_are_safe():
     assert config.admission.scale_down.floor == 1
 
 
+@pytest.mark.parametrize("name", ["", "Fleet", "a/b", "x" * 64])
+def test_checkpoints_stand_in_a_namespace(tmp_path, name):
+    path = tmp_path / "gateway.yaml"
+    path.write_text(
+        "apiVersion: config.fleetgate.io/v1alpha1\nkind: GatewayConfiguration\n"
+        f'cache: {{shared: true, checkpointNamespace: "{name}"}}\n'
+    )
+    with pytest.raises(ConfigError, match=r"checkpointNamespace must name a namespace"):
+        load_config(path)
+
+
 @pytest.mark.parametrize("number", ["-1", "32"])
 def test_there_are_so_many_replicas(tmp_path, number):
     path = tmp_path / "gateway.yaml"

@@ -64,6 +64,12 @@ class TcpProxy:
         for one in ended:
             _end(one)
 
+    def turn_to(self, port: int) -> None:
+        """All connections end now; new ones lead elsewhere."""
+        self.cut()
+        self._target = ("127.0.0.1", port)
+        self.pass_on()
+
     def close(self) -> None:
         """End everything."""
         _end(self._listener)
