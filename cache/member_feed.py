@@ -56,6 +56,7 @@ class MemberFeed:
         self._stale_since: float | None = None
         self._listed: set[str] | None = None
         self._applying = False  # whether a list was applied in part
+        self._listed_up_to = ""  # the version of a list that was read to its end and is not applied to its end yet
         self._written: dict[str, str] = {}
 
     def recover(self, reached: str, last_contact: float, identity: str) -> None:
@@ -112,6 +113,7 @@ class MemberFeed:
     def begin_list(self) -> None:
         """A complete list begins, whatever was read before of an unfinished one."""
         self._listed = set()
+        self._listed_up_to = ""
         self._written = {}
         self._unreadable = 0
 
@@ -131,6 +133,7 @@ class MemberFeed:
     def unlisted(self, resource_version: str) -> list[str]:
         """The keys that are no longer there, once the list of that version was read to its end."""
         listed = self._listed or ()
+        self._listed_up_to = resource_version
         return [
             key
             for key in self._cache.keys_of(self.cluster)
@@ -138,14 +141,16 @@ class MemberFeed:
         ]
 
     def forget(self, keys: Iterable[str]) -> None:
-        """Apply that objects are gone."""
+        """Apply that unlisted objects are gone, but for those that were written since."""
         for key in keys:
             self._applying = True
-            self._cache.forget(self.cluster, key)
+            if not is_older(self._listed_up_to, self._written.get(key, "")):
+                self._cache.forget(self.cluster, key)
 
     def end_list(self, resource_version: str) -> None:
         """The list is complete and applied."""
         self._listed = None
+        self._listed_up_to = ""
         self._applying = False
         written, self._written = self._written, {}
         if resource_version or self.reached or not self.synced:
@@ -192,6 +197,11 @@ class MemberFeed:
         """Whether everything up to a version of the member was seen."""
         return bool(self.reached) and not is_older(self.reached, resource_version)
 
+    def _is_past(self, resource_version: str) -> bool:
+        """Whether the answer to a write of that version is no news, by the watch or by the list that is applied."""
+        up_to = self._listed_up_to
+        return self.has_reached(resource_version) or (bool(up_to) and not is_older(up_to, resource_version))
+
     def agrees_with(self, resource_version: str, items: Sequence[msgspec.Raw]) -> bool:
         """Whether a sample of the member's objects, read at a version, fits what is known up to `reached`.
 
@@ -227,12 +237,13 @@ class MemberFeed:
         """
         if self._absent:
             return None
-        if self.has_reached(observed.member_rv):
+        if self._is_past(observed.member_rv):
             known = self._cache.of_member(self.cluster, observed.key)
             current = known and known.uid == observed.uid and known.member_rv == observed.member_rv
             return known if current else None
         self._expected = None
-        if self._listed is not None:
+        # Answers overtake each other: that to a deletion may come after that to the creation of the successor.
+        if self._listed is not None and not is_older(observed.member_rv, self._written.get(observed.key, "")):
             self._written[observed.key] = observed.member_rv
         self._note_highest(observed.member_rv)
         return self._cache.observe_ahead(self.cluster, observed)

@@ -218,6 +218,90 @@ class TestOurWrites:
         assert cache.served("default/a").member_rv == "105"
 
 
+class TestSuccessors:
+    """An object is deleted and at once made anew under its name: two uids, whose news come in any order."""
+
+    def known(self, cache):
+        obj = cache.served("default/a")
+        return obj and (obj.uid, obj.member_rv)
+
+    @pytest.mark.parametrize("late", [
+        ("MODIFIED", "102"), ("DELETED", "103"), ("ADDED", "104"),
+    ])  # fmt: skip
+    def test_events_from_before_the_answer(self, feed, cache, late):
+        listed(feed, raw("a", uid="old", rv="90"), version="100")
+        feed.written(observed("a", uid="new", rv="104"))
+        before = cache.revision
+        event_type, version = late
+        feed.event(event_type, raw("a", uid="new" if version == "104" else "old", rv=version))
+        assert (self.known(cache), cache.revision) == (("new", "104"), before)
+
+    def test_the_answer_to_the_deletion_comes_after_that_to_the_creation(self, feed, cache):
+        listed(feed, raw("a", uid="old", rv="90"), version="100")
+        feed.written(observed("a", uid="new", rv="104"))
+        assert feed.written(observed("a", uid="old", rv="102")) is None
+        assert self.known(cache) == ("new", "104")
+
+    @pytest.mark.parametrize("answers", [["old", "new"], ["new", "old"]])
+    @pytest.mark.parametrize(
+        ("items", "version"),
+        [
+            ([raw("a", uid="old", rv="90")], "101"),
+            ([raw("a", uid="old", rv="102")], "102"),
+            ([], "103"),
+            ([raw("a", uid="new", rv="104")], "104"),
+        ],
+    )
+    @pytest.mark.parametrize("place", ["before the items", "after the items"])
+    def test_a_list_under_way_and_answers_in_any_order(self, feed, cache, answers, items, version, place):
+        """The old one was marked at 102 and removed at 103, the new one made at 104."""
+        listed(feed, raw("a", uid="old", rv="90"), version="100")
+        feed.begin_list()
+        if place == "after the items":
+            feed.list_items(items)
+        for uid in answers:
+            feed.written(observed("a", uid=uid, rv={"old": "102", "new": "104"}[uid]))
+        before = cache.revision
+        if place == "before the items":
+            feed.list_items(items)
+        feed.forget(feed.unlisted(version))
+        feed.end_list(version)
+        assert (self.known(cache), cache.revision) == (("new", "104"), before)
+
+    def test_what_is_made_while_the_unlisted_are_forgotten_stays(self, feed, cache):
+        listed(feed, raw("a", uid="old", rv="90"), version="100")
+        feed.begin_list()
+        unlisted = feed.unlisted("103")
+        feed.written(observed("a", uid="new", rv="104"))
+        feed.forget(unlisted)
+        feed.end_list("103")
+        assert self.known(cache) == ("new", "104")
+
+    @pytest.mark.parametrize("version", ["101", "103"])
+    def test_what_the_list_is_past_does_not_come_back_while_the_unlisted_are_forgotten(self, feed, cache, version):
+        listed(feed, raw("a", uid="old", rv="90"), version="100")
+        feed.begin_list()
+        feed.forget(feed.unlisted("103"))
+        assert feed.written(observed("a", uid="old", rv=version)) is None
+        feed.end_list("103")
+        assert self.known(cache) is None
+
+    def test_what_was_listed_is_answered_as_it_is_known(self, feed, cache):
+        listed(feed, version="100")
+        feed.begin_list()
+        feed.list_items([raw("a", uid="new", rv="102")])
+        feed.forget(feed.unlisted("103"))
+        assert feed.written(observed("a", uid="new", rv="102")) is cache.served("default/a")
+
+    def test_a_list_that_failed_says_nothing_of_the_next(self, feed, cache):
+        listed(feed, version="100")
+        feed.begin_list()
+        feed.unlisted("110")
+        feed.begin_list()
+        feed.written(observed("a", uid="new", rv="105"))
+        assert self.known(cache) == ("new", "105")
+
+
 class TestFreshness:
     def test_nothing_was_read_yet(self, feed):
         fresh = feed.freshness()
