@@ -106,10 +106,13 @@ class History:
         return None if start < self._hidden else self._events[start : start + count]
 
     def version_of(self, uid: str, member_rv: str) -> int | None:
-        """Under which version a state of an object was made known lately."""
+        """Under which version a state of an object was made known lately; that it was the last has a later one."""
         for event in reversed(self._events[max(self._hidden, len(self._events) - _SEARCHED_EVENTS) :]):
             if event.object.uid == uid and event.object.member_rv == member_rv:
-                return event.rv
+                if event.type != DELETED:
+                    return event.rv
+                if event.previous is not None:
+                    return event.previous.rv
         return None
 
     def end_of(self, uid: str) -> int | None:

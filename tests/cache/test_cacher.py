@@ -97,6 +97,17 @@ async def test_the_version_of_an_answer(cacher):
     assert cacher.written("m1", observed("gone", uid="g", rv="99")).rv == cacher.cache.revision - SLOTS
 
 
+async def test_the_version_of_an_answer_is_that_of_the_state_and_not_of_its_end(cacher):
+    """Who goes on from the answer to a creation must be told that the object went."""
+    feed = cacher.feed("m1")
+    feed.end_list("100")
+    first = cacher.written("m1", observed(uid="a", rv="101"))
+    feed.event("DELETED", encoded(pod(uid="a", rv="102")))
+    assert cacher.written("m1", observed(uid="a", rv="101")).rv == first.rv
+    feed.event("ADDED", encoded(pod(uid="its-successor", rv="103")))
+    assert cacher.written("m1", observed(uid="a", rv="101")).rv == first.rv
+
+
 async def test_answers_of_unknown_members_and_dry_runs_leave_no_trace(cacher):
     obj = cacher.written("unknown", observed(uid="a", rv="101"))
     assert obj.cluster == "unknown"
