@@ -26,6 +26,7 @@ class _Stream:
 
     start: int
     joins: bool
+    muted: bool = False
     lines: "asyncio.Queue[bytes | Exception | None]" = field(default_factory=asyncio.Queue)
 
     def at_hand(self) -> bytes | None:
@@ -122,6 +123,11 @@ class FakeMember:
         self.frozen = False
         self._thawed.set()
 
+    def mute(self) -> None:
+        """Lose the connections of the open watches without a word: neither side hears of it."""
+        for stream in self._streams:
+            stream.muted = True
+
     def end_watches(self, error: Exception | None = None) -> None:
         for stream in self._streams:
             stream.lines.put_nowait(error)
@@ -194,6 +200,8 @@ class FakeMember:
         except TimeoutError:
             line = _line("BOOKMARK", {"kind": "Pod", "metadata": {"resourceVersion": str(self.revision)}})
         await self._thawed.wait()
+        if stream.muted:
+            await asyncio.Event().wait()
         while isinstance(line, bytes) and (following := stream.at_hand()) is not None:
             line += following
         if line is None:

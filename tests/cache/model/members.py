@@ -26,6 +26,7 @@ class Members:
         self.of: dict[str, FakeMember] = {}
         self.joined: set[str] = set()
         self.down_since: dict[str, float] = {}
+        self.frozen_since: dict[str, float] = {}
         self.doubtful: set[str] = set()
         """What was restored, replaced or without the resource lately: until it is listed, answers of it may be old."""
         self._backups: dict[str, Any] = {}
@@ -76,14 +77,34 @@ class Members:
         if (namespace, name) in self.member(cluster).objects:
             self.member(cluster).delete(name, namespace)
 
+    def erase(self, cluster: str, namespace: str, name: str, how: str) -> JsonObject:
+        """Delete an object as a kube-apiserver does, and return what that answers.
+
+        "graceful": it lives on for a while. "forced": it is marked, then removed. "overtaken": the same, but somebody
+        else removed it, so that the answer is the mark. "plain": nothing but a Status is answered.
+        """
+        member = self.member(cluster)
+        known = member.objects.get((namespace, name))
+        if known is None or how == "plain":
+            self.delete(cluster, namespace, name)
+            return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
+        marks = {"deletionTimestamp": "2026-01-01T00:00:00Z", "deletionGracePeriodSeconds": 30 * (how == "graceful")}
+        answer = member.put({**known, "metadata": known["metadata"] | marks})
+        if how != "graceful":
+            member.delete(name, namespace)
+        return copy.deepcopy(member.log[-1][2]) if how == "forced" else answer
+
     def heal(self) -> None:
         for cluster in self.of:
-            self.start(cluster)
-            member = self.of[cluster]
-            member.thaw()
-            member.served = True
-            member.latency = 0.1
-            member.faults.clear()
+            self.cure(cluster)
+
+    def cure(self, cluster: str) -> None:
+        self.start(cluster)
+        self.thaw(cluster)
+        member = self.of[cluster]
+        member.served = True
+        member.latency = 0.1
+        member.faults.clear()
 
     # What goes wrong with them
 
@@ -92,8 +113,22 @@ class Members:
         self.member(cluster).start()
 
     def stop(self, cluster: str) -> None:
+        self.frozen_since.pop(cluster, None)
         self.down_since.setdefault(cluster, asyncio.get_running_loop().time())
         self.member(cluster).stop()
+
+    def freeze(self, cluster: str) -> None:
+        self.frozen_since.setdefault(cluster, asyncio.get_running_loop().time())
+        self.member(cluster).freeze()
+
+    def thaw(self, cluster: str) -> None:
+        self.frozen_since.pop(cluster, None)
+        self.member(cluster).thaw()
+
+    @property
+    def unheard_since(self) -> dict[str, float]:
+        """Who does not answer, and since when at the latest."""
+        return self.frozen_since | self.down_since
 
     async def flap(self, cluster: str) -> None:
         for pause in (0.0, 0.3, 1.5, 0.0, 1.2):
@@ -139,9 +174,11 @@ class Members:
         member = self.member(cluster)
         match fault:
             case "freeze":
-                member.freeze()
+                self.freeze(cluster)
             case "thaw":
-                member.thaw()
+                self.thaw(cluster)
+            case "mute":
+                member.mute()
             case "cut":
                 member.send_raw(b'{"type":"ADDED","obj')
                 member.end_watches()

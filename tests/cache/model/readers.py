@@ -208,10 +208,11 @@ async def read_pages(
                 assert version in {"", page.resource_version}, f"{who}: pages of two versions"
                 version = page.resource_version
                 more = bool(page.continue_token)
+                assert not more or len(page.items) == int(limit), f"{who}: a page is not full, and more follow"
                 up_to = list(bodies)[-1] if more else "\U0010ffff"
                 claim = Claim(who, int(version), bodies, view.wanted, after, up_to)
                 if view.counted and more:
-                    assert page.remaining is not None
+                    assert page.remaining, f"{who}: nothing remains, and more is promised"
                     claim.remaining = page.remaining
                 world.timeline.claims.append(claim)
                 found |= bodies

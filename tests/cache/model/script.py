@@ -10,11 +10,13 @@ Step = tuple[Any, ...]
 NAMESPACES = ("default", "default", "default", "other")
 _FAULTS = (
     *("stop", "start", "flap", "freeze", "thaw", "cut", "break", "nonsense", "end", "gone", "error", "compact"),
-    *("shorten", "refuse", "slow", "duplicate", "backward", "early bookmark", "start", "thaw"),
+    *("shorten", "refuse", "slow", "mute", "duplicate", "backward", "early bookmark", "start", "thaw"),
 )
+ERASURES = ("plain", "forced", "overtaken", "graceful")
+"""How a member may answer to a deletion."""
 ANEW = -1
 """Instead of going on somewhere, a reader begins from nothing."""
-_RARE_FAULTS = ("giant", "unserve", "serve", "serve")
+_RARE_FAULTS = ("giant", "unserve", "serve", "serve", "outage")
 _RETURNS = ("backup", "backup", "restore", "quick restore", "replace", "quick replace", "start", "start")
 _PAUSES = (0.0, 0.001, 0.05, 0.15, 0.15, 0.5, 0.5, 1.0, 2.0, 7.0, 100.0)
 
@@ -43,6 +45,8 @@ def write(seed: int) -> Script:
         steps.append(_step(random, clusters, faulty, returning))
         if returning and random.random() < 0.04:
             steps += _relapse(random, random.choice(clusters))
+        if random.random() < 0.04:
+            steps += _succession(random, random.choice(clusters))
         if random.random() < 0.35:
             steps.append(("wait", random.choice(_PAUSES)))
         if random.random() < 0.02:
@@ -76,6 +80,23 @@ def _relapse(random: Random, cluster: str) -> list[Step]:
     return [("backup", cluster), *changes, ("wait", 0.5), (outage, cluster), ("start", cluster), ("wait", 3.0)]
 
 
+def _succession(random: Random, cluster: str) -> list[Step]:
+    """An object is deleted and at once made anew, while the member is listed, and the answers come in any order."""
+    namespace, name = random.choice(NAMESPACES), random.choice(NAMES)
+    facts = {"age": 0, "tier": "1", "phase": "Running", "node": "n1", "fat": False}
+    written = [
+        ("write", cluster, namespace, name, {**facts, "age": 1}),
+        ("erase", cluster, namespace, name, random.choice(ERASURES)),
+        ("write", cluster, namespace, name, facts),
+    ]
+    steps: list[Step] = [("put", cluster, namespace, name, {**facts, "age": 1}), ("wait", random.choice((0.0, 0.5)))]
+    if random.random() < 0.7:
+        written.insert(random.randrange(len(written) + 1), (random.choice(("add again", "gone", "compact")), cluster))
+    for step in (*written, *[("answer",)] * 3):
+        steps += [step, ("wait", random.choice((0.0, 0.0, 0.0, 0.001, 0.05, 0.1, 0.15)))]
+    return steps
+
+
 def _reading(random: Random) -> Step:
     chance = random.random()
     if chance < 0.5:
@@ -94,8 +115,11 @@ def _change(random: Random, cluster: str) -> Step:
 
 def change_of(random: Random, cluster: str) -> Step:
     namespace, name = random.choice(NAMESPACES), random.choice(NAMES)
-    if random.random() < 0.3:
+    chance = random.random()
+    if chance < 0.25:
         return "delete", cluster, namespace, name
+    if chance < 0.33:
+        return "erase", cluster, namespace, name, random.choice(ERASURES)
     facts = {
         "age": random.choice((0, 0, 1, 2, 3)),
         "tier": random.choice(("1", "2", "")),

@@ -20,6 +20,7 @@ from tests.cache.model.members import Members
 from tests.cache.model.readers import VIEWS, Follower, cluster_of, get_one, original_name_of, read_pages
 from tests.cache.model.script import Script, Step, change_of
 from tests.cache.model.timeline import Timeline, key_of
+from tests.cache.model.writes import Writes
 from tests.support import virtual_time
 from tests.support.fake_member import REVISION_ANNOTATION, FakeMember
 
@@ -30,6 +31,10 @@ PROMPT = 1.5
 """Seconds after which a change in a healthy member is known."""
 NOTICED = 100.0
 """Seconds after which a member that is down must be known to be."""
+RETURNED = 5.0
+"""Seconds after which a member that is known to be back is read again: a short pause and a list of many pages."""
+NOT_SERVED = 80.0
+"""Seconds after which a member that serves the resource again is read."""
 FOLLOWERS = 2 * len(VIEWS)
 Port = Callable[[FakeMember], ListerWatcher]
 
@@ -61,19 +66,21 @@ class World:
             Follower(self, VIEWS[number % len(VIEWS)], number, Random(seed * 1000 + number))
             for number in range(FOLLOWERS)
         ]
-        self._answers: list[tuple[str, str, str, JsonObject]] = []
+        self.writes = Writes(self)
+        self.calm = False
+        """Whether nothing is wrong with any member."""
         self._tasks: list[asyncio.Task[Any]] = []
-        self._calm = False
+        self._lost: set[str] = set()  # who left, or did not serve the resource, for a while
 
     async def play(self) -> None:
         """Raises AssertionError for whatever must not be."""
-        self._begin(self.cache.run())
-        self._begin(self.timeline.witness())
+        self.begin(self.cache.run())
+        self.begin(self.timeline.witness())
         await asyncio.sleep(0)
         for cluster in self.script.clusters:
             await self._join(cluster)
         for follower in self.followers:
-            self._begin(follower.run())
+            self.begin(follower.run())
         try:
             for step in self.script.steps:
                 await self._step(step)
@@ -82,12 +89,14 @@ class World:
             judged = self.timeline.judge()
             assert judged or self.forgetful
             self._check_authenticity()
+            self._check_steadiness()
         finally:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _begin(self, work: Coroutine[Any, Any, Any]) -> None:
+    def begin(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Do something beside the script; what it raises fails the test."""
         self._tasks.append(asyncio.get_running_loop().create_task(work))
 
     def _raise_faults(self) -> None:
@@ -103,16 +112,16 @@ class World:
             case ("put", cluster, namespace, name, facts):
                 self.members.put(cluster, namespace, name, facts)
             case ("write", cluster, namespace, name, facts):
-                answer = self.members.put(cluster, namespace, name, facts)
-                if not self.members.of[cluster].down:
-                    self._answers.append((cluster, namespace, name, answer))
+                self.writes.put(cluster, namespace, name, facts)
+            case ("erase", cluster, namespace, name, how):
+                self.writes.delete(cluster, namespace, name, how)
             case ("delete", cluster, namespace, name):
                 self.members.delete(cluster, namespace, name)
             case ("burst", _, changes):
                 for change in changes:
                     await self._step(change)
             case ("answer",):
-                self._answer()
+                self.writes.read_one()
             case ("wait", seconds):
                 await asyncio.sleep(seconds)
             case ("calm",):
@@ -120,9 +129,9 @@ class World:
             case ("break off", number, pause, back):
                 self.followers[number % len(self.followers)].break_off(pause, back)
             case ("page", number, pause, exact):
-                self._begin(self._page(number, pause, exact))
+                self.begin(self._page(number, pause, exact))
             case ("get", namespace, name):
-                self._begin(get_one(self, namespace, name))
+                self.begin(get_one(self, namespace, name))
             case (fault, cluster):
                 await self._fault(fault, cluster)
             case _:
@@ -133,35 +142,56 @@ class World:
             case "join" | "add again":
                 await self._join(cluster)
             case "leave":
+                self._lost.add(cluster)
                 self.members.joined.discard(cluster)
                 await self.cache.remove_cluster(cluster)
             case "start":
                 self.members.start(cluster)
             case "stop":
-                self._lose_answers(cluster)
+                self.writes.lose(cluster)
                 self.members.stop(cluster)
+            case "unserve":
+                self._lost.add(cluster)
+                self.members.fault(fault, cluster)
+            case "outage":
+                await self._outage(cluster)
             case "flap":
-                self._lose_answers(cluster)
+                self.writes.lose(cluster)
                 await self.members.flap(cluster)
             case "backup":
                 self.members.backup(cluster)
             case "restore" | "quick restore":
-                self._lose_answers(cluster)
+                self.writes.lose(cluster)
                 await self.members.restore(cluster, 5.0 if fault == "restore" else 0.0)
                 await self._go_on(fault, cluster)
             case "replace" | "quick replace":
-                self._lose_answers(cluster)
+                self.writes.lose(cluster)
                 revision = self.members.of[cluster].revision + self.random.choice((-20, -3, 0, 3, 20))
                 await self.members.replace(cluster, 5.0 if fault == "replace" else 0.0, max(revision, 1))
                 await self._go_on(fault, cluster)
             case _:
                 self.members.fault(fault, cluster)
 
+    async def _outage(self, cluster: str) -> None:
+        """A member is away for long, as health probes notice, and read again as soon as they say that it is back."""
+        if cluster not in self.members.joined:
+            return
+        self.writes.lose(cluster)
+        self.members.cure(cluster)
+        self.members.stop(cluster)
+        self.cache.report_unreachable(cluster, "timeout")
+        assert cluster in {member.name for member in self.pods.stale()}
+        await asyncio.sleep(NOTICED + self.random.choice((0.0, 10.0, 20.0)))
+        self.members.start(cluster)
+        self.cache.report_contact(cluster)
+        await asyncio.sleep(RETURNED)
+        assert cluster not in {member.name for member in self.pods.stale()}, f"{cluster} is back and not read"
+
     async def _go_on(self, fault: str, cluster: str) -> None:
         """Things go on in a member that was restored, often beyond the version it had, before anyone looks."""
         for _ in range(self.random.choice((0, 0, 1, 3, 10))):
             await self._step(change_of(self.random, cluster))
-        self._lose_answers(cluster)
+        self.writes.lose(cluster)
         if fault.startswith("quick"):
             self.members.start(cluster)
 
@@ -169,26 +199,6 @@ class World:
         member, empty = self.members.member(cluster), FakeMember()
         self.members.joined.add(cluster)
         await self.cache.add_cluster(cluster, lambda gvr: self._port(member) if gvr == PODS else empty)
-
-    def _lose_answers(self, cluster: str) -> None:
-        """Answers under way are lost with the connections."""
-        self._answers = [answer for answer in self._answers if answer[0] != cluster]
-
-    def _answer(self) -> None:
-        """The gateway reads the answer to a write: before the member's own event of it, or long after."""
-        if not self._answers:
-            return
-        cluster, namespace, name, obj = self._answers.pop(self.random.randrange(len(self._answers)))
-        served = json.loads(self.pods.restamp(cluster, json.dumps(obj).encode()))
-        assert served["metadata"]["uid"] == obj["metadata"]["uid"]
-        cached = next((found for found in self.pods.owners(namespace, name) if found.cluster == cluster), None)
-        reading = cluster in self.members.joined - self.members.doubtful
-        if reading and self.members.of[cluster].objects.get((namespace, name)) == obj:
-            assert cached is not None, f"{name} of {cluster} was written and is not there"
-            assert cached.member_rv == obj["metadata"]["resourceVersion"]
-            assert served["metadata"]["resourceVersion"] == str(cached.rv)
-            assert self.pods.member_version(cached, str(cached.rv)) == cached.member_rv
-            assert self.pods.member_version(cached, str(cached.rv - 1)) is None
 
     async def _page(self, number: int, pause: float, exact: bool) -> None:
         view = VIEWS[number % len(VIEWS)]
@@ -213,28 +223,39 @@ class World:
         return [json.loads(body) for body in self.everything_encoded().values()]
 
     def check_warnings(self, stale: Iterable[ClusterFreshness], visible: Visible) -> None:
-        """A member that has been down for long is said to be."""
+        """A member that has been down or frozen for long is said to be."""
         named = {member.name for member in stale}
         now = asyncio.get_running_loop().time()
-        for cluster, since in self.members.down_since.items():
+        for cluster, since in self.members.unheard_since.items():
             if cluster in self.members.joined and visible(cluster) and now - since > NOTICED:
-                assert cluster in named, f"{cluster} is down since {now - since} s and nobody says so"
+                assert cluster in named, f"{cluster} does not answer since {now - since} s and nobody says so"
 
     # Quiet
 
     async def _come_to_rest(self) -> None:
         self.members.heal()
+        unserved = self.random.choice((*self.script.clusters, "", "", "", ""))
+        if unserved:
+            await self._fault("unserve", unserved)
         await asyncio.sleep(CALM)
         self._raise_faults()
         self.members.doubtful.clear()
         await self._check_union()
+        if unserved:
+            self.members.cure(unserved)
+            await asyncio.sleep(NOT_SERVED)
+            await self._check_union()
+        self.calm = True
         for _ in range(4):
             for _ in range(self.random.choice((0, 1, 3))):
                 await self._step(change_of(self.random, self.random.choice(self.script.clusters)))
+            if self.random.random() < 0.5:
+                await self.writes.read_all()
             await asyncio.sleep(PROMPT)
             await self._check_union()
         await asyncio.sleep(10)
-        self._answers.clear()
+        self.writes.lose_all()
+        self.calm = False
         self._check_followers()
 
     async def _check_union(self) -> None:
@@ -248,18 +269,19 @@ class World:
             assert obj.member_rv == self.members.truth(obj.cluster, obj.uid)["metadata"]["resourceVersion"]
         for cluster in self.pods.freshness():
             member = self.members.of[cluster.name]
-            assert cluster.objects == len(member.objects)
+            assert cluster.objects == len(member.objects) * member.served
         self._check_owners(expected)
 
     def _check_owners(self, expected: dict[str, tuple[str, str]]) -> None:
         for key, (_, uid) in expected.items():
             namespace, name = key.split("/")
             assert self.pods.owners(namespace, name)[0].uid == uid
-        for cluster in self.members.joined:
+        joined = {cluster for cluster in self.members.joined if self.members.of[cluster].served}
+        for cluster in joined:
             for namespace, name in self.members.of[cluster].objects:
                 others = {
                     self.members.of[other].objects[namespace, name]["metadata"]["uid"]
-                    for other in self.members.joined
+                    for other in joined
                     if (namespace, name) in self.members.of[other].objects
                 }
                 assert {obj.uid for obj in self.pods.owners(namespace, name)} == others
@@ -284,6 +306,19 @@ class World:
             if not self.script.returning and event_type != "DELETED":
                 assert int(revision) >= newest.get(uid, 0), f"{key} went back in time at {version}"
                 newest[uid] = int(revision)
+
+    def _check_steadiness(self) -> None:
+        """Nothing went that came again, other than under another name, unless its member went or lost it."""
+        if self.script.returning or len(self.timeline.beginnings) > 1:
+            return
+        gone: dict[str, str] = {}
+        for version, event_type, key, body in self.timeline.events:
+            obj = json.loads(body)
+            uid = obj["metadata"]["uid"]
+            if event_type == "DELETED":
+                gone[uid] = key
+            elif event_type == "ADDED" and gone.pop(uid, "") == key:
+                assert cluster_of(obj) in self._lost, f"{key} was said to be gone and is there again at {version}"
 
 
 def _same(served: JsonObject, truth: JsonObject) -> bool:
