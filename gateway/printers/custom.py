@@ -23,22 +23,22 @@ class CustomColumn(Protocol):
     """One of a CustomResourceDefinition's additionalPrinterColumns."""
 
     @property
-    def name(self) -> str: ...  # noqa: D102
+    def name(self) -> str: ...  # noqa: D102  (the class says it)
 
     @property
-    def type(self) -> str: ...  # noqa: D102
+    def type(self) -> str: ...  # noqa: D102  (the class says it)
 
     @property
-    def format(self) -> str: ...  # noqa: D102
+    def format(self) -> str: ...  # noqa: D102  (the class says it)
 
     @property
-    def description(self) -> str: ...  # noqa: D102
+    def description(self) -> str: ...  # noqa: D102  (the class says it)
 
     @property
-    def priority(self) -> int: ...  # noqa: D102
+    def priority(self) -> int: ...  # noqa: D102  (the class says it)
 
     @property
-    def json_path(self) -> str: ...  # noqa: D102
+    def json_path(self) -> str: ...  # noqa: D102  (the class says it)
 
 
 class CustomPrinter:

@@ -33,13 +33,13 @@ class MergedObject(Merged, Protocol):
     """What is read of a cached object, beside what every merged printer reads."""
 
     @property
-    def key(self) -> str: ...  # noqa: D102
+    def key(self) -> str: ...  # noqa: D102  (the class says it)
 
     @property
-    def rv(self) -> int: ...  # noqa: D102
+    def rv(self) -> int: ...  # noqa: D102  (the class says it)
 
     @property
-    def raw(self) -> bytes: ...  # noqa: D102
+    def raw(self) -> bytes: ...  # noqa: D102  (the class says it)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,13 +34,13 @@ class Merged(Protocol):
     """What a merged printer reads of a cached object."""
 
     @property
-    def name(self) -> str: ...  # noqa: D102
+    def name(self) -> str: ...  # noqa: D102  (the class says it)
 
     @property
-    def cluster(self) -> str: ...  # noqa: D102
+    def cluster(self) -> str: ...  # noqa: D102  (the class says it)
 
     @property
-    def cells(self) -> Any: ...  # noqa: D102
+    def cells(self) -> Any: ...  # noqa: D102  (the class says it)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Stored(Protocol):
     cells: Any
 
     @property
-    def key(self) -> ObjectKey: ...  # noqa: D102
+    def key(self) -> ObjectKey: ...  # noqa: D102  (the class says it)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +94,10 @@ class Definition(Protocol):
     """What is asked of a resource definition of the embedded store."""
 
     @property
-    def gvr(self) -> GroupVersionResource: ...  # noqa: D102
+    def gvr(self) -> GroupVersionResource: ...  # noqa: D102  (the class says it)
 
     @property
-    def columns(self) -> Sequence[CustomColumn]: ...  # noqa: D102
+    def columns(self) -> Sequence[CustomColumn]: ...  # noqa: D102  (the class says it)
 
 
 @functools.lru_cache(maxsize=512)

@@ -149,7 +149,7 @@ def read_events(connection: sqlite3.Connection, resource: str, after: int, upto:
     try:
         _check_history(connection, after)
         rows = connection.execute(
-            "SELECT this.resource, this.namespace, this.name, this.revision, this.value, this.written_at,"  # noqa: S608
+            "SELECT this.resource, this.namespace, this.name, this.revision, this.value, this.written_at,"  # noqa: S608  (no value is spliced in)
             " before.revision, before.value, before.written_at FROM revisions AS this"
             " LEFT JOIN revisions AS before ON before.superseded = this.revision AND before.revision < this.revision"
             f" WHERE this.revision > ? AND this.revision <= ?{clause} ORDER BY this.revision",

@@ -99,10 +99,10 @@ def _validate_secret_type(secret_type: str, secret: JsonObject, data: JsonObject
     for key in _SECRET_KEYS.get(secret_type, ()):
         if key not in data:
             yield required(f"data[{key}]")
-    if secret_type == "kubernetes.io/basic-auth" and not {"username", "password"} & data.keys():  # noqa: S105
+    if secret_type == "kubernetes.io/basic-auth" and not {"username", "password"} & data.keys():  # noqa: S105  (a type)
         yield required("data[username]")
         yield required("data[password]")
-    if secret_type == "kubernetes.io/service-account-token" and not annotations(secret).get(_SERVICE_ACCOUNT):  # noqa: S105
+    if secret_type == "kubernetes.io/service-account-token" and not annotations(secret).get(_SERVICE_ACCOUNT):  # noqa: S105  (a type)
         yield required(f"metadata.annotations[{_SERVICE_ACCOUNT}]")
     document = _SECRET_DOCUMENTS.get(secret_type)
     if document and document not in data:
