@@ -10,17 +10,24 @@ import asyncio
 import base64
 import binascii
 import datetime
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
+from cachetools import LRUCache
 
 from gateway.clusters.credentials import CredentialError, Credentials
 from gateway.clusters.endpoint import Endpoint, EndpointError, normalize_proxy, normalize_url
 
 _PLUGIN_TIMEOUT = 60.0
+
+_SETTLED = 2_000_000_000
+"""Nanoseconds for which a file may still change without its stamp telling: the clocks of file systems are coarse."""
+
+_Stamp = tuple[int, int, int, int]
 
 
 class KubeconfigError(Exception):
@@ -99,8 +106,8 @@ class Kubeconfig:
             return None
         command = str(stanza.get("command") or "")
         if "/" in command and not Path(command).is_absolute():
-            stanza = {**stanza, "command": str(self.path.parent / command)}
-        return stanza
+            return {**stanza, "command": str(self.path.parent / command)}
+        return dict(stanza)
 
     def _section(self, sections: dict[str, dict[str, Any]], kind: str, context: dict[str, Any]) -> dict[str, Any]:
         name = str(context.get(kind) or "")
@@ -138,10 +145,31 @@ def _by_name(document: dict[str, Any], section: str, inner: str) -> dict[str, di
     return found
 
 
+_parsed: LRUCache[Path, tuple[_Stamp, Kubeconfig]] = LRUCache(16)
+
+
 def read_kubeconfig(path: Path) -> Kubeconfig:
-    """Read a kubeconfig file. Raises KubeconfigError when there is none or it is not one."""
+    """Read a kubeconfig file; it is parsed anew only when it has changed. Raises KubeconfigError when it is not one.
+
+    A file of many members is asked for by each of them and every few seconds: parsing it takes a millisecond a member.
+    """
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        status = path.stat()
+    except OSError as error:
+        raise KubeconfigError(f"kubeconfig {path}: {error.strerror}") from None
+    stamp = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    known = _parsed.get(path)
+    if known is not None and known[0] == stamp:
+        return known[1]
+    kubeconfig = _parse(path)
+    if time.time_ns() - status.st_ctime_ns > _SETTLED:
+        _parsed[path] = stamp, kubeconfig
+    return kubeconfig
+
+
+def _parse(path: Path) -> Kubeconfig:
+    try:
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
     except OSError as error:
         raise KubeconfigError(f"kubeconfig {path}: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError):

@@ -1,5 +1,7 @@
 import base64
+import os
 import stat
+import time
 from pathlib import Path
 from typing import Any
 
@@ -166,3 +168,50 @@ def test_a_proxy_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
     cluster = {"server": "https://10.0.0.1", "proxy-url": "socks5://proxy:1080"}
     with pytest.raises(KubeconfigError, match="socks5"):
         read_kubeconfig(write(tmp_path, document(cluster=cluster))).endpoint()
+
+
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was parsed, from now on."""
+    texts: list[str] = []
+    load = yaml.load
+
+    def counted(text: str, **options: Any) -> Any:
+        texts.append(text)
+        return load(text, **options)
+
+    monkeypatch.setattr("gateway.clusters.kubeconfig.yaml.load", counted)
+    return texts
+
+
+def test_a_file_is_parsed_once_until_it_changes(
+    tmp_path: Path, parsed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time_ns
+    monkeypatch.setattr("gateway.clusters.kubeconfig.time.time_ns", lambda: now() + 10_000_000_000)
+    path = write(tmp_path, document({"token": "old"}))
+    for _ in range(3):
+        assert read_kubeconfig(path).credentials().token == "old"
+    assert len(parsed) == 1
+    (tmp_path / "next").mkdir()
+    os.replace(write(tmp_path / "next", document({"token": "new"})), path)
+    assert read_kubeconfig(path).credentials().token == "new"
+
+
+def test_a_file_just_written_may_change_without_its_stamp_telling(tmp_path: Path, parsed: list[str]) -> None:
+    path = write(tmp_path, document())
+    read_kubeconfig(path)
+    read_kubeconfig(path)
+    assert len(parsed) == 2
+
+
+def test_what_is_done_with_a_plugin_stays_out_of_the_next_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time_ns
+    monkeypatch.setattr("gateway.clusters.kubeconfig.time.time_ns", lambda: now() + 10_000_000_000)
+    path = write(tmp_path, document({"exec": {"command": "tool"}}))
+    stanza = read_kubeconfig(path).plugin()
+    assert stanza is not None
+    stanza["command"] = "another"
+    assert read_kubeconfig(path).plugin() == {"command": "tool"}
