@@ -24,5 +24,5 @@ def lag(gateway: Gateway) -> tuple[float, float, str]:
     buckets = [(float(bound), float(count)) for bound, count in _LAG.findall(gateway.metrics())]
     total = buckets[-1][1]
     in_time = max(count for bound, count in buckets if bound <= _LIMIT)
-    worst = next(bound for bound, count in buckets if count == total)
-    return total - in_time, total, f"below {worst * 1e3:g} ms"
+    worst = max((bound for bound, count in buckets if count < total), default=0.0)
+    return total - in_time, total, f"by more than {worst * 1e3:g} ms"
