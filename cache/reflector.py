@@ -209,6 +209,7 @@ class Reflector:
         self._feed.begin_list()
         await self._forget(self._feed.unlisted(""))
         self._feed.end_list("")
+        self._changed()
         _logger.debug("member %s: %s", self._feed.cluster, error)
 
     # List

@@ -67,6 +67,43 @@ async def test_a_member_that_leaves_takes_its_objects_along(cacher):
     assert cacher.feeds == {}
 
 
+async def test_those_who_wait_are_told_of_departures_piece_by_piece(cacher):
+    cacher.feed("m1")
+    for number in range(250):
+        cacher.cache.observe("m1", observed(f"p{number}", uid=str(number)))
+    found = []
+
+    async def follow():
+        while cacher.feeds or len(cacher.cache):
+            await cacher.wait(5)
+            found.append(len(cacher.cache))
+
+    following = asyncio.get_running_loop().create_task(follow())
+    await asyncio.sleep(0)
+    await cacher.drop_feed("m1")
+    await following
+    assert found[0] > found[-1] == 0
+    assert elapsed() == 0
+
+
+async def test_those_who_wait_are_told_that_a_member_without_objects_left(cacher):
+    cacher.feed("m1")
+    waiting = asyncio.get_running_loop().create_task(cacher.wait_until(lambda: not cacher.feeds, 5))
+    await asyncio.sleep(0)
+    await cacher.drop_feed("m1")
+    assert await waiting
+    assert elapsed() == 0
+
+
+async def test_those_who_wait_are_told_of_our_own_writes(cacher):
+    cacher.feed("m1").end_list("100")
+    waiting = asyncio.get_running_loop().create_task(cacher.wait_until(lambda: len(cacher.cache) == 1, 5))
+    await asyncio.sleep(0)
+    cacher.written("m1", observed(uid="a", rv="101"))
+    assert await waiting
+    assert elapsed() == 0
+
+
 async def test_the_first_sync_is_waited_for_briefly(cacher):
     await cacher.wait_first_sync(everyone)
     feed = cacher.feed("m1")

@@ -26,13 +26,20 @@ class Bench:
             PODS, ObjectBuilder(PODS), RevisionClock(virtual_time.now), virtual_time.now, HistoryLimits()
         )
         self.feed = MemberFeed("m1", self.cache, virtual_time.now)
-        self.changes = 0
-        self.reflector = Reflector(
-            self.feed, member, jitter=lambda: 0.0, changed=self.changed, settings=ReflectorSettings(**settings)
-        )
+        self.counted: list[int] = []
+        self.seen: list[tuple[bool, str]] = []
+        self.settings = ReflectorSettings(**settings)
+        self.reflector = self.reflect()
+
+    def reflect(self) -> Reflector:
+        return Reflector(
+            self.feed, self.member, jitter=lambda: 0.0, changed=self.changed, settings=self.settings
+        )  # fmt: skip
 
     def changed(self) -> None:
-        self.changes += 1
+        """What those who wait find when they are woken: how many objects, whether all was read, what is wrong."""
+        self.counted.append(self.cache.count_of("m1"))
+        self.seen.append((self.feed.current, self.feed.error))
 
     def names(self) -> list[str]:
         return [obj.name for obj in self.cache.candidates(selection())]
@@ -53,7 +60,7 @@ async def test_list_then_watch():
     await bench.run_for(10)
     assert bench.names() == ["a", "b"]
     assert (member.lists, member.watches) == (1, 1)
-    assert bench.changes >= 2
+    assert bench.counted[-1] == 2
 
 
 async def test_a_watch_that_ends_in_order_is_followed_by_another_without_a_list():
@@ -190,6 +197,79 @@ async def test_a_resource_that_is_not_served_has_no_objects_and_is_looked_for_ag
     member.put(pod("a", uid="a"))
     await bench.run_for(61)
     assert bench.names() == ["a"]
+
+
+async def test_those_who_wait_for_the_first_read_hear_that_the_resource_is_not_served():
+    bench = Bench(ScriptedMember(NotServed("404")))
+    await bench.run_for(1)
+    assert bench.feed.current
+    assert bench.seen[-1] == (True, "")
+
+
+async def test_whatever_is_found_is_announced_at_once():
+    """Each slice of a list, its end, what it lacks, and that the member does not answer."""
+    member = ScriptedMember(Unavailable("503"))
+    bench = Bench(member, page_size=1)
+    await bench.run_for(0.1)
+    assert bench.seen == [(False, "503")]
+    for name in ("a", "b"):
+        member.put(pod(name, uid=name))
+    await bench.run_for(1)
+    assert bench.counted == [0, 1, 2, 2]
+    assert bench.seen[-1] == (True, "")
+    bench.counted.clear()
+    member.delete("a")
+    member.compact()
+    bench.reflector = bench.reflect()
+    await bench.run_for(1)
+    assert bench.counted == [2, 1, 1]
+
+
+class TestReturns:
+    """A member is said to answer again, while its next attempt lies half a minute ahead."""
+
+    @pytest.fixture
+    async def away(self):
+        member = ScriptedMember(*[Unavailable("503")] * 200)
+        bench = Bench(member)
+        task = asyncio.get_running_loop().create_task(bench.reflector.run())
+        await asyncio.sleep(0.8 + 1.6 + 3.2 + 6.4 + 12.8 + 25.6 + 1)
+        yield bench
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    async def test_it_is_read_at_once(self, away):
+        away.member.script.clear()
+        away.reflector.member_returned()
+        await asyncio.sleep(0.1)
+        assert away.feed.current
+
+    async def test_one_that_does_not_answer_yet_is_asked_again_soon(self, away):
+        before = len(away.member.asked)
+        away.reflector.member_returned()
+        await asyncio.sleep(0.8 + 1.6 + 0.1)
+        assert len(away.member.asked) - before == 3
+
+    async def test_the_pauses_after_that_are_kept(self, away):
+        away.reflector.member_returned()
+        before = len(away.member.asked)
+        await asyncio.sleep(0.8 + 1.6 + 3.2 + 6.4 + 12.8 + 1)
+        assert len(away.member.asked) - before == 6
+
+
+async def test_silence_is_an_error_and_the_member_is_listed_anew():
+    member = FakeMember()
+    bench = Bench(member, silence=90.0)
+    task = asyncio.get_running_loop().create_task(bench.reflector.run())
+    await asyncio.sleep(5)
+    member.mute()
+    member.put(pod("a", uid="a"))
+    await asyncio.sleep(85.5)
+    assert (bench.feed.error, bench.names()) == ("nothing heard for 90s", [])
+    await asyncio.sleep(5)
+    assert (bench.feed.error, bench.names(), member.lists) == ("", ["a"], 2)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_what_no_event_told_is_found_in_the_end():
