@@ -45,7 +45,7 @@ def write(seed: int) -> Script:
         steps.append(_step(random, clusters, faulty, returning))
         if returning and random.random() < 0.04:
             steps += _relapse(random, random.choice(clusters))
-        if random.random() < 0.04:
+        if random.random() < 0.06:
             steps += _succession(random, random.choice(clusters))
         if random.random() < 0.35:
             steps.append(("wait", random.choice(_PAUSES)))
@@ -86,14 +86,16 @@ def _succession(random: Random, cluster: str) -> list[Step]:
     facts = {"age": 0, "tier": "1", "phase": "Running", "node": "n1", "fat": False}
     written = [
         ("write", cluster, namespace, name, {**facts, "age": 1}),
-        ("erase", cluster, namespace, name, random.choice(ERASURES)),
+        ("erase", cluster, namespace, name, random.choice((*ERASURES, "graceful", "overtaken"))),
         ("write", cluster, namespace, name, facts),
     ]
     steps: list[Step] = [("put", cluster, namespace, name, {**facts, "age": 1}), ("wait", random.choice((0.0, 0.5)))]
-    if random.random() < 0.7:
-        written.insert(random.randrange(len(written) + 1), (random.choice(("add again", "gone", "compact")), cluster))
-    for step in (*written, *[("answer",)] * 3):
-        steps += [step, ("wait", random.choice((0.0, 0.0, 0.0, 0.001, 0.05, 0.1, 0.15)))]
+    if random.random() < 0.8:
+        listed = random.choice(("add again", "add again", "add again", "gone", "compact"))
+        written.insert(random.choice((0, 1, 1, 2, 3)), (listed, cluster))
+    pauses = random.choice(((0.0,), (0.0, 0.001, 0.05), (0.0, 0.05, 0.1, 0.15)))
+    for step in (*written, *[("answer",)] * 4):
+        steps += [step, ("wait", random.choice(pauses))]
     return steps
 
 
