@@ -197,6 +197,11 @@ class ObservedObject:
         """Whether it was deleted and lives on for a while: for a grace period, or until its finalizers are done."""
         return _lingers(self._metadata)
 
+    @property
+    def ended(self) -> bool:
+        """Whether it was deleted and nothing is waited for: a change that leads there removes it (see Store.Update)."""
+        return bytes(self._metadata.get("deletionGracePeriodSeconds", _NOTHING)) == b"0" and not self.lingers
+
     def labels_encoded(self) -> bytes:
         """The labels as they were sent."""
         return bytes(self._metadata.get("labels", _NOTHING))

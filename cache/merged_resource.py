@@ -333,6 +333,17 @@ class MergedResource:
         observed = self._read(body)
         return body if observed is None else self.object(self._cacher.written(cluster, observed))
 
+    async def changed(self, obj: CachedObject, body: bytes) -> bytes:
+        """Dress a member's answer to a change of an object, which was its end if it took the last finalizer off.
+
+        A kube-apiserver then removes it and answers what it was sent, under the version from before
+        (Store.deleteWithoutFinalizers): that is no state to be read.
+        """
+        observed = self._read(body)
+        if observed is not None and observed.ended:
+            return await self.deleted(obj, body)
+        return self.restamp(obj.cluster, body)
+
     async def deleted(self, obj: CachedObject, body: bytes) -> bytes:
         """Dress a member's answer to the deletion of an object.
 

@@ -178,7 +178,7 @@ class MergedWriteTarget:
             return replace(result, body=self._resource.decorate(owner.cluster, result.body), obj=None)
         if request.verb == "delete":
             return replace(result, body=await self._resource.deleted(owner, result.body), obj=None)
-        body = self._resource.restamp(owner.cluster, result.body)
+        body = await self._resource.changed(owner, result.body)
         if request.scope.info.subresource and body is result.body:
             body = await self._resource.decorate_part(owner.cluster, body)  # a Scale
         return replace(result, body=body, obj=None)

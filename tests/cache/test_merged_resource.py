@@ -455,6 +455,31 @@ class TestWrites:
         assert told == json.loads(desk.pods.object(await desk.pods.get("default", "web")))
         assert told["metadata"].items() >= marks.items()
 
+    async def test_a_change_that_is_the_end_of_an_object(self, desk):
+        """Taking off the last finalizer removes it; the answer is what was sent, under the version from before."""
+        marks = {"deletionTimestamp": "2026-01-01T00:00:00Z", "deletionGracePeriodSeconds": 0}
+        obj = desk.put(rv="17", finalizers=["a.b/c"], **marks)
+        feed = desk.cacher.feed("m1")
+        feed.end_list("17")
+
+        def member_tells():
+            feed.event("DELETED", encoded(pod(uid=obj.uid, rv="18", finalizers=["a.b/c"], **marks)))
+            desk.cacher.changed()
+
+        asyncio.get_running_loop().call_later(1, member_tells)
+        told = json.loads(await desk.pods.changed(obj, encoded(pod(uid=obj.uid, rv="17", **marks))))
+        assert "finalizers" not in told["metadata"]
+        assert await desk.names() == []
+        assert told["metadata"]["resourceVersion"] == str(desk.cacher.cache.revision)
+
+    async def test_a_change_of_what_is_not_at_its_end_is_not_waited_for(self, desk):
+        obj = desk.put(rv="17")
+        desk.cacher.feed("m1").end_list("17")
+        told = json.loads(await desk.pods.changed(obj, encoded(pod(uid=obj.uid, rv="18"))))
+        assert asyncio.get_running_loop().time() == 0
+        assert told == json.loads(desk.pods.object(await desk.pods.get("default", "web")))
+        assert await desk.pods.changed(obj, b'{"kind":"Status"}') == b'{"kind":"Status"}'
+
     async def test_an_end_is_answered_under_the_name_that_is_served(self, desk):
         desk.put(uid="first")
         second = desk.put(cluster="m2", uid="second", rv="90")

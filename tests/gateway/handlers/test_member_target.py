@@ -49,7 +49,8 @@ class Pods:
     def object(self, pod: Any) -> bytes:
         return json.dumps({"kind": "Pod", "metadata": {"name": pod.name, "namespace": "shop"}}).encode()
 
-    def restamp(self, cluster: str, body: bytes) -> bytes:
+    async def changed(self, pod: Any, body: bytes) -> bytes:
+        self.waited.append(f"changed {pod.name}")
         return body
 
     def decorate(self, cluster: str, body: bytes) -> bytes:
@@ -216,6 +217,8 @@ async def test_what_a_pod_takes_along_is_looked_for_at_its_own_member(fleet: Fle
     [
         ("DELETE", "web-1", None, {}, ["deleted web-1"]),
         ("DELETE", "web-1", None, {"dryRun": "All"}, []),
+        ("PUT", "web-1", {}, {}, ["changed web-1"]),
+        ("PUT", "web-1", {}, {"dryRun": "All"}, []),
         ("POST", "web-1/eviction", {}, {}, ["gone or lingers web-1"]),
         ("POST", "web-1/eviction", {}, {"dryRun": "All"}, []),
         ("POST", "web-1/eviction", {"deleteOptions": {"dryRun": ["All"]}}, {}, []),
