@@ -142,6 +142,7 @@ class World:
             case "join" | "add again":
                 await self._join(cluster)
             case "leave":
+                self.writes.lose(cluster)
                 self._lost.add(cluster)
                 self.members.joined.discard(cluster)
                 await self.cache.remove_cluster(cluster)
