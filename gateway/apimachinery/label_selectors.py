@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.apimachinery.errors import bad_request
+from gateway.apimachinery.integers import parse_integer
 from gateway.apimachinery.json_syntax import quote
 
 _NAME_FORMAT = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
@@ -90,7 +91,7 @@ def _integer(text: str) -> int | None:
     """Read an int64 as Go's ParseInt does, or None."""
     if not _INTEGER.fullmatch(text):
         return None
-    value = int(text)
+    value = parse_integer(text)
     return value if -(2**63) <= value < 2**63 else None
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from gateway.apimachinery.errors import bad_request, field_error, invalid
 from gateway.apimachinery.field_selectors import ANY_FIELDS, FieldRequirement, FieldSelector, parse_field_selector
+from gateway.apimachinery.integers import parse_integer
 from gateway.apimachinery.json_syntax import quote
 from gateway.apimachinery.label_selectors import EVERYTHING, LabelSelector, parse_label_selector
 from gateway.apimachinery.schema import GroupResource
@@ -52,7 +53,7 @@ def _integer(query: Mapping[str, str], name: str) -> int | None:
         return None
     if not _INTEGER.fullmatch(text):
         raise bad_request(f"strconv.ParseInt: parsing {quote(text)}: invalid syntax")
-    value = int(text)
+    value = parse_integer(text)
     if not -(2**63) <= value < 2**63:
         raise bad_request(f"strconv.ParseInt: parsing {quote(text)}: value out of range")
     return value
@@ -147,7 +148,7 @@ def parse_revision(text: str) -> int:
         return 0
     if not _UNSIGNED.fullmatch(text):
         raise InvalidRevision(f"Invalid value: {quote(text)}: strconv.ParseUint: parsing {quote(text)}: invalid syntax")
-    value = int(text)
+    value = parse_integer(text)
     if value >= 2**64:
         raise InvalidRevision(
             f"Invalid value: {quote(text)}: strconv.ParseUint: parsing {quote(text)}: value out of range"

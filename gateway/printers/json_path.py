@@ -12,6 +12,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from gateway.apimachinery.integers import parse_integer
+
 _FIELD = r"(?:\\.|[^\s.,\[\]$@{}\\])+"
 _FILTERED = r"(?:\\.|[^\s,\[\]$@{}\\()=!<>])*"
 _TOKEN = re.compile(
@@ -79,9 +81,9 @@ def _step(token: re.Match[str]) -> list[Step]:
         return [_filter(token["path"], token["operator"], token["value"])]
     if token["all"]:
         return [_slice(None, None)]
-    start = int(token["start"]) if token["start"] else None
+    start = parse_integer(token["start"]) if token["start"] else None
     if token["slice"]:
-        return [_slice(start, int(token["end"]) if token["end"] else None)]
+        return [_slice(start, parse_integer(token["end"]) if token["end"] else None)]
     if start is None:
         raise _Unreadable
     return [_slice(start, start + 1 or None)]
@@ -121,7 +123,10 @@ def _filter(path: str, comparison: str | None, literal: str | None) -> Step:
         return lambda values: [item for value in values for item in _list(value) if find(item)]
     if not _LITERAL.fullmatch(literal):
         raise _Unreadable
-    wanted = literal[1:-1] if literal[0] in "'\"" else json.loads(literal)
+    try:
+        wanted = literal[1:-1] if literal[0] in "'\"" else json.loads(literal)
+    except ValueError:  # more digits than Python reads as one number
+        raise _Unreadable from None
     compare = _COMPARISONS[comparison]
 
     def passes(item: Any) -> bool:

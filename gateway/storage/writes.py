@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from gateway.apimachinery.errors import ApiError, conflict, field_error, invalid, not_found
+from gateway.apimachinery.integers import parse_integer
 from gateway.apimachinery.meta import JsonObject, ObjectKey, resource_version, uid
 from gateway.apimachinery.patch.patch import APPLY_PATCH, apply_patch
 from gateway.storage.creates import ObjectCreator
@@ -226,5 +227,5 @@ def _check_version(definition: ResourceDefinition, key: ObjectKey, wanted: JsonO
         raise invalid(definition.gvr.group, definition.gvr.resource, key.name, [fault])
     if not version.isascii() or not version.isdigit():
         raise ApiError(500, "", f'strconv.ParseUint: parsing "{version}": invalid syntax')
-    if int(version) != stored.revision:
+    if parse_integer(version) != stored.revision:
         raise conflict(definition.group_resource, key.name)

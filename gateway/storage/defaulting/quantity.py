@@ -9,6 +9,8 @@ import re
 from decimal import Context, Decimal
 from typing import Any
 
+from gateway.apimachinery.integers import parse_integer
+
 _QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(|[numkMGTPE]|[KMGTPE]i|[eE][+-]?\d+)", re.ASCII)
 _DECIMAL_SUFFIXES = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _BINARY_SUFFIXES = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
@@ -23,7 +25,7 @@ def _split(text: str) -> tuple[Decimal, str] | None:
     number, suffix = match.groups()
     if suffix in _BINARY_SUFFIXES:
         return _EXACT.multiply(Decimal(number), Decimal(2 ** _BINARY_SUFFIXES[suffix])), suffix
-    exponent = _DECIMAL_SUFFIXES[suffix] if suffix in _DECIMAL_SUFFIXES else int(suffix[1:])
+    exponent = _DECIMAL_SUFFIXES[suffix] if suffix in _DECIMAL_SUFFIXES else parse_integer(suffix[1:])
     if abs(exponent) > 100:
         return None
     return _EXACT.scaleb(Decimal(number), exponent), suffix
@@ -54,8 +56,8 @@ def canonical_quantity(value: Any, *, finest: int = NANO) -> Any:
     if parts is None:
         return value
     amount, suffix = parts
+    amount = max(-_LARGEST, min(_LARGEST, amount))  # before it is rounded, which needs room for all its digits
     amount = amount.quantize(Decimal(1).scaleb(finest), rounding="ROUND_UP", context=_EXACT)
-    amount = max(-_LARGEST, min(_LARGEST, amount))
     if amount == 0:
         return "0"
     if suffix in _BINARY_SUFFIXES and abs(amount) >= 1024 and amount == int(amount):

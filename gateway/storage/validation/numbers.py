@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gateway.apimachinery.integers import parse_integer
 from gateway.storage.validation.causes import Causes, invalid_value, invalid_values, not_negative
 from gateway.storage.validation.names import percentage
 
@@ -21,12 +22,12 @@ def number_or_percentage(path: str, value: Any) -> Causes:
 
 def not_above_100_percent(path: str, value: Any) -> Causes:
     """Refuse a percentage above 100."""
-    if isinstance(value, str) and not percentage(value) and int(value[:-1]) > 100:
+    if isinstance(value, str) and not percentage(value) and parse_integer(value[:-1]) > 100:
         yield invalid_value(path, value, "must not be greater than 100%")
 
 
 def amount(value: Any) -> int:
     """Return the number before the percent sign, or the number itself; what is neither counts as zero."""
     if isinstance(value, str):
-        return int(value[:-1]) if not percentage(value) else 0
+        return parse_integer(value[:-1]) if not percentage(value) else 0
     return value if isinstance(value, int) else 0
