@@ -84,7 +84,7 @@ def _succession(random: Random, cluster: str) -> list[Step]:
     """An object is deleted and at once made anew, while the member is listed, and the answers come in any order."""
     namespace, name = random.choice(NAMESPACES), random.choice(NAMES)
     facts = {"age": 0, "tier": "1", "phase": "Running", "node": "n1", "fat": False}
-    written = [
+    written: list[Step] = [
         ("write", cluster, namespace, name, {**facts, "age": 1}),
         ("erase", cluster, namespace, name, random.choice((*ERASURES, "graceful", "overtaken"))),
         ("write", cluster, namespace, name, facts),
