@@ -119,7 +119,7 @@ class MemberFeed:
 
     def list_items(self, items: Iterable[msgspec.Raw]) -> None:
         """Apply objects of the list. What was written through the gateway meanwhile is not undone by it."""
-        assert self._listed is not None, "begin_list comes first"  # noqa: S101
+        assert self._listed is not None, "begin_list comes first"  # noqa: S101  (a fault of ours)
         self._applying = True
         for item in items:
             observed = self._read(item)

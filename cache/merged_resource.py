@@ -20,7 +20,7 @@ from cache.past_state import PastState
 from cache.resource_kind import ServedVersion
 from cache.selection import Query, Selection
 from cache.watch_event import BOOKMARK, ERROR, WatchEvent
-from cache.watcher import Visible, Watcher, WatchStart, everyone
+from cache.watcher import Visible, Watched, Watcher, WatchStart, everyone
 from gateway.apimachinery.errors import (
     ApiError,
     bad_request,
@@ -137,18 +137,8 @@ class MergedResource:
         start = await self._watch_start(selection, options, revision, visible)
         if start.initial is None and start.error is None and start.after < since:
             start = WatchStart(error=too_old_resource_version(start.after, since))
-        return Watcher(
-            self._cache,
-            selection,
-            start,
-            visible=visible,
-            bookmarks=options.allow_watch_bookmarks,
-            timeout=timeout,
-            clock=asyncio.get_running_loop().time,
-            wait=self._cacher.wait,
-            wake=self._cacher.changed,
-            settled=lambda: self._cacher.settled(visible),
-        )
+        watched = Watched(selection, visible, options.allow_watch_bookmarks, timeout)
+        return Watcher(self._cache, watched, start, news=self._cacher, clock=asyncio.get_running_loop().time)
 
     async def _watch_start(
         self, selection: Selection, options: ListOptions, revision: int, visible: Visible
@@ -306,7 +296,7 @@ class MergedResource:
 
     def bookmark(self, event: WatchEvent) -> bytes:
         """The object of a BOOKMARK event: it must be of the watched kind, or clients drop it."""
-        assert event.type == BOOKMARK, "only bookmarks come without an object"  # noqa: S101
+        assert event.type == BOOKMARK, "only bookmarks come without an object"  # noqa: S101  (a fault of ours)
         metadata: dict[str, object] = {"resourceVersion": str(event.rv)}
         if event.initial_events_end:
             metadata["annotations"] = {"k8s.io/initial-events-end": "true"}

@@ -232,7 +232,7 @@ class MultiClusterCache:
             self._start_one(name, gvr)
 
     def _start_one(self, name: str, gvr: GroupVersionResource) -> None:
-        assert self._group is not None, "only a running cache reads"  # noqa: S101
+        assert self._group is not None, "only a running cache reads"  # noqa: S101  (a fault of ours)
         reflector = Reflector(
             self._cachers[gvr].feed(name),
             self._sources[name][gvr],

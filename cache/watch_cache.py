@@ -180,7 +180,10 @@ class WatchCache:
 
     def of_member(self, cluster: str, original_key: str) -> CachedObject | None:
         """A member's object by its own name."""
-        return next((obj for obj in self._groups.get(original_key, ()) if obj.cluster == cluster), None)
+        for obj in self._groups.get(original_key, ()):
+            if obj.cluster == cluster:
+                return obj
+        return None
 
     def keys_of(self, cluster: str) -> Sequence[str]:
         """The original keys of a member's objects."""
@@ -263,7 +266,7 @@ class WatchCache:
         self._groups[key] = tuple(sorted((*group, obj), key=precedence))
         self._settle_names(observed.namespace, observed.name)
         placed = self.of_member(cluster, key)
-        assert placed is not None, "it was added a moment ago"  # noqa: S101
+        assert placed is not None, "it was added a moment ago"  # noqa: S101  (for the type)
         return placed
 
     def _remove(self, obj: CachedObject) -> None:

@@ -7,8 +7,9 @@ and lists anew. `poll` decides, `next_batch` waits.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from cache.cached_object import CachedObject
 from cache.selection import Selection
@@ -46,40 +47,57 @@ class WatchStart:
     """Why the watch cannot begin; sent as its only event."""
 
 
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What is to be told, and for how long."""
+
+    selection: Selection
+    visible: Visible = everyone
+    bookmarks: bool = False
+    timeout: float = 0.0
+    """Seconds."""
+
+
+class News(Protocol):
+    """The port through which watches wait; one kind of all members, see `Cacher`."""
+
+    async def wait(self, timeout: float) -> None:
+        """Return when something changed, or after `timeout` seconds."""
+
+    def changed(self) -> None:
+        """Wake all who wait."""
+
+    def settled(self, visible: Visible) -> bool:
+        """Whether no member is waited for."""
+
+
 class Watcher:
     """A running watch. Mutable state: the cursor (`_position`, `_revision`), what is due, and whether it ended."""
 
     def __init__(
         self,
         cache: WatchCache,
-        selection: Selection,
+        watched: Watched,
         start: WatchStart,
         *,
-        visible: Visible,
-        bookmarks: bool,
-        timeout: float,
+        news: News,
         clock: Callable[[], float],
-        wait: Callable[[float], Awaitable[None]],
-        wake: Callable[[], None],
-        settled: Callable[[], bool],
     ) -> None:
-        """`wait` returns when the cache changed, or after so many seconds; `settled`: no member is waited for."""
+        """`clock` gives seconds since any moment."""
         self._cache = cache
-        self._selection = selection
-        self._visible = visible
-        self._bookmarks = bookmarks
+        self._selection = watched.selection
+        self._visible = watched.visible
+        self._bookmarks = watched.bookmarks
         self._clock = clock
-        self._wait = wait
-        self._wake = wake
-        self._settled = settled
-        self._deadline = clock() + timeout
+        self._news = news
+        self._deadline = clock() + watched.timeout
         self._bookmark_due = self._next_bookmark()
         self._error = start.error
         self._ended = False
         # Objects of the initial state in the order of their versions: whoever breaks off in between can go on from
         # the last version seen. The list is reversed, so that what was sent is let go.
         self._initial = sorted(start.initial or (), key=_version, reverse=True)
-        self._announce_end = start.announce_end and bookmarks
+        self._announce_end = start.announce_end and watched.bookmarks
         self._resumed = 0 if start.initial is not None else start.after  # the version it goes on from
         self._awaited = self._resumed
         self._position = cache.history.position_after(start.after)
@@ -102,7 +120,7 @@ class Watcher:
         """Wait for what is to be sent next. Nothing is the orderly end; an ERROR event is the last one."""
         while not (batch := self.poll()) and not self._ended:
             if self._caught_up:
-                await self._wait(max(0.0, min(self._deadline, self._bookmark_due) - self._clock()))
+                await self._news.wait(max(0.0, min(self._deadline, self._bookmark_due) - self._clock()))
             else:
                 await asyncio.sleep(0)
         return batch
@@ -110,13 +128,13 @@ class Watcher:
     def expire(self, message: str = "the watch cannot go on; list anew") -> None:
         """End with ERROR 410, so that the client lists anew: what it may see has changed."""
         self._error = expired(message)
-        self._wake()
+        self._news.changed()
 
     def close(self) -> None:
         """End without a word."""
         self._ended = True
         self._initial.clear()
-        self._wake()
+        self._news.changed()
 
     @property
     def ended(self) -> bool:
@@ -176,7 +194,7 @@ class Watcher:
         if not self._caught_up or self._awaited:
             return []
         if self._announce_end:
-            if not self._settled():
+            if not self._news.settled(self._visible):
                 return []
             self._announce_end = False
             return [WatchEvent(BOOKMARK, self._revision, initial_events_end=True)]

@@ -6,7 +6,7 @@ from cache.history import HistoryLimits
 from cache.resource_kind import PODS
 from cache.resource_version import SLOTS
 from cache.watch_cache import WatchCache
-from cache.watcher import Watcher, WatchStart, everyone
+from cache.watcher import Watched, Watcher, WatchStart, everyone
 from gateway.apimachinery.errors import too_large_resource_version
 from tests.cache.test_selection import selection
 from tests.cache.test_watch_cache import Playbook
@@ -29,22 +29,16 @@ class Play(Playbook):
         self.clock.advance(seconds)
         self.on_wait()
 
-    def wake(self) -> None:
+    def changed(self) -> None:
         self.woken += 1
 
+    def settled(self, visible) -> bool:
+        return self.is_settled
+
     def watch(self, start=None, *, visible=everyone, bookmarks=True, timeout=1_000.0, **wanted) -> Watcher:
-        return Watcher(
-            self.cache,
-            selection(**wanted),
-            start or WatchStart(after=self.cache.revision),
-            visible=visible,
-            bookmarks=bookmarks,
-            timeout=timeout,
-            clock=self.clock,
-            wait=self.wait,
-            wake=self.wake,
-            settled=lambda: self.is_settled,
-        )
+        watched = Watched(selection(**wanted), visible, bookmarks, timeout)
+        begin = start or WatchStart(after=self.cache.revision)
+        return Watcher(self.cache, watched, begin, news=self, clock=self.clock)
 
     def initial(self, **kwargs) -> Watcher:
         state = self.cache.candidates(selection())
