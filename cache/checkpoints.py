@@ -98,13 +98,12 @@ def _precedes(here: MemberPosition, there: MemberPosition) -> bool:
 
 
 class CheckpointLog:
-    """A replica's own checkpoints of one merged resource. Mutable state: the log, and where it can be gone on from."""
+    """A replica's own checkpoints of one merged resource. Mutable state: the log, and whether a barrier is due."""
 
     def __init__(self) -> None:
         """Begin with nothing, as a run does: what was told by the run before is cut off by a barrier."""
         self._log: list[Checkpoint] = []
         self._former: tuple[Checkpoint, ...] = ()
-        self._base_floor = 0
         self._cut = True
 
     def remember(self, former: Sequence[Checkpoint]) -> None:
@@ -125,7 +124,6 @@ class CheckpointLog:
     def cut(self, rv: int) -> None:
         """Something was not told event by event: what comes has no relation to what was."""
         self._log.append(Checkpoint(rv, None, True))
-        self._base_floor = rv
         self._cut = True
 
     def published(self, through: int) -> Published:
@@ -137,10 +135,12 @@ class CheckpointLog:
         if seen.members is None:
             return None
         for own in reversed(self._log):
-            if own.rv < floor or own.rv < self._base_floor:
+            if own.rv < floor:
                 return None
             if own.members is not None and _nothing_unseen(own.members, seen.members):
                 return own
+            if own.barrier:
+                return None
         return None
 
 

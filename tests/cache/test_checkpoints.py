@@ -82,6 +82,14 @@ def test_nobody_goes_on_from_before_a_list_or_from_what_history_has_forgotten():
     assert base(own, {"a": at(30)}) == 2
 
 
+def test_a_list_that_finds_nothing_new_cuts_off_what_was_before_all_the_same():
+    own = log({"a": at(10)})
+    own.cut(START)
+    own.add(START, {"a": at(30)})
+    assert base(own, {"a": at(15)}) is None
+    assert base(own, {"a": at(30)}) == 0
+
+
 def test_what_a_client_has_seen_is_told_by_the_checkpoint_before():
     said = log({"a": at(10)}, {"a": at(20)}, None, {"a": at(40)}).published(START + 4 * SECOND)
 

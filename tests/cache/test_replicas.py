@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -35,6 +36,7 @@ class ReplicatedWorld(World):
         self.board = Board()
         self.replicas = [Replica(slot, self.board) for slot in (0, 1)]
         self.hoppers: list[HoppingClient] = []
+        self.ways: dict[tuple[int, str], Distant] = {}
         self.turn_to(0)
 
     def turn_to(self, slot: int) -> None:
@@ -51,7 +53,8 @@ class ReplicatedWorld(World):
             self.members[name].latency = 0.1
         member, empty = self.members[name], FakeMember()
         for replica, delays in zip(self.replicas, DELAYS, strict=True):
-            await replica.cache.add_cluster(name, _lister_watchers(Distant(member, delays[name]), empty))
+            way = self.ways[replica.slot, name] = Distant(member, delays[name])
+            await replica.cache.add_cluster(name, _lister_watchers(way, empty))
 
     async def step(self, action: tuple[Any, ...]) -> None:
         match action:
@@ -65,6 +68,10 @@ class ReplicatedWorld(World):
                 for client in self.hoppers:
                     if client.slot != slot:
                         await client.hop(0)
+            case ("slow", slot, cluster, delay):
+                self.ways[slot, cluster].delay = delay
+            case ("lose", slot, cluster):
+                self.ways[slot, cluster].broken = True
             case ("turn", slot):
                 self.turn_to(slot)
             case _:
@@ -202,6 +209,43 @@ def test_nobody_lists_anew_who_hops():
         steps += [("hop all", slot), ("delete", "c", f"new-{slot}"), put("b", "web", tier="2"), ("wait", 5)]
     world = virtual_time.run(history(steps))
     assert [client.lists for client in world.hoppers] == [1] * len(world.hoppers)
+
+
+WAYS = {
+    "it knew an object that came and went, of which the other gateway never hears, after it came there": [
+        *(("slow", 1, "a", 5), put("a", "seen"), ("wait", 0.5), ("hop all", 1), ("lose", 1, "a"), ("wait", 1)),
+        *(("delete", "a", "seen"), ("compact", "a")),
+    ],
+    "it knew an object that came and went, of which the other gateway never heard, before it came there": [
+        *(("slow", 0, "a", 5), ("lose", 1, "a"), put("a", "seen"), ("wait", 0.3), ("delete", "a", "seen")),
+        *(("compact", "a"), ("wait", 6), ("hop all", 1)),
+    ],
+    "it knew an object by a name that it never had at the other gateway": [
+        *(put("a", "web"), ("wait", 20), ("slow", 0, "a", 5), ("slow", 1, "b", 5), ("delete", "a", "web")),
+        *(("put", "b", "web", 2, "1", "Running"), ("wait", 1), ("hop all", 1)),
+    ],
+    "the other gateway told what it had written itself long before, and nothing since": [
+        *(
+            put("a", "db"),
+            ("wait", 20),
+            ("turn", 1),
+            ("slow", 0, "a", 8),
+            ("slow", 1, "a", 8),
+            ("write", "a", "db", "1"),
+            ("wait", 3),
+        ),
+        ("hop all", 1),
+    ],
+    "the other gateway told it all before": [
+        *(put("a", "db"), ("wait", 20), ("slow", 0, "a", 3), put("a", "db", tier="2"), put("a", "web")),
+        *(("wait", 2.5), ("hop all", 1)),
+    ],
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_no_client_is_wrong_for_good_because(way):
+    virtual_time.run(history(WAYS[way]))
 
 
 async def resume(world: ReplicatedWorld, slot: int, version: int) -> list[str]:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 
 from cache.checkpoints import Published
-from cache.lister_watcher import ListerWatcher
+from cache.lister_watcher import ListerWatcher, Unavailable
 from cache.multi_cluster_cache import CacheSettings, MultiClusterCache
 from cache.reflector import ReflectorSettings
 from gateway.apimachinery.schema import GroupVersionResource
@@ -44,17 +44,22 @@ class Distant:
 
     def __init__(self, member: ListerWatcher, delay: float) -> None:
         self._member = member
-        self._delay = delay
+        self.delay = delay
+        self.broken = False
+        """Whether what is on the way is lost, and the connection with it."""
 
     async def list(self, *, limit: int, continue_token: str) -> bytes:
         body = await self._member.list(limit=limit, continue_token=continue_token)
-        await asyncio.sleep(self._delay)
+        await asyncio.sleep(self.delay)
         return body
 
     async def watch(self, *, resource_version: str, timeout_seconds: int) -> AsyncGenerator[bytes, None]:
         stream = self._member.watch(resource_version=resource_version, timeout_seconds=timeout_seconds)
         async for chunk in stream:
-            await asyncio.sleep(self._delay)
+            await asyncio.sleep(self.delay)
+            if self.broken:
+                self.broken = False
+                raise Unavailable("the connection broke")
             yield chunk
 
 
