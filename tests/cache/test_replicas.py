@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from cache.lister_watcher import ListerWatcher
 from cache.resource_version import SLOTS, TICKS
+from gateway.apimachinery.errors import ApiError
 from gateway.apimachinery.options import parse_list_options
 from gateway.apimachinery.schema import GroupVersionResource
 from tests.cache import test_convergence
@@ -286,5 +287,60 @@ async def test_a_version_of_the_far_future_is_not_taken_over():
     assert world.replicas[1].cache.resource(PODS) is not None
     listed = await world.pods_of(1).list("", parse_list_options({}, watch=False))
     assert int(listed.resource_version) > now + 5 * TICKS * SLOTS
+    for task in running:
+        task.cancel()
+
+
+async def listed_at(world: ReplicatedWorld, slot: int, **query: str) -> tuple[set[str], int]:
+    listed = await world.pods_of(slot).list("", parse_list_options(query, watch=False))
+    return {obj.key for obj in listed.items}, int(listed.resource_version)
+
+
+async def test_a_list_waits_for_what_another_replica_had_told():
+    world, running = await steady()
+    for replica in world.replicas:
+        world.board.publish(replica.slot, replica.cache)
+    world.ways[1, "a"].delay = 2
+    world.put("a", "new", 1, "1", "Running")
+    await asyncio.sleep(0.5)
+    keys, version = await listed_at(world, 0)
+    assert "default/new" in keys
+    assert "default/new" not in (await listed_at(world, 1))[0]
+    world.board.publish(0, world.replicas[0].cache)
+    keys, later = await listed_at(world, 1, resourceVersion=str(version))
+    assert "default/new" in keys
+    assert later >= version
+    for task in running:
+        task.cancel()
+
+
+async def test_a_list_is_not_answered_when_it_cannot_be_told_whether_it_is_too_old():
+    world, running = await steady()
+    for replica in world.replicas:
+        world.board.publish(replica.slot, replica.cache)
+    world.put("a", "new", 1, "1", "Running")
+    await asyncio.sleep(5)
+    _, version = await listed_at(world, 0)
+    with pytest.raises(ApiError) as refused:
+        await listed_at(world, 1, resourceVersion=str(version))
+    assert refused.value.code == 504
+    for task in running:
+        task.cancel()
+
+
+async def test_a_write_with_the_version_of_another_replica_is_told_ours():
+    world, running = await steady()
+    for replica in world.replicas:
+        world.board.publish(replica.slot, replica.cache)
+    theirs, ours = (world.pods_of(slot).owners("default", "db")[0] for slot in (0, 1))
+    watch = parse_list_options({"resourceVersion": str(ours.rv)}, watch=True)
+    watcher = await world.pods_of(1).watch("", watch, timeout=100)
+    for _ in range(3):
+        assert world.pods_of(1).member_version(ours, str(theirs.rv)) is None
+    told = watcher.poll()
+    assert [(event.type, event.object.key) for event in told] == [("MODIFIED", "default/db")], "once is enough"
+    assert world.pods_of(1).member_version(world.pods_of(1).owners("default", "db")[0], str(told[0].rv))
+    assert world.pods_of(1).member_version(ours, "12") is None
+    assert watcher.poll() == []
     for task in running:
         task.cancel()
