@@ -21,7 +21,7 @@ class OrderedObjects:
         """Start empty."""
         self._keys: list[list[str]] = []
         self._objects: list[list[CachedObject]] = []
-        self._last: list[str] = []  # no key of a chunk is greater, and all of the next one are
+        self._last: list[str] = []  # the last key of each chunk
         self._count = 0
 
     def __len__(self) -> int:
@@ -63,7 +63,9 @@ class OrderedObjects:
             raise KeyError(key)
         del keys[position], self._objects[chunk][position]
         self._count -= 1
-        if not keys:
+        if keys:
+            self._last[chunk] = keys[-1]
+        else:
             del self._keys[chunk], self._objects[chunk], self._last[chunk]
 
     def _position(self, key: str) -> tuple[int, int]:
