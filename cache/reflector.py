@@ -12,11 +12,10 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
-import msgspec
-
 from cache.cached_object import DECODE_ERRORS
 from cache.line_splitter import LineSplitter, LineTooLong
 from cache.lister_watcher import Expired, ListerWatcher, ListWatchError, NotServed, Unavailable
+from cache.member_answers import Malformed, Page, bookmarked, read_line, read_page, refusal
 from cache.member_feed import MemberFeed, Regressed
 
 _logger = logging.getLogger(__name__)
@@ -48,56 +47,12 @@ class ReflectorSettings:
     """How often to look whether a member has come to serve the resource."""
 
 
-class _Malformed(ListWatchError):
-    """The member answered what is no list or watch event."""
-
-
 class _Silent(ListWatchError):
     """The member is frozen: not even bookmarks come."""
 
 
 class _BrokenOff(ListWatchError):
     """A watch that was established ended in disorder; going on from the last version is safe."""
-
-
-_NAMES = {"resource_version": "resourceVersion", "token": "continue", "remaining": "remainingItemCount"}
-
-
-class _PageMetadata(msgspec.Struct, gc=False, rename=_NAMES):
-    resource_version: str = ""
-    token: str = ""
-    remaining: int | None = None
-
-
-class _Page(msgspec.Struct, gc=False):
-    metadata: _PageMetadata
-    items: list[msgspec.Raw] | None = None
-
-    @property
-    def total(self) -> int | None:
-        """How many objects there are, where this first page says so."""
-        remaining = self.metadata.remaining if self.metadata.token else 0
-        return None if remaining is None else len(self.items or ()) + remaining
-
-
-class _Line(msgspec.Struct, gc=False):
-    type: str
-    object: msgspec.Raw
-
-
-class _Bookmark(msgspec.Struct, gc=False):
-    metadata: _PageMetadata
-
-
-class _Status(msgspec.Struct, gc=False):
-    code: int = 0
-    message: str = ""
-
-
-_page_decoder = msgspec.json.Decoder(_Page)
-_line_decoder = msgspec.json.Decoder(_Line)
-_bookmark_decoder = msgspec.json.Decoder(_Bookmark)
-_status_decoder = msgspec.json.Decoder(_Status)
 
 
 class Reflector:
@@ -247,20 +202,14 @@ class Reflector:
         pause = self._settings.list_period * (1 + self._jitter())
         self._list_due = asyncio.get_running_loop().time() + pause
 
-    async def _page(self, limit: int, token: str) -> _Page:
+    async def _page(self, limit: int, token: str) -> Page:
         try:
             async with asyncio.timeout(self._settings.page_timeout):
                 body = await self._lister_watcher.list(limit=limit, continue_token=token)
         except TimeoutError:
             raise _Silent(f"no answer to a list within {self._settings.page_timeout:g}s") from None
         self._feed.heard()
-        try:
-            page = _page_decoder.decode(body)
-        except DECODE_ERRORS as fault:
-            raise _Malformed(f"not a list: {fault}") from None
-        if not page.metadata.resource_version:
-            raise _Malformed("a list without a resourceVersion")
-        return page
+        return read_page(body)
 
     async def _forget(self, keys: list[str]) -> None:
         for start in range(0, len(keys), _SLICE):
@@ -312,21 +261,20 @@ class Reflector:
                     self._changed()
                     await asyncio.sleep(0)
         except (LineTooLong, Regressed) as fault:
-            raise _Malformed(str(fault)) from None
+            raise Malformed(str(fault)) from None
         except DECODE_ERRORS as fault:
-            raise _Malformed(f"not a watch event: {fault}") from None
+            raise Malformed(f"not a watch event: {fault}") from None
         self._changed()
 
     def _apply_line(self, encoded: bytes) -> None:
-        line = _line_decoder.decode(encoded)
+        line = read_line(encoded)
         match line.type:
             case "ADDED" | "MODIFIED" | "DELETED":
                 self._feed.event(line.type, line.object)
             case "BOOKMARK":
-                self._feed.progress(_bookmark_decoder.decode(line.object).metadata.resource_version)
+                self._feed.progress(bookmarked(line))
             case "ERROR":
-                status = _status_decoder.decode(line.object)
-                raise Expired(status.message) if status.code == 410 else Unavailable(status.message)
+                raise refusal(line)
             case _:
-                raise _Malformed(f"a watch event of type {line.type!r}")
+                raise Malformed(f"a watch event of type {line.type!r}")
         self._resume = self._feed.reached

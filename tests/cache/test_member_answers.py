@@ -1,0 +1,38 @@
+import pytest
+
+from cache.cached_object import DECODE_ERRORS
+from cache.lister_watcher import Expired, Unavailable
+from cache.member_answers import Malformed, bookmarked, read_line, read_page, refusal
+
+
+@pytest.mark.parametrize(
+    ("body", "total"),
+    [
+        (b'{"metadata":{"resourceVersion":"5"},"items":[{},{}]}', 2),
+        (b'{"metadata":{"resourceVersion":"5"},"items":null}', 0),
+        (b'{"metadata":{"resourceVersion":"5","continue":"t","remainingItemCount":7},"items":[{},{}]}', 9),
+        (b'{"metadata":{"resourceVersion":"5","continue":"t"},"items":[{},{}]}', None),
+    ],
+)
+def test_how_many_objects_a_first_page_speaks_of(body, total):
+    assert read_page(body).total == total
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"<html>", b'{"metadata":{}}', b'{"items":[]}', b"[" * 10_000])
+def test_what_is_no_page(body):
+    with pytest.raises(Malformed):
+        read_page(body)
+
+
+def test_lines():
+    line = read_line(b'{"type":"BOOKMARK","object":{"kind":"Pod","metadata":{"resourceVersion":"7"}}}')
+    assert (line.type, bookmarked(line)) == ("BOOKMARK", "7")
+    with pytest.raises(DECODE_ERRORS):
+        read_line(b'{"type":"BOOKMARK"}')
+
+
+@pytest.mark.parametrize(("code", "meaning"), [(410, Expired), (500, Unavailable), (0, Unavailable)])
+def test_errors(code, meaning):
+    error = refusal(read_line(b'{"type":"ERROR","object":{"code":%d,"message":"it went wrong"}}' % code))
+    assert type(error) is meaning
+    assert str(error) == "it went wrong"
