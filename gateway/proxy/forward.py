@@ -1,7 +1,8 @@
 """Streams an upstream's answer through to the client, byte for byte: reads and watches of the store, logs, one member.
 
-Compressed bodies stay compressed, and every chunk is passed on as it arrives. When the client goes away the handler's
-task is cancelled (the server runs with handler_cancellation), and that ends the upstream's side too.
+Compressed bodies stay compressed. A short answer that has a deadline goes out in one piece, headers and all; of every
+other one each chunk is passed on as it arrives. When the client goes away the handler's task is cancelled (the server
+runs with handler_cancellation), and that ends the upstream's side too.
 """
 
 from __future__ import annotations
@@ -12,12 +13,18 @@ from collections.abc import Mapping
 
 import aiohttp
 from aiohttp import web
+from multidict import CIMultiDict
 
 from gateway.clusters.upstream import Upstream
 from gateway.proxy.rewrite import query_string, request_headers, response_headers
 from gateway.request import RequestInfo, upstream_path
 from gateway.request_scope import RequestScope
 
+AT_ONCE = 64 * 1024
+"""Most bytes of an answer that are waited for before the first is sent: most answers are shorter, and each write of
+their parts would be a TLS record, a system call, and one more turn of the client's."""
+
+_BODILESS = frozenset({204, 304})
 _log = logging.getLogger(__name__)
 
 
@@ -55,7 +62,7 @@ async def forward(
         timeout=_time_left(scope),
     )
     try:
-        return await stream_answer(request, upstream, answer, headers)
+        return await stream_answer(request, upstream, answer, headers, gathered=scope.deadline is not None)
     finally:
         answer.close()  # one that was read to its end gave its connection back already
 
@@ -66,25 +73,31 @@ async def stream_answer(
     answer: aiohttp.ClientResponse,
     headers: Mapping[str, str] | None = None,
     *,
+    gathered: bool = False,
     last: bool = False,
 ) -> web.StreamResponse:
     """Write an upstream's answer to the client: status, headers, then each chunk as it arrives.
 
-    `last` closes the client's connection afterwards.
+    `gathered` waits for up to AT_ONCE bytes before anything is sent: for what ends soon, never for a watch. `last`
+    closes the client's connection afterwards.
+
+    Raises UpstreamError when the upstream breaks off what is gathered: nothing was sent then.
     """
-    response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=headers)
-    passed_on = response_headers(answer.headers)
-    for name in passed_on:
-        if name != "Warning":
-            response.headers.popall(name, None)
-    response.headers.extend(passed_on)
-    if answer.content_length is not None:
-        response.content_length = answer.content_length
+    begun, whole = b"", False
+    if gathered and request.method != "HEAD" and answer.status not in _BODILESS:
+        try:
+            begun, whole = await _gather(answer)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise upstream.failure(error, unanswered=True) from error
+    response = _answer_as(answer, headers, begun if whole else None)
     if last:
         response.force_close()
-    await response.prepare(request)
-    await response.write(b"")  # the headers at once: a watch may stay silent for minutes
+    if whole:
+        return response
+    await response.prepare(request)  # sends the headers: a watch may stay silent for minutes
     try:
+        if begun:
+            await response.write(begun)
         async for chunk in answer.content.iter_any():
             await response.write(chunk)
     except (aiohttp.ClientPayloadError, aiohttp.ServerTimeoutError, TimeoutError) as error:
@@ -92,6 +105,36 @@ async def stream_answer(
         abort(request)
         return response
     await response.write_eof()
+    return response
+
+
+async def _gather(answer: aiohttp.ClientResponse) -> tuple[bytes, bool]:
+    """Return the first bytes of an answer, and whether they are all of it."""
+    parts: list[bytes] = []
+    size = 0
+    async for chunk in answer.content.iter_any():
+        parts.append(chunk)
+        size += len(chunk)
+        if size > AT_ONCE:
+            return b"".join(parts), False
+    return b"".join(parts), True
+
+
+def _answer_as(
+    answer: aiohttp.ClientResponse, ours: Mapping[str, str] | None, body: bytes | None
+) -> web.Response | web.StreamResponse:
+    """Return the answer's status and headers for the client, with its body where that is known already."""
+    passed_on = response_headers(answer.headers)
+    headers = CIMultiDict(ours or {})
+    for name in passed_on:
+        if name != "Warning":
+            headers.popall(name, None)
+    headers.extend(passed_on)
+    if body is not None:
+        return web.Response(status=answer.status, reason=answer.reason, headers=headers, body=body)
+    response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=headers)
+    if answer.content_length is not None:
+        response.content_length = answer.content_length
     return response
 
 

@@ -2,12 +2,14 @@ import asyncio
 import gzip
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import aiohttp
 import pytest
 from aiohttp import web
 
-from gateway.proxy.forward import forward
+from gateway.clusters.upstream import Upstream
+from gateway.proxy.forward import AT_ONCE, forward
 from gateway.request_scope import RequestScope
 from tests.gateway.proxy.gateway_under_test import Pass, make_upstream, passing
 from tests.support.http_server import Handler, Raw, read_head, serve, serve_raw
@@ -157,6 +159,88 @@ async def test_half_an_answer_is_never_taken_for_a_whole_one(framing: bytes) -> 
             await whole_answer()
 
 
+async def with_deadline(request: web.BaseRequest, scope: RequestScope, upstream: Upstream) -> web.StreamResponse:
+    """Pass on what has to be answered soon, as all but watches and streams have."""
+    return await forward(request, replace(scope, deadline=asyncio.get_running_loop().time() + 30), upstream)
+
+
+def in_parts(*parts: bytes) -> Handler:
+    async def member(request: web.BaseRequest) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "application/json", "X-Pf": "1"}, status=203)
+        await response.prepare(request)
+        for part in parts:
+            await response.write(part)
+        return response
+
+    return member
+
+
+@pytest.mark.parametrize("parts", [(), (b"one",), (b"a" * 100, b"b" * 100), (b"x" * AT_ONCE,)])
+async def test_a_short_answer_with_a_deadline_is_sent_in_one_piece(parts: tuple[bytes, ...]) -> None:
+    body = b"".join(parts)
+    async with in_front_of(in_parts(*parts), with_deadline) as client:
+        for _ in range(2):
+            answer = await client.get("/api/v1/namespaces/a/pods/x")
+            assert await answer.read() == body
+            assert (answer.status, answer.headers["X-Pf"]) == (203, "1")
+            assert answer.headers["Content-Length"] == str(len(body))
+            assert "Transfer-Encoding" not in answer.headers
+
+
+async def test_a_long_answer_with_a_deadline_begins_before_it_ends() -> None:
+    go_on = asyncio.Event()
+
+    async def member(request: web.BaseRequest) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"x" * (AT_ONCE + 1))
+        await go_on.wait()
+        await response.write(b"end")
+        return response
+
+    async with in_front_of(member, with_deadline) as client, asyncio.timeout(10):
+        answer = await client.get("/api/v1/pods")
+        assert await answer.content.readexactly(AT_ONCE + 1) == b"x" * (AT_ONCE + 1)
+        go_on.set()
+        assert await answer.read() == b"end"
+
+
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+async def test_answers_without_a_body_that_have_a_deadline(method: str) -> None:
+    async def member(request: web.BaseRequest) -> web.StreamResponse:
+        if request.method == "HEAD":
+            return web.Response(headers={"Content-Length": "42"})
+        return web.Response(status=304, headers={"ETag": '"e"'})
+
+    async with in_front_of(member, with_deadline) as client:
+        for _ in range(2):
+            answer = await client.request(method, "/openapi/v2")
+            assert await answer.read() == b""
+        if method == "HEAD":
+            assert answer.headers["Content-Length"] == "42"
+        else:
+            assert (answer.status, answer.headers["ETag"]) == (304, '"e"')
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: 100\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n64\r\n"])
+async def test_a_member_that_breaks_off_before_anything_was_sent_is_unavailable(framing: bytes) -> None:
+    member = serve_raw(truncating(b"HTTP/1.1 200 OK\r\n" + framing))
+    async with member as url, between(url, with_deadline) as client:
+        answer = await client.get("/api/v1/pods")
+        status = await answer.json()
+    assert (answer.status, status["reason"]) == (503, "ServiceUnavailable")
+    assert status["message"].startswith('member cluster "m1" cannot be reached')
+
+
+async def test_a_member_that_breaks_off_a_long_answer_breaks_the_clients_connection() -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + b"x" * (2 * AT_ONCE)
+    async with serve_raw(truncating(head)) as url, between(url, with_deadline) as client:
+        answer = await client.get("/api/v1/pods")
+        assert answer.status == 200
+        with pytest.raises(aiohttp.ClientError):
+            await answer.read()
+
+
 async def test_a_redirect_becomes_502() -> None:
     async def member(_: web.BaseRequest) -> web.StreamResponse:
         return web.Response(status=302, headers={"Location": "https://elsewhere"})
@@ -192,8 +276,6 @@ async def test_a_body_is_sent_on() -> None:
 
 
 async def test_the_deadline_of_the_request_is_kept() -> None:
-    from dataclasses import replace
-
     async def member(_: web.BaseRequest) -> web.StreamResponse:
         await asyncio.Event().wait()
         raise AssertionError
