@@ -7,8 +7,10 @@ forget it.
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Mapping
+from functools import lru_cache
 
 from multidict import CIMultiDict
 
@@ -22,6 +24,8 @@ _IDENTITY_NAMES = frozenset(
 _TOKEN_SUBPROTOCOL = "base64url.bearer.authorization.k8s.io."  # noqa: S105 - the prefix before a token, not a token
 _WEBSOCKET_PROTOCOL = "sec-websocket-protocol"
 _TOKEN_CHARACTERS = frozenset(string.ascii_letters + string.digits + "!#$&'*+-.^_`|~")
+_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
+_KEYS_REMEMBERED = 256
 
 
 def canonical_name(name: str) -> str:
@@ -50,6 +54,7 @@ def strip_identity(headers: Mapping[str, str]) -> CIMultiDict[str]:
     return kept
 
 
+@lru_cache(_KEYS_REMEMBERED)  # callers come with the same few keys in every request
 def escape_extra_key(key: str) -> str:
     """Write the key of an extra as part of a header name, percent-encoding what no header name may contain."""
     return "".join(
@@ -59,7 +64,7 @@ def escape_extra_key(key: str) -> str:
 
 
 def _safe_value(value: str) -> str:
-    if any(ord(character) < 0x20 or ord(character) == 0x7F for character in value):
+    if _CONTROL_CHARACTER.search(value):
         raise bad_request("the caller's user name, groups or extra contain control characters")
     return value
 

@@ -259,25 +259,23 @@ class Upstream:
         raise self._refused()
 
     async def _attempt(self, call: _Call, connection: Connection) -> aiohttp.ClientResponse:
-        headers = call.headers.copy()
+        headers = call.headers  # copied by the session
         if connection.token:
+            headers = headers.copy()  # another attempt may have another token
             headers["Authorization"] = f"Bearer {connection.token}"
         session = connection.upgrades if call.upgrade else connection.requests
         timeout = aiohttp.ClientTimeout(total=call.timeout, sock_connect=CONNECT_TIMEOUT)
         options: dict[str, Any] = self._proxy_options()
         if self.endpoint.tls_server_name:
             options["server_hostname"] = self.endpoint.tls_server_name
+        answer = session.request(
+            call.method, call.url, headers=headers, data=call.body, timeout=timeout, allow_redirects=False, **options
+        )
         try:
-            async with asyncio.timeout(HEADERS_TIMEOUT if call.timeout is None else None):
-                return await session.request(
-                    call.method,
-                    call.url,
-                    headers=headers,
-                    data=call.body,
-                    timeout=timeout,
-                    allow_redirects=False,
-                    **options,
-                )
+            if call.timeout is not None:
+                return await answer
+            async with asyncio.timeout(HEADERS_TIMEOUT):
+                return await answer
         except aiohttp.ClientSSLError:
             raise
         except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as error:

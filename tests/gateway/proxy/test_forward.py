@@ -213,13 +213,14 @@ async def test_answers_without_a_body_that_have_a_deadline(method: str) -> None:
         return web.Response(status=304, headers={"ETag": '"e"'})
 
     async with in_front_of(member, with_deadline) as client:
-        for _ in range(2):
-            answer = await client.request(method, "/openapi/v2")
-            assert await answer.read() == b""
-        if method == "HEAD":
-            assert answer.headers["Content-Length"] == "42"
-        else:
-            assert (answer.status, answer.headers["ETag"]) == (304, '"e"')
+        answer = await client.request(method, "/openapi/v2")
+        assert await answer.read() == b""
+        again = await client.request(method, "/openapi/v2")  # the connection is still in order
+        assert again.status == answer.status
+    if method == "HEAD":
+        assert answer.headers["Content-Length"] == "42"
+    else:
+        assert (answer.status, answer.headers["ETag"]) == (304, '"e"')
 
 
 @pytest.mark.parametrize("framing", [b"Content-Length: 100\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n64\r\n"])
