@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
 
 from admission.chain import AdmissionChain
 from gateway.apimachinery.errors import ApiError, gateway_timeout, internal_error
@@ -17,15 +20,19 @@ from gateway.audit.event import STATE, State
 from gateway.audit.log import AuditLog
 from gateway.audit.record import AuditRecord
 from gateway.audit.recovery import resolve_collection
+from gateway.handlers.ongoing_deletions import OngoingDeletion, OngoingDeletions
 from gateway.handlers.write_admission import RequestLookup, admit
 from gateway.handlers.write_announced import AnnouncedWrite
 from gateway.handlers.write_collection import MatchedObject, deleted_list, judge_all, matched_objects
 from gateway.handlers.write_completion import Completions
 from gateway.handlers.write_decoding import with_name
+from gateway.handlers.write_dependents import DeletedTogether
 from gateway.storage.names import generate_name
 from gateway.write_request import WriteRequest, WriteResult, WriteTarget
 
 logger = logging.getLogger("gateway")
+
+_CarryOut = Callable[[], Coroutine[Any, Any, WriteResult]]
 
 
 class WriteHandler:
@@ -38,6 +45,7 @@ class WriteHandler:
         self._audit = audit
         self._generate_name = name_generator
         self._completions = Completions()
+        self._deletions = OngoingDeletions()
 
     async def serve(self, request: WriteRequest, record: AuditRecord, target: WriteTarget) -> WriteResult:
         """Carry out a write and return its answer.
@@ -46,8 +54,21 @@ class WriteHandler:
         """
         record.object_name = request.name
         self._audit.keep_object(record, _recorded_body(request))
+        with ExitStack() as stack:
+            deletion = self._deletions.begin(dry_run=request.options.dry_run)
+            stack.callback(deletion.end)
+            carry_out = await self._admitted(request, record, target, deletion)
+            if request.options.dry_run:
+                return await carry_out()
+            ended = stack.pop_all()
+        return await self._completions.run_to_end(_then(carry_out, ended))
+
+    async def _admitted(
+        self, request: WriteRequest, record: AuditRecord, target: WriteTarget, deletion: OngoingDeletion
+    ) -> _CarryOut:
+        """Have a write judged, and return what carries it out."""
         if request.verb == "deletecollection":
-            return await self._serve_collection(request, record, target)
+            return await self._admitted_collection(request, record, target, deletion)
         prefix = "" if request.name or request.verb != "create" else _generate_prefix(request)
         template = request
 
@@ -57,33 +78,43 @@ class WriteHandler:
 
         if prefix:
             request = rename()
-        lookup = RequestLookup(request, target)
+        lookup = RequestLookup(request, target, together=DeletedTogether(deletion))
         await admit(self._admission, request, lookup, record)
         write = AnnouncedWrite(self._admission, self._audit, record, target, rename=rename if prefix else None)
-        if request.options.dry_run:
-            return await write.carry_out(request, lookup)
-        return await self._completions.run_to_end(write.carry_out(request, lookup))
+        return partial(write.carry_out, request, lookup)
 
     async def drain(self) -> None:
         """Wait for the writes in progress; call before the audit log is closed."""
         await self._completions.drain()
 
-    async def _serve_collection(self, request: WriteRequest, record: AuditRecord, target: WriteTarget) -> WriteResult:
+    async def _admitted_collection(
+        self, request: WriteRequest, record: AuditRecord, target: WriteTarget, deletion: OngoingDeletion
+    ) -> _CarryOut:
         matched = await matched_objects(request, record, target)
-        await judge_all(self._admission, request, record, matched, target)
-        if request.options.dry_run:
-            deleted, error = await self._delete_each(request, matched, target)
+        await judge_all(self._admission, request, record, matched, target, deletion)
+
+        async def delete_each() -> tuple[list[MatchedObject], ApiError | None]:
+            return await self._delete_each(request, matched, target, deletion)
+
+        async def try_each() -> WriteResult:
+            deleted, error = await delete_each()
             if error:
                 raise error
             return deleted_list(deleted)
-        return await self._completions.run_to_end(self._delete_announced(request, record, matched, target))
+
+        if request.options.dry_run:
+            return try_each
+        return partial(self._delete_announced, record, matched, delete_each)
 
     async def _delete_announced(
-        self, request: WriteRequest, record: AuditRecord, matched: Sequence[MatchedObject], target: WriteTarget
+        self,
+        record: AuditRecord,
+        matched: Sequence[MatchedObject],
+        delete_each: Callable[[], Awaitable[tuple[list[MatchedObject], ApiError | None]]],
     ) -> WriteResult:
         """Announce everything at once, delete, and report each object and then the whole."""
         await self._audit.intent([record, *(item.record for item in matched)])
-        deleted, error = await self._delete_each(request, matched, target)
+        deleted, error = await delete_each()
         if error is None:
             record.code = 200
             await self._audit.outcome([record], State.APPLIED)
@@ -98,7 +129,11 @@ class WriteHandler:
         raise error
 
     async def _delete_each(
-        self, request: WriteRequest, matched: Sequence[MatchedObject], target: WriteTarget
+        self,
+        request: WriteRequest,
+        matched: Sequence[MatchedObject],
+        target: WriteTarget,
+        deletion: OngoingDeletion,
     ) -> tuple[list[MatchedObject], ApiError | None]:
         """Delete one by one until something fails; what is gone already does not count as failure."""
         loop = asyncio.get_running_loop()
@@ -108,7 +143,7 @@ class WriteHandler:
             if deadline is not None and loop.time() >= deadline:
                 left = len(matched) - len(deleted)
                 return deleted, gateway_timeout(f"{left} of {len(matched)} objects were not deleted in time")
-            lookup = RequestLookup(item.request, target, old=item.obj)
+            lookup = RequestLookup(item.request, target, old=item.obj, together=DeletedTogether(deletion))
             write = AnnouncedWrite(self._admission, self._audit, item.record, target)
             try:
                 await write.carry_out(item.request, lookup, announced=True)
@@ -121,6 +156,11 @@ class WriteHandler:
                 return deleted, internal_error(f"deleting {item.request.key} failed")
             deleted.append(item)
         return deleted, None
+
+
+async def _then(carry_out: _CarryOut, ended: ExitStack) -> WriteResult:
+    with ended:
+        return await carry_out()
 
 
 def _generate_prefix(request: WriteRequest) -> str:

@@ -17,6 +17,7 @@ from gateway.apimachinery.meta import JsonObject, resource_version, uid
 from gateway.apimachinery.patch.patch import APPLY_PATCH
 from gateway.apimachinery.schema import GroupResource
 from gateway.audit.record import PREFIX, AuditRecord
+from gateway.handlers.ongoing_deletions import OngoingDeletions
 from gateway.handlers.write_dependents import DeletedTogether
 from gateway.write_request import Precondition, WriteRequest, WriteTarget
 
@@ -38,19 +39,21 @@ class RequestLookup:
         old: JsonObject | None = None,
         together: DeletedTogether | None = None,
     ) -> None:
-        """`old` is the live object where it was listed already, `together` what the same request deletes beside it."""
+        """`old` is the live object where it was listed already, `together` what is deleted along with it."""
         self._request = request
         self._target = target
         self._old = old
         self._old_known = old is not None
         self._new: JsonObject | None = None
-        self._together = together or DeletedTogether()
+        self._together = together or DeletedTogether(OngoingDeletions().begin())
 
     async def old(self) -> JsonObject | None:
         """Return the live object, read at the first call."""
         if not self._old_known:
             self._old = await self._target.read(self._request.scope, self._request.key)
             self._old_known = True
+            if self._old is not None and _deletes(self._request):
+                self._together.deletion.of({uid(self._old)})
         return self._old
 
     async def old_at(self, version: str) -> JsonObject | None:
@@ -84,6 +87,10 @@ class RequestLookup:
         """Ask the target."""
         return await self._target.definition(resource)
 
+    def afresh(self, request: WriteRequest) -> RequestLookup:
+        """Return the lookup for judging again: nothing of what was read is kept."""
+        return RequestLookup(request, self._target, together=DeletedTogether(self._together.deletion))
+
     @property
     def precondition(self) -> Precondition | None:
         """The version that was judged; None when no rule asked, or when there is nothing to be overwritten."""
@@ -96,6 +103,10 @@ class RequestLookup:
         """Whether the rules judged the absence of an object that the write cannot do without."""
         creates = self._request.verb == "create" or self._request.patch_type == APPLY_PATCH
         return self._old_known and self._old is None and not creates
+
+
+def _deletes(request: WriteRequest) -> bool:
+    return request.verb == "delete" or request.scope.info.subresource == "eviction"
 
 
 def attributes_of(request: WriteRequest) -> Attributes:

@@ -94,7 +94,7 @@ class AnnouncedWrite:
                 request = self._rename()
             self._applying = False
             announced = request.options.dry_run
-            lookup = RequestLookup(request, self._target)
+            lookup = lookup.afresh(request)
             await admit(self._admission, request, lookup, self._record)
 
     async def _announce(self, lookup: RequestLookup) -> None:

@@ -18,6 +18,7 @@ from gateway.apimachinery.errors import bad_request, method_not_allowed
 from gateway.apimachinery.meta import JsonObject
 from gateway.audit.event import PARENT
 from gateway.audit.record import AuditRecord
+from gateway.handlers.ongoing_deletions import OngoingDeletion
 from gateway.handlers.write_admission import RequestLookup, attributes_of, denial
 from gateway.handlers.write_decoding import CACHED_FROM_CLUSTER
 from gateway.handlers.write_dependents import DeletedTogether
@@ -54,10 +55,12 @@ async def judge_all(
     record: AuditRecord,
     matched: Sequence[MatchedObject],
     target: WriteTarget,
+    deletion: OngoingDeletion,
 ) -> None:
     """Have every deletion judged before the first happens. Raises ApiError 403 naming those that are refused."""
     refused: list[tuple[str, Verdict]] = []
-    together = DeletedTogether(meta.uid(item.obj) for item in matched)
+    deletion.of(meta.uid(item.obj) for item in matched)
+    together = DeletedTogether(deletion)
     for item in matched:
         lookup = RequestLookup(item.request, target, old=item.obj, together=together)
         verdict = await chain.validate(attributes_of(item.request), lookup)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 from admission.ownership import CollectedObjects, Content, dependent_kinds
 from gateway.apimachinery import meta
 from gateway.apimachinery.meta import JsonObject
 from gateway.apimachinery.schema import GroupResource
+from gateway.handlers.ongoing_deletions import OngoingDeletion
 from gateway.handlers.write_decoding import CACHED_FROM_CLUSTER
 from gateway.write_request import WriteRequest, WriteTarget
 
@@ -22,11 +23,11 @@ class DeletedTogether:
     """The objects that one request deletes, and what the garbage collector takes along with them.
 
     Args:
-        uids: what the request deletes, when that is more than one object.
+        deletion: what the request deletes, and what is being deleted at the same time.
     """
 
-    def __init__(self, uids: Iterable[str] = ()) -> None:
-        self._uids = frozenset(uids) - {""}
+    def __init__(self, deletion: OngoingDeletion) -> None:
+        self.deletion = deletion
         self._collected: dict[tuple[_Place, frozenset[str]], CollectedObjects] = {}
 
     async def along_with(
@@ -39,7 +40,8 @@ class DeletedTogether:
             meta.namespace(obj),
             dependent_kinds(resource, obj),
         )
-        going = self._uids.union(owners)
+        self.deletion.of(owners)
+        going = self.deletion.gone
         if (place, going) not in self._collected:
             contents = await target.collectable(request.scope, obj, going)
             self._collected[place, going] = (

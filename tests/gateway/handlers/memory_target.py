@@ -36,6 +36,7 @@ class MemoryTarget:
         self.applied: list[WriteRequest] = []
         self.before_apply: Callable[[WriteRequest], Awaitable[None]] | None = None
         self.before_read: Callable[[], None] | None = None
+        self.before_collectable: Callable[[], Awaitable[None]] | None = None
         self.failures: list[Exception] = []
         self.contents: Sequence[tuple[GroupResource, JsonObject]] | ApiError = ()
         self.collected_for: list[str] = []
@@ -109,6 +110,8 @@ class MemoryTarget:
     ) -> Sequence[tuple[GroupResource, JsonObject]]:
         self.asked["collectable"] += 1
         self.collected_for.append(meta.name(obj))
+        if self.before_collectable:
+            await self.before_collectable()
         if isinstance(self.collected_among, ApiError):
             raise self.collected_among
         return self.collected_among

@@ -1,12 +1,14 @@
 """The routes by which the garbage collector could be made to take a protected object: all meet the same rule."""
 
+import asyncio
+import contextlib
 from typing import Any
 
 import pytest
 
 from admission.protection_labels import FLEETGATE_LABEL
 from gateway.apimachinery.errors import ApiError, service_unavailable
-from gateway.apimachinery.meta import JsonObject
+from gateway.apimachinery.meta import JsonObject, ObjectKey
 from gateway.apimachinery.patch.patch import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH
 from gateway.apimachinery.schema import GroupResource
 from gateway.handlers.write_decoding import CACHED_FROM_CLUSTER
@@ -172,6 +174,69 @@ async def test_when_the_dependents_are_not_known_nothing_is_deleted(gateway: Gat
     with pytest.raises(ApiError, match="could not be listed: down"):
         await gateway.send(target, "DELETE", WEB)
     assert len(target.objects) == 1
+
+
+class TestAtTheSameTime:
+    """Two owners of one protected object, deleted by two requests: each must not count on the other's to stay."""
+
+    @staticmethod
+    def owned_by_both() -> MemoryTarget:
+        target = MemoryTarget(DEPLOYMENT, workload(name="one"), workload(name="two"))
+        target.collected_among = [*standing("one", "two"), secret("s", "one", "two", labels=ALWAYS)]
+        return target
+
+    @pytest.mark.parametrize("other", ["DELETE of it", "DELETE that orphans", "deletecollection"])
+    async def test_one_of_them_is_refused(self, gateway: Gateway, other: str) -> None:
+        target = self.owned_by_both()
+        judged, both_judged = 0, asyncio.Event()
+
+        async def meet() -> None:
+            nonlocal judged
+            judged += 1
+            if judged == 2:
+                both_judged.set()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(both_judged.wait(), 0.2)
+
+        target.before_collectable = meet
+        path, query = f"{DEPLOYMENTS}/two", {}
+        if other == "DELETE that orphans":
+            query = {"propagationPolicy": "Orphan"}
+        elif other == "deletecollection":
+            path, query = DEPLOYMENTS, {"labelSelector": "x=two"}
+            target.edit(ObjectKey("shop", "two"), labels={"x": "two"})
+        answers = await asyncio.gather(
+            gateway.send(target, "DELETE", path, query=query),
+            gateway.send(target, "DELETE", f"{DEPLOYMENTS}/one", audit_id="id-2"),
+            return_exceptions=True,
+        )
+        refusals = [answer for answer in answers if isinstance(answer, ApiError)]
+        assert [refusal.code for refusal in refusals] == [403]
+        assert len(target.objects) == 1
+
+    async def test_a_dry_run_stands_in_nobodys_way(self, gateway: Gateway) -> None:
+        target = self.owned_by_both()
+        await asyncio.gather(
+            gateway.send(target, "DELETE", f"{DEPLOYMENTS}/two", query={"dryRun": "All"}),
+            gateway.send(target, "DELETE", f"{DEPLOYMENTS}/one", audit_id="id-2"),
+        )
+        assert len(target.objects) == 1
+
+    async def test_whoever_comes_after_the_answer_asks_the_store(self, gateway: Gateway) -> None:
+        target = self.owned_by_both()
+        await gateway.send(target, "DELETE", f"{DEPLOYMENTS}/one")
+        target.collected_among = [*standing("two"), secret("s", "one", "two", labels=ALWAYS)]
+        with pytest.raises(ApiError, match="take protected objects along"):
+            await gateway.send(target, "DELETE", f"{DEPLOYMENTS}/two", audit_id="id-2")
+        target.collected_among = [*standing("two", "three"), secret("s", "two", "three", labels=ALWAYS)]
+        await gateway.send(target, "DELETE", f"{DEPLOYMENTS}/two", audit_id="id-3")
+
+    async def test_one_that_was_refused_or_failed_stands_in_nobodys_way(self, gateway: Gateway) -> None:
+        target = self.owned_by_both()
+        target.failures = [service_unavailable("down")]
+        with pytest.raises(ApiError, match="down"):
+            await gateway.send(target, "DELETE", f"{DEPLOYMENTS}/one")
+        await gateway.send(target, "DELETE", f"{DEPLOYMENTS}/two", audit_id="id-2")
 
 
 class TestCollections:
