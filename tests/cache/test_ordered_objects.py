@@ -27,7 +27,7 @@ def small_chunks(monkeypatch):
 
 
 @example([(True, key) for key in ("0", "a", "/", ".", "b", "00", "0a")], "0", "/")
-@example([*((True, key) for key in "abcdefg"), (False, "g"), (True, "e")], "c", "f")
+@example([*((True, key) for key in "abcdefg"), (True, "d"), (False, "g"), (True, "e")], "c", "f")
 @example([(True, "a"), (True, "b"), (False, "b"), (False, "b")], "", "b")
 @given(st.lists(st.tuples(st.booleans(), keys), max_size=60), keys, keys)
 def test_it_behaves_like_a_sorted_map(changes, after, up_to):
