@@ -2,6 +2,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.audit.event import (
     EVENT_LIMIT,
@@ -119,6 +121,21 @@ def test_foreign_texts_make_one_short_line_of_ascii() -> None:
     assert b"\\u202e" in line
     assert len(json.loads(line)["userAgent"]) == 1024
     assert len(line) < EVENT_LIMIT
+
+
+_TEXTS = st.text(st.characters() | st.sampled_from("\x7f\n\u2028\ud800"))
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | _TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXTS, inner, max_size=3),
+)
+
+
+@given(_VALUES)
+def test_whatever_is_recorded_is_one_line_of_printable_ascii_and_reads_back(value: Any) -> None:
+    line = encode_event({"requestObject": value})
+    assert json.loads(line) == {"requestObject": value}
+    assert line.endswith(b"\n")
+    assert all(0x20 <= byte < 0x7F for byte in line[:-1])
 
 
 def test_a_large_object_is_left_out_and_that_is_said() -> None:
