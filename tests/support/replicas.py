@@ -54,13 +54,29 @@ class Distant:
         return body
 
     async def watch(self, *, resource_version: str, timeout_seconds: int) -> AsyncGenerator[bytes, None]:
-        stream = self._member.watch(resource_version=resource_version, timeout_seconds=timeout_seconds)
-        async for chunk in stream:
-            await asyncio.sleep(self.delay)
-            if self.broken:
-                self.broken = False
-                raise Unavailable("the connection broke")
-            yield chunk
+        # The member's deadlines must not fall into the pauses here, so it is read by a task of its own.
+        arrived: asyncio.Queue[bytes | Exception | None] = asyncio.Queue()
+        reading = asyncio.get_running_loop().create_task(self._read(arrived, resource_version, timeout_seconds))
+        try:
+            while (chunk := await arrived.get()) is not None:
+                await asyncio.sleep(self.delay)
+                if self.broken:
+                    self.broken = False
+                    raise Unavailable("the connection broke")
+                if isinstance(chunk, Exception):
+                    raise chunk
+                yield chunk
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+
+    async def _read(self, arrived: "asyncio.Queue[bytes | Exception | None]", version: str, seconds: int) -> None:
+        try:
+            async for chunk in self._member.watch(resource_version=version, timeout_seconds=seconds):
+                arrived.put_nowait(chunk)
+            arrived.put_nowait(None)
+        except Exception as error:
+            arrived.put_nowait(error)
 
 
 class Replica:
