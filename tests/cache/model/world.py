@@ -35,6 +35,8 @@ RETURNED = 5.0
 """Seconds after which a member that is known to be back is read again: a short pause and a list of many pages."""
 NOT_SERVED = 80.0
 """Seconds after which a member that serves the resource again is read."""
+LISTED = 120.0
+"""Seconds after which the slowest reader has read a list while nothing happens."""
 FOLLOWERS = 2 * len(VIEWS)
 Port = Callable[[FakeMember], ListerWatcher]
 
@@ -257,7 +259,17 @@ class World:
         await asyncio.sleep(10)
         self.writes.lose_all()
         self.calm = False
+        await self._wait_for_lists()
         self._check_followers()
+
+    async def _wait_for_lists(self) -> None:
+        """Where little history is kept, a reader who dawdles over many small pages may just have to begin again."""
+        deadline = asyncio.get_running_loop().time() + LISTED
+        while self.forgetful and asyncio.get_running_loop().time() < deadline:
+            if all(follower.synced for follower in self.followers):
+                await asyncio.sleep(PROMPT)
+                return
+            await asyncio.sleep(1)
 
     async def _check_union(self) -> None:
         expected = self.members.served()
