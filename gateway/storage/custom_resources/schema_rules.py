@@ -7,7 +7,6 @@ defaulted, so what is not is refused.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from gateway.apimachinery.errors import field_error
 from gateway.storage.custom_resources.pruning import prune_value
 from gateway.storage.validation.custom_resources import schema_causes
+from gateway.storage.validation.patterns import PatternWork, TooMuchWork
 
 _TYPES = frozenset({"array", "boolean", "integer", "number", "object", "string"})
 _PLACES = {"root": "at the root", "items": "for specified array items", "field": "for specified object fields"}
@@ -57,13 +57,21 @@ def _invalid(path: str, value: Any, detail: str) -> Cause:
     return field_error("FieldValueInvalid", path, f"Invalid value: {text}: {detail}")
 
 
-def structural_faults(schema: dict[str, Any], path: str) -> list[Cause]:
-    """Return what keeps a schema from being structural, in a stable order."""
-    faults = (*_node_faults(schema, path, "root"), *_root_faults(schema, path))
+def structural_faults(schema: dict[str, Any], path: str, work: PatternWork | None = None) -> list[Cause]:
+    """Return what keeps a schema from being structural, in a stable order.
+
+    `work` is what is left for patterns, where one definition has several schemas.
+    """
+    work = PatternWork() if work is None else work
+    faults = (
+        *_pattern_faults(schema, path, work),
+        *_node_faults(schema, path, "root", work),
+        *_root_faults(schema, path),
+    )
     return sorted(faults, key=lambda cause: (cause["field"], cause["message"]))
 
 
-def _node_faults(node: dict[str, Any], path: str, place: str) -> Iterator[Cause]:
+def _node_faults(node: dict[str, Any], path: str, place: str, work: PatternWork) -> Iterator[Cause]:
     yield from _type_faults(node, path, place)
     for keyword in _FORBIDDEN_KEYWORDS:
         if node.get(keyword):
@@ -75,16 +83,15 @@ def _node_faults(node: dict[str, Any], path: str, place: str) -> Iterator[Cause]
         yield _forbidden(f"{path}.additionalProperties", "additionalProperties and properties are mutual exclusive")
     if place == "root" and node.get("additionalProperties"):
         yield _forbidden(f"{path}.additionalProperties", "must not be used at the root")
-    yield from _pattern_faults(node, path)
-    yield from _default_faults(node, path)
+    yield from _default_faults(node, path, work)
     yield from _list_faults(node, path)
     yield from _junctor_faults(node, path)
     for name, child in (node.get("properties") or {}).items():
-        yield from _node_faults(child, f"{path}.properties[{name}]", "field")
+        yield from _node_faults(child, f"{path}.properties[{name}]", "field", work)
     if isinstance(child := node.get("items"), dict):
-        yield from _node_faults(child, f"{path}.items", "items")
+        yield from _node_faults(child, f"{path}.items", "items", work)
     if isinstance(child := node.get("additionalProperties"), dict):
-        yield from _node_faults(child, f"{path}.additionalProperties", "field")
+        yield from _node_faults(child, f"{path}.additionalProperties", "field", work)
 
 
 def _type_faults(node: dict[str, Any], path: str, place: str) -> Iterator[Cause]:
@@ -111,7 +118,7 @@ def _type_faults(node: dict[str, Any], path: str, place: str) -> Iterator[Cause]
         yield _required(f"{path}.properties", f"must not be empty {needed}")
 
 
-def _default_faults(node: dict[str, Any], path: str) -> Iterator[Cause]:
+def _default_faults(node: dict[str, Any], path: str, work: PatternWork) -> Iterator[Cause]:
     """A default is a value like any other: one of the schema, with the schema's fields only."""
     if (default := node.get("default")) is None:
         return
@@ -120,7 +127,7 @@ def _default_faults(node: dict[str, Any], path: str) -> Iterator[Cause]:
         yield field_error(
             "FieldValueInvalid", f"{path}.default", f"Invalid value: {_json(default)}: must not have unknown fields"
         )
-    for cause in schema_causes("", default, node):
+    for cause in schema_causes("", default, node, work):
         inner = f"{path}.default.{cause['field']}" if cause["field"] else f"{path}.default"
         yield {**cause, "field": inner}
 
@@ -142,13 +149,34 @@ def _root_faults(schema: dict[str, Any], path: str) -> Iterator[Cause]:
         yield _forbidden(f"{path}.properties[metadata]", detail)
 
 
-def _pattern_faults(node: dict[str, Any], path: str) -> Iterator[Cause]:
-    if pattern := node.get("pattern"):
+def _pattern_faults(schema: dict[str, Any], path: str, work: PatternWork) -> Iterator[Cause]:
+    for where, pattern in _patterns(schema, path):
         try:
-            re.compile(pattern)
-        except re.error as error:
-            detail = f"must be a valid regular expression, but isn't: {error}"
-            yield _invalid(f"{path}.pattern", pattern, detail)
+            fault = work.fault(pattern)
+        except TooMuchWork:
+            yield _forbidden(where, "the patterns of the definition are too large, all together")
+            return
+        if fault:
+            yield _invalid(where, pattern, f"must be a valid regular expression, but isn't: {fault}")
+
+
+def _patterns(node: dict[str, Any], path: str) -> Iterator[tuple[str, str]]:
+    if pattern := node.get("pattern"):
+        yield f"{path}.pattern", pattern
+    for below, child in _children(node):
+        yield from _patterns(child, path + below)
+
+
+def _children(node: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the schemas that stand directly in a schema, each with the rest of its path."""
+    for name, child in (node.get("properties") or {}).items():
+        yield f".properties[{name}]", child
+    for keyword in ("items", "additionalProperties", "not"):
+        if isinstance(child := node.get(keyword), dict):
+            yield f".{keyword}", child
+    for junctor in _JUNCTORS:
+        for index, branch in enumerate(node.get(junctor) or []):
+            yield f".{junctor}[{index}]", branch
 
 
 def _list_faults(node: dict[str, Any], path: str) -> Iterator[Cause]:
@@ -219,7 +247,6 @@ def _validation_faults(node: dict[str, Any], outside: dict[str, Any], path: str)
     for keyword in _EXTENSIONS:
         if node.get(keyword):
             yield _forbidden(f"{path}.{keyword}", "must be false to be structural")
-    yield from _pattern_faults(node, path)
     known = outside.get("properties") or {}
     for name, child in (node.get("properties") or {}).items():
         inner = f"{path}.properties[{name}]"

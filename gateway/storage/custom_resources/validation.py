@@ -15,6 +15,7 @@ from gateway.apimachinery.errors import field_error
 from gateway.apimachinery.meta import JsonObject, field
 from gateway.storage.custom_resources.definition import is_established
 from gateway.storage.custom_resources.schema_rules import structural_faults
+from gateway.storage.validation.patterns import WORK, PatternWork
 
 _LABEL = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _LABEL_TEXT = (
@@ -41,7 +42,13 @@ def required(path: str, detail: str = "") -> Cause:
 
 def definition_faults(crd: JsonObject, old: JsonObject | None) -> list[Cause]:
     """Return what is wrong with a definition; `old` is its stored version when it is updated."""
-    return [*_name_faults(crd), *_spec_faults(crd["spec"]), *_approval_faults(crd), *_immutability_faults(crd, old)]
+    return [
+        *_name_faults(crd),
+        *_spec_faults(crd["spec"]),
+        *_stored_version_faults(crd, old),
+        *_approval_faults(crd),
+        *_immutability_faults(crd, old),
+    ]
 
 
 def _label_faults(path: str, value: str, prefix: str = "") -> Iterator[Cause]:
@@ -100,6 +107,8 @@ def _version_faults(versions: list[JsonObject]) -> Iterator[Cause]:
         for part in ("schema", "subresources", "additionalPrinterColumns")
         if all(version.get(part) == versions[0].get(part) for version in versions)
     }
+    # Half of what an object may take: whoever judges one by the definition has to compile the patterns and match them.
+    work = PatternWork(WORK // 2)
     for index, version in enumerate(versions):
         path = f"spec.versions[{index}]"
         name = version.get("name") or ""
@@ -110,13 +119,13 @@ def _version_faults(versions: list[JsonObject]) -> Iterator[Cause]:
         if field(version, "schema", "openAPIV3Schema") is None:
             yield required(f"{path}.schema.openAPIV3Schema")
         if "schema" not in shared:
-            yield from _schema_faults(version, f"{path}.schema")
+            yield from _schema_faults(version, f"{path}.schema", work)
         if "subresources" not in shared:
             yield from _scale_faults(version, f"{path}.subresources.scale")
         if "additionalPrinterColumns" not in shared:
             yield from _columns_faults(version, path)
     if "schema" in shared and versions:
-        yield from _schema_faults(versions[0], "spec.validation")
+        yield from _schema_faults(versions[0], "spec.validation", work)
     if "subresources" in shared and versions:
         yield from _scale_faults(versions[0], "spec.subresources.scale")
     if "additionalPrinterColumns" in shared and versions:
@@ -129,10 +138,26 @@ def _version_faults(versions: list[JsonObject]) -> Iterator[Cause]:
         yield field_error("FieldValueInvalid", "spec.versions", f"Invalid value: {detail}")
 
 
-def _schema_faults(version: JsonObject, path: str) -> Iterator[Cause]:
+def _stored_version_faults(crd: JsonObject, old: JsonObject | None) -> Iterator[Cause]:
+    """A version that objects may be stored in stays; which those are is what the writers of the status say."""
+    if old is None or crd["spec"] == old["spec"]:
+        return
+    names = {version.get("name") for version in crd["spec"].get("versions") or []}
+    for index, version in enumerate(field(crd, "status", "storedVersions") or []):
+        if version not in names:
+            yield invalid_value(
+                f"status.storedVersions[{index}]",
+                version,
+                f"missing from spec.versions; {version} was previously a storage version, and must remain in "
+                f"spec.versions until a storage migration ensures no data remains persisted in {version} and removes "
+                f"{version} from status.storedVersions",
+            )
+
+
+def _schema_faults(version: JsonObject, path: str, work: PatternWork) -> Iterator[Cause]:
     schema = field(version, "schema", "openAPIV3Schema")
     if schema is not None:
-        yield from structural_faults(schema, f"{path}.openAPIV3Schema")
+        yield from structural_faults(schema, f"{path}.openAPIV3Schema", work)
 
 
 def _scale_faults(version: JsonObject, path: str) -> Iterator[Cause]:

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-import functools
 import json
-import re
 from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
@@ -33,6 +31,7 @@ from gateway.storage.validation.causes import (
     unsupported,
 )
 from gateway.storage.validation.names import is_cidr
+from gateway.storage.validation.patterns import PatternWork, TooMuchWork
 
 _INT_OR_STRING = "x-kubernetes-int-or-string"
 _NO_FIELD = "<nil>"
@@ -69,21 +68,25 @@ _FORMATS: dict[str, Callable[[str], bool]] = {
 }
 
 
-def schema_causes(path: str, value: Any, schema: JsonObject) -> Causes:
-    """Judge a value and all below it; `path` is empty for the object itself."""
+def schema_causes(path: str, value: Any, schema: JsonObject, work: PatternWork | None = None) -> Causes:
+    """Judge a value and all below it; `path` is empty for the object itself.
+
+    `work` is what is left for patterns, where the value is not all that one request has judged.
+    """
+    work = PatternWork() if work is None else work
     if value is None and schema.get("nullable"):
         return
     wrong = _type_cause(path, value, schema)
     if wrong is not None:
         yield wrong
     if value is not None:
-        yield from _combination_causes(path, value, schema)
+        yield from _combination_causes(path, value, schema, work)
     if isinstance(value, dict):
-        yield from _object_causes(path, value, schema)
+        yield from _object_causes(path, value, schema, work)
     elif isinstance(value, list):
-        yield from _list_causes(path, value, schema)
+        yield from _list_causes(path, value, schema, work)
     elif isinstance(value, str):
-        yield from _string_causes(path, value, schema)
+        yield from _string_causes(path, value, schema, work)
     elif not isinstance(value, bool) and isinstance(value, int | float):
         yield from _number_causes(path, value, schema)
     allowed = schema.get("enum")
@@ -125,7 +128,7 @@ def _below(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def _object_causes(path: str, value: JsonObject, schema: JsonObject) -> Causes:
+def _object_causes(path: str, value: JsonObject, schema: JsonObject, work: PatternWork) -> Causes:
     for name in schema.get("required") or ():
         if name not in value:
             yield required(_below(path, name))
@@ -138,7 +141,7 @@ def _object_causes(path: str, value: JsonObject, schema: JsonObject) -> Causes:
     for name, child in value.items():
         child_schema = properties.get(name, others)
         if isinstance(child_schema, dict):
-            yield from schema_causes(_below(path, name), child, child_schema)
+            yield from schema_causes(_below(path, name), child, child_schema, work)
     least, most = schema.get("minProperties"), schema.get("maxProperties")
     if isinstance(least, int) and len(value) < least:
         yield invalid_value(path, len(value), f"{path} in body should have at least {least} properties")
@@ -146,11 +149,11 @@ def _object_causes(path: str, value: JsonObject, schema: JsonObject) -> Causes:
         yield too_many(path, len(value), most)
 
 
-def _list_causes(path: str, value: list[Any], schema: JsonObject) -> Causes:
+def _list_causes(path: str, value: list[Any], schema: JsonObject, work: PatternWork) -> Causes:
     item_schema = schema.get("items")
     for index, item in enumerate(value):
         if isinstance(item_schema, dict):
-            yield from schema_causes(f"{path}[{index}]", item, item_schema)
+            yield from schema_causes(f"{path}[{index}]", item, item_schema, work)
     least, most = schema.get("minItems"), schema.get("maxItems")
     if isinstance(least, int) and len(value) < least:
         yield invalid_value(path, len(value), f"{path} in body should have at least {least} items")
@@ -176,26 +179,30 @@ def _repetition_causes(path: str, value: list[Any], schema: JsonObject) -> Cause
         seen.add(identity)
 
 
-@functools.lru_cache(maxsize=1024)
-def _compiled(pattern: str) -> re.Pattern[str] | None:
-    """Compile a pattern; one in RE2's own spelling is not checked."""
-    try:
-        return re.compile(pattern, re.ASCII)
-    except re.error:
-        return None
-
-
-def _string_causes(path: str, value: str, schema: JsonObject) -> Causes:
+def _string_causes(path: str, value: str, schema: JsonObject, work: PatternWork) -> Causes:
     longest, shortest, pattern = schema.get("maxLength"), schema.get("minLength"), schema.get("pattern")
     if isinstance(longest, int) and len(value) > longest:
         yield too_long(path, longest)
     if isinstance(shortest, int) and len(value) < shortest:
         yield invalid_value(path, value, f"{path} in body should be at least {shortest} chars long")
-    if isinstance(pattern, str) and (compiled := _compiled(pattern)) and not compiled.search(value):
-        yield invalid_value(path, value, f"{path} in body should match '{pattern}'")
+    if isinstance(pattern, str) and pattern:
+        yield from _pattern_causes(path, value, pattern, work)
     text_format = schema.get("format")
     if text_format in _FORMATS and not schema.get(_INT_OR_STRING) and not _FORMATS[text_format](value):
         yield invalid_type(path, value, f'{path} in body must be of type {text_format}: "{value}"')
+
+
+def _pattern_causes(path: str, value: str, pattern: str, work: PatternWork) -> Causes:
+    try:
+        if fault := work.fault(pattern):
+            yield invalid_value(
+                path, value, f"{path} in body should match '{pattern}, but pattern is invalid: {fault}'"
+            )
+        elif not work.finds(pattern, value):
+            yield invalid_value(path, value, f"{path} in body should match '{pattern}'")
+    except TooMuchWork:
+        detail = "the texts of the object take too much work to be matched with the patterns of their schema"
+        yield field_error("FieldValueTooLong", path, f"Too long: {detail}")
 
 
 def _number_causes(path: str, value: float, schema: JsonObject) -> Causes:
@@ -219,10 +226,12 @@ def _combined(path: str, text: str) -> Cause:
     return field_error("FieldValueInvalid", _NO_FIELD, f'Invalid value: "": "{path}" {text}')
 
 
-def _combination_causes(path: str, value: Any, schema: JsonObject) -> Causes:
+def _combination_causes(path: str, value: Any, schema: JsonObject, work: PatternWork) -> Causes:
     def judged(keyword: str) -> list[list[Cause]]:
         branches = schema.get(keyword)
-        return [list(schema_causes(path, value, branch)) for branch in branches] if isinstance(branches, list) else []
+        if not isinstance(branches, list):
+            return []
+        return [list(schema_causes(path, value, branch, work)) for branch in branches]
 
     any_of, one_of, all_of = judged("anyOf"), judged("oneOf"), judged("allOf")
     if any_of and all(any_of):
@@ -238,5 +247,5 @@ def _combination_causes(path: str, value: Any, schema: JsonObject) -> Causes:
         for causes in all_of:
             yield from causes
         yield _combined(path, f"must validate all the schemas (allOf){'. None validated' if all(all_of) else ''}")
-    if isinstance(schema.get("not"), dict) and not list(schema_causes(path, value, schema["not"])):
+    if isinstance(schema.get("not"), dict) and not list(schema_causes(path, value, schema["not"], work)):
         yield _combined(path, "must not validate the schema (not)")

@@ -2,6 +2,7 @@ import pytest
 
 from gateway.apimachinery.meta import JsonObject
 from gateway.storage.custom_resources.schema_rules import structural_faults
+from gateway.storage.validation.patterns import PatternWork
 
 TEXT = {"type": "string"}
 OBJECT = {"type": "object"}
@@ -51,6 +52,11 @@ def test_structural_schemas(schema: JsonObject) -> None:
         (typed(a={"type": "array"}), "s.properties[a].items", "must be specified"),
         (typed(a={"type": "array", "items": {}}), "s.properties[a].items.type", "for specified array items"),
         (typed(a={"type": "string", "pattern": "("}), "s.properties[a].pattern", "must be a valid regular expression"),
+        (
+            {**typed(a=TEXT), "not": {"properties": {"a": {"pattern": "(?=x)"}}}},
+            "s.not.properties[a].pattern",
+            "must be a valid regular expression, but isn't: error parsing regexp: invalid or unsupported Perl syntax",
+        ),
         ({"type": "object", "additionalProperties": TEXT}, "s.additionalProperties", "must not be used at the root"),
         (
             typed(a={**typed(b=TEXT), "additionalProperties": TEXT}),
@@ -126,3 +132,12 @@ def test_what_is_not_structural(schema: JsonObject, field: str, text: str) -> No
     found = [fault["message"] for fault in structural_faults(schema, "s") if fault["field"] == field]
     assert found, structural_faults(schema, "s")
     assert text in found[0]
+
+
+def test_patterns_that_take_too_long_to_compile_together() -> None:
+    large = {f"f{index}": {**TEXT, "pattern": f"^{index}.{{0,900}}$"} for index in range(20)}
+    faults = structural_faults(typed(**large), "s", PatternWork(10_000_000))
+    found = [fault for fault in faults if fault["field"].endswith(".pattern")]
+    assert [fault["message"] for fault in found] == [
+        "Forbidden: the patterns of the definition are too large, all together"
+    ]
