@@ -14,15 +14,15 @@ from cache.multi_cluster_cache import CacheSettings, MultiClusterCache
 from cache.reflector import ReflectorSettings
 from cache.watcher import Visible
 from gateway.apimachinery.meta import JsonObject
-from gateway.apimachinery.options import parse_list_options
 from gateway.apimachinery.schema import GroupVersionResource
+from tests.cache.model import verdicts
 from tests.cache.model.members import Members
-from tests.cache.model.readers import VIEWS, Follower, cluster_of, get_one, original_name_of, read_pages
+from tests.cache.model.readers import VIEWS, Follower, get_one, read_pages
 from tests.cache.model.script import Script, Step, change_of
-from tests.cache.model.timeline import Timeline, key_of
+from tests.cache.model.timeline import Timeline
 from tests.cache.model.writes import Writes
 from tests.support import virtual_time
-from tests.support.fake_member import REVISION_ANNOTATION, FakeMember
+from tests.support.fake_member import FakeMember
 
 PODS = GroupVersionResource("", "v1", "pods")
 CALM = 130.0
@@ -72,7 +72,8 @@ class World:
         self.calm = False
         """Whether nothing is wrong with any member."""
         self._tasks: list[asyncio.Task[Any]] = []
-        self._lost: set[str] = set()  # who left, or did not serve the resource, for a while
+        self.lost: set[str] = set()
+        """Who left, or did not serve the resource, for a while."""
 
     async def play(self) -> None:
         """Raises AssertionError for whatever must not be."""
@@ -90,8 +91,8 @@ class World:
             self._raise_faults()
             judged = self.timeline.judge()
             assert judged or self.forgetful
-            self._check_authenticity()
-            self._check_steadiness()
+            verdicts.check_authenticity(self)
+            verdicts.check_steadiness(self)
         finally:
             for task in self._tasks:
                 task.cancel()
@@ -145,7 +146,7 @@ class World:
                 await self._join(cluster)
             case "leave":
                 self.writes.lose(cluster)
-                self._lost.add(cluster)
+                self.lost.add(cluster)
                 self.members.joined.discard(cluster)
                 await self.cache.remove_cluster(cluster)
             case "start":
@@ -154,7 +155,7 @@ class World:
                 self.writes.lose(cluster)
                 self.members.stop(cluster)
             case "unserve":
-                self._lost.add(cluster)
+                self.lost.add(cluster)
                 self.members.fault(fault, cluster)
             case "outage":
                 await self._outage(cluster)
@@ -243,11 +244,11 @@ class World:
         await asyncio.sleep(CALM)
         self._raise_faults()
         self.members.doubtful.clear()
-        await self._check_union()
+        await verdicts.check_union(self)
         if unserved:
             self.members.cure(unserved)
             await asyncio.sleep(NOT_SERVED)
-            await self._check_union()
+            await verdicts.check_union(self)
         self.calm = True
         for _ in range(4):
             for _ in range(self.random.choice((0, 1, 3))):
@@ -255,12 +256,12 @@ class World:
             if self.random.random() < 0.5:
                 await self.writes.read_all()
             await asyncio.sleep(PROMPT)
-            await self._check_union()
+            await verdicts.check_union(self)
         await asyncio.sleep(10)
         self.writes.lose_all()
         self.calm = False
         await self._wait_for_lists()
-        self._check_followers()
+        verdicts.check_followers(self)
 
     async def _wait_for_lists(self) -> None:
         """Where little history is kept, a reader who dawdles over many small pages may just have to begin again."""
@@ -270,82 +271,3 @@ class World:
                 await asyncio.sleep(PROMPT)
                 return
             await asyncio.sleep(1)
-
-    async def _check_union(self) -> None:
-        expected = self.members.served()
-        listed = await self.pods.list("", parse_list_options({}, watch=False))
-        found = {obj.key: (obj.cluster, obj.uid) for obj in listed.items}
-        assert found == expected, f"lost {expected.items() - found.items()}, ghosts {found.items() - expected.items()}"
-        assert list(listed.stale) == []
-        for obj in listed.items:
-            _check_same(json.loads(self.pods.object(obj)), self.members.truth(obj.cluster, obj.uid))
-            assert obj.member_rv == self.members.truth(obj.cluster, obj.uid)["metadata"]["resourceVersion"]
-        for cluster in self.pods.freshness():
-            member = self.members.of[cluster.name]
-            assert cluster.objects == len(member.objects) * member.served
-        self._check_owners(expected)
-
-    def _check_owners(self, expected: dict[str, tuple[str, str]]) -> None:
-        for key, (_, uid) in expected.items():
-            namespace, name = key.split("/")
-            assert self.pods.owners(namespace, name)[0].uid == uid
-        joined = {cluster for cluster in self.members.joined if self.members.of[cluster].served}
-        for cluster in joined:
-            for namespace, name in self.members.of[cluster].objects:
-                others = {
-                    self.members.of[other].objects[namespace, name]["metadata"]["uid"]
-                    for other in joined
-                    if (namespace, name) in self.members.of[other].objects
-                }
-                assert {obj.uid for obj in self.pods.owners(namespace, name)} == others
-
-    def _check_followers(self) -> None:
-        everything = self.everything_encoded()
-        for follower in self.followers:
-            assert follower.synced, f"{follower.name} is not synced"
-            wanted = {key: body for key, body in everything.items() if follower.view.wanted(json.loads(body))}
-            assert follower.store == wanted, (
-                f"{follower.name} has {sorted(follower.store)}, should have {sorted(wanted)}"
-            )
-
-    def _check_authenticity(self) -> None:
-        """Nothing that was served is invented, and no object went back in time unless its member did."""
-        newest: dict[str, int] = {}
-        for version, event_type, key, body in self.timeline.events:
-            obj = json.loads(body)
-            uid, revision = obj["metadata"]["uid"], obj["metadata"]["annotations"][REVISION_ANNOTATION]
-            states = self.members.of[cluster_of(obj)].ever[uid, revision]
-            assert any(_same(obj, state) for state in states), f"{key} at {version} never was so"
-            if not self.script.returning and event_type != "DELETED":
-                assert int(revision) >= newest.get(uid, 0), f"{key} went back in time at {version}"
-                newest[uid] = int(revision)
-
-    def _check_steadiness(self) -> None:
-        """Nothing went that came again, other than under another name, unless its member went or lost it."""
-        if self.script.returning or len(self.timeline.beginnings) > 1:
-            return
-        gone: dict[str, str] = {}
-        for version, event_type, key, body in self.timeline.events:
-            obj = json.loads(body)
-            uid = obj["metadata"]["uid"]
-            if event_type == "DELETED":
-                gone[uid] = key
-            elif event_type == "ADDED" and gone.pop(uid, "") == key:
-                assert cluster_of(obj) in self._lost, f"{key} was said to be gone and is there again at {version}"
-
-
-def _same(served: JsonObject, truth: JsonObject) -> bool:
-    metadata, original = served["metadata"], truth["metadata"]
-    return (
-        served["status"] == truth["status"]
-        and served["spec"] == truth["spec"]
-        and metadata.get("labels") == original.get("labels")
-        and metadata["uid"] == original["uid"]
-        and metadata["creationTimestamp"] == original["creationTimestamp"]
-        and metadata["namespace"] == original["namespace"]
-        and original_name_of(served) == original["name"]
-    )
-
-
-def _check_same(served: JsonObject, truth: JsonObject) -> None:
-    assert _same(served, truth), f"{key_of(served)}: {served} is not {truth}"
