@@ -18,7 +18,7 @@ _CACHED: Final = 256
 _COMPILING: Final = 200
 """Steps of matching that take as long as compiling one instruction."""
 WORK: Final = 100_000_000
-"""Steps for one object: a second or two at the worst, a hundredth of that with patterns as they are written in earnest."""
+"""Steps for one object: a second or two at the worst, a hundredth of that with patterns as they are usually written."""
 _TOO_LARGE: Final = "pattern too large - compile failed"
 
 # What RE2 says, and Go's words for the same (regexp/syntax).
