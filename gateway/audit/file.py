@@ -32,8 +32,8 @@ class AuditFile:
 
     def __init__(self, folder: Path, descriptor: int, size: int, lock: int) -> None:
         self._folder = folder
-        self._descriptor = descriptor
-        self._lock = lock
+        self._descriptor, self._identity = descriptor, _identity(os.fstat(descriptor))
+        self._lock, self._lock_identity = lock, _identity(os.fstat(lock))
         self._unfinished = False
         self.size = size
 
@@ -80,18 +80,17 @@ class AuditFile:
 
     def tampering(self) -> str:
         """Return what somebody else did to the file or its lock, empty when nothing. Raises OSError."""
-        held = os.fstat(self._descriptor)
         found = _lstat(self.path)
         if found is None:
             return f"{self.path} was removed or renamed"
-        if (found.st_dev, found.st_ino) != (held.st_dev, held.st_ino):
+        if _identity(found) != self._identity:
             return f"{self.path} was replaced"
-        if held.st_size < self.size:
-            return f"{self.path} was truncated from {self.size} to {held.st_size} bytes"
-        if held.st_size > self.size:
-            return f"somebody else wrote {held.st_size - self.size} bytes to {self.path}"
-        if stat.S_IMODE(held.st_mode) != _FILE_MODE:
-            return f"the permissions of {self.path} were changed to {stat.S_IMODE(held.st_mode):o}"
+        if found.st_size < self.size:
+            return f"{self.path} was truncated from {self.size} to {found.st_size} bytes"
+        if found.st_size > self.size:
+            return f"somebody else wrote {found.st_size - self.size} bytes to {self.path}"
+        if stat.S_IMODE(found.st_mode) != _FILE_MODE:
+            return f"the permissions of {self.path} were changed to {stat.S_IMODE(found.st_mode):o}"
         if not self._holds_lock():
             return f"{self._folder / _LOCK} was removed or replaced"
         return ""
@@ -111,6 +110,7 @@ class AuditFile:
             os.fchmod(descriptor, _FILE_MODE)
             _write(descriptor, head)
             os.fdatasync(descriptor)
+            identity = _identity(os.fstat(descriptor))
             self._cut_unacknowledged()
             if os.path.lexists(self.path):
                 self.path.rename(self._free_name(aside))
@@ -121,7 +121,8 @@ class AuditFile:
             following.unlink(missing_ok=True)
             raise
         os.close(self._descriptor)
-        self._descriptor, self.size, self._unfinished = descriptor, len(head), False
+        self._descriptor, self._identity = descriptor, identity
+        self.size, self._unfinished = len(head), False
 
     def finished(self) -> Sequence[Path]:
         """Return the files that are no longer written to, oldest first."""
@@ -149,12 +150,13 @@ class AuditFile:
             _sync_folder(self._folder.parent)
         if not self._holds_lock():
             lock = _lock(self._folder)
+            identity = _identity(os.fstat(lock))
             os.close(self._lock)
-            self._lock = lock
+            self._lock, self._lock_identity = lock, identity
 
     def _holds_lock(self) -> bool:
-        held, found = os.fstat(self._lock), _lstat(self._folder / _LOCK)
-        return found is not None and (found.st_dev, found.st_ino) == (held.st_dev, held.st_ino)
+        found = _lstat(self._folder / _LOCK)
+        return found is not None and _identity(found) == self._lock_identity
 
     def _free_name(self, name: str) -> Path:
         number = 0
@@ -163,6 +165,14 @@ class AuditFile:
             number += 1
             candidate = self._folder / f"audit-{name}-{number}.log"
         return candidate
+
+
+def _identity(found: os.stat_result) -> tuple[int, int]:
+    """Return what tells a file from every other one for as long as it is open.
+
+    Remembered, because each question to the kernel lets go of the interpreter, which a busy event loop gives back late.
+    """
+    return found.st_dev, found.st_ino
 
 
 def _lstat(path: Path) -> os.stat_result | None:

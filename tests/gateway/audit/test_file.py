@@ -3,8 +3,9 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -146,6 +147,25 @@ class TestTampering:
     def test_permissions(self, file: AuditFile) -> None:
         file.path.chmod(0)
         assert "permissions" in file.tampering()
+
+    def test_the_kernel_is_asked_no_more_than_twice(
+        self, folder: Path, file: AuditFile, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Every flush waits for the answers, and for the interpreter after each of them."""
+        asked: list[object] = []
+
+        def asking(real: Callable[[Any], os.stat_result]) -> Callable[[Any], os.stat_result]:
+            def ask(what: object) -> os.stat_result:
+                asked.append(what)
+                return real(what)
+
+            return ask
+
+        for name in ("stat", "lstat", "fstat"):
+            monkeypatch.setattr(os, name, asking(getattr(os, name)))
+        file.append(b"one\n")
+        assert file.tampering() == ""
+        assert asked == [file.path, folder / "audit.lock"]
 
 
 class TestReplace:
