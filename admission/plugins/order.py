@@ -9,6 +9,7 @@ from admission.config import AdmissionConfig
 from admission.plugin import Plugin
 from admission.plugins.cluster_credentials import ClusterCredentials
 from admission.plugins.definition_replicas import DefinitionReplicas
+from admission.plugins.definition_service import DefinitionService
 from admission.plugins.delete_protection import DeleteProtection
 from admission.plugins.owner_protection import OwnerProtection
 from admission.plugins.scale_down_protection import ScaleDownProtection
@@ -20,6 +21,7 @@ def build_plugins(config: AdmissionConfig, rights: CallerRights) -> tuple[Plugin
     return (
         DeleteProtection(config.delete_protection),
         OwnerProtection(config.delete_protection),
+        DefinitionService(config.delete_protection),
         ScaleDownProtection(config.scale_down),
         ClusterCredentials(rights),
         DefinitionReplicas(config.scale_down),

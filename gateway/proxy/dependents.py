@@ -16,6 +16,7 @@ from gateway.apimachinery.errors import PathNotFound
 from gateway.apimachinery.meta import JsonObject
 from gateway.apimachinery.schema import GroupResource
 from gateway.clusters.upstream import Upstream
+from gateway.proxy.custom_kinds import not_served, unshown_kinds
 from gateway.proxy.inventory import AT_ONCE, Served, list_all, list_metadata, served_resources
 
 _ACTIVE_KINDS = frozenset({GroupResource("", "pods"), GroupResource("", "persistentvolumeclaims")})
@@ -31,17 +32,27 @@ async def collectable(upstream: Upstream, resource: GroupResource, obj: JsonObje
         return []
     namespace = meta.namespace(obj)
     limit = asyncio.Semaphore(AT_ONCE)
+    gone: set[GroupResource] = set()
 
-    async def contents(served: Served) -> list[Content]:
+    async def contents(one: Served) -> list[Content]:
+        resource = one.resource.group_resource
         async with limit:
             try:
-                objects = await _objects(upstream, served, namespace)
+                objects = await _objects(upstream, one, namespace)
             except PathNotFound:
-                return []  # it went between discovery and now, and its objects with it
-        return [(served.resource.group_resource, found) for found in objects]
+                gone.add(resource)  # since discovery: with its objects, or it is only served no more
+                return []
+        return [(resource, found) for found in objects]
 
-    wanted = [one for one in await served_resources(upstream) if _is_collected(one, namespace, kinds)]
-    lists = await asyncio.gather(*(contents(one) for one in wanted))
+    served = await served_resources(upstream)
+    lists = await asyncio.gather(*(contents(one) for one in served if _is_collected(one, namespace, kinds)))
+    if kinds is None:
+        shown = {one.resource.group_resource for one in served} - gone
+        gone.clear()
+        for one in await unshown_kinds(upstream, shown, namespaced=bool(namespace)):
+            lists.append(await contents(one))
+            if gone:
+                raise not_served(upstream, one.resource.group_resource)
     return [content for found in lists for content in found]
 
 

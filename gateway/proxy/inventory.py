@@ -5,15 +5,14 @@ Used when something is deleted and everything that would go with it has to be kn
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
 from gateway.apimachinery import meta
-from gateway.apimachinery.errors import ApiError, PathNotFound, service_unavailable
+from gateway.apimachinery.errors import service_unavailable
 from gateway.apimachinery.meta import JsonObject
-from gateway.apimachinery.schema import GroupResource, GroupVersion, GroupVersionResource
+from gateway.apimachinery.schema import GroupVersion, GroupVersionResource
 from gateway.clusters.upstream import Upstream
 
 _PAGE = 500
@@ -21,8 +20,6 @@ AT_ONCE = 8
 """Lists that are asked for at a time."""
 _DISCOVERY = {"Accept": "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"}
 _ONLY_METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1, application/json"
-_DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-
 
 _MEASUREMENTS = frozenset({"metrics.k8s.io", "custom.metrics.k8s.io", "external.metrics.k8s.io"})
 """API groups that hold no objects but answer from elsewhere, and often do not answer: nothing of theirs is deleted."""
@@ -89,51 +86,6 @@ async def _pages(
         query["continue"] = str(meta.metadata(page).get("continue") or "")
         if not query["continue"]:
             return
-
-
-async def namespace_contents(upstream: Upstream, namespace: str) -> list[tuple[GroupResource, JsonObject]]:
-    """Return every object of every resource in a namespace. Raises ApiError unless all could be listed."""
-    limit = asyncio.Semaphore(AT_ONCE)
-
-    async def contents(resource: GroupVersionResource) -> list[tuple[GroupResource, JsonObject]]:
-        async with limit:
-            try:
-                objects = await list_all(upstream, resource, namespace)
-            except PathNotFound:
-                return []  # it went between discovery and now, and its objects with it
-        return [(resource.group_resource, obj) for obj in objects]
-
-    served = await served_resources(upstream)
-    lists = await asyncio.gather(*(contents(one.resource) for one in served if one.namespaced and one.listable))
-    return [entry for entries in lists for entry in entries]
-
-
-async def instances(upstream: Upstream, group: str, resource: str, version: str = "") -> Sequence[JsonObject]:
-    """Return all objects of a custom resource, of all namespaces, as one version or the preferred one shows them.
-
-    None where the resource is not served. Raises ApiError.
-    """
-    if version:
-        try:
-            return await list_all(upstream, GroupVersionResource(group, version, resource))
-        except PathNotFound:
-            return []
-    for served in await served_resources(upstream):
-        if served.resource.group_resource == GroupResource(group, resource) and served.listable:
-            return await list_all(upstream, served.resource)
-    return []
-
-
-async def definition(upstream: Upstream, resource: GroupResource) -> JsonObject | None:
-    """Return the CustomResourceDefinition of a resource, None when it is not a custom resource. Raises ApiError."""
-    try:
-        return await upstream.get_json(f"{_DEFINITIONS}/{quote(str(resource), safe='')}")
-    except PathNotFound:
-        return None
-    except ApiError as error:
-        if error.code == 404:
-            return None
-        raise
 
 
 async def served_resources(upstream: Upstream) -> list[Served]:

@@ -20,8 +20,10 @@ from gateway.apimachinery.json_values import decode_value
 from gateway.apimachinery.meta import JsonObject, ObjectKey
 from gateway.apimachinery.schema import GroupResource
 from gateway.clusters.upstream import Upstream, UpstreamError
-from gateway.proxy import dependents, inventory
+from gateway.proxy import custom_kinds, dependents
 from gateway.proxy.collection_member import collection_of_one, only_member
+from gateway.proxy.inventory import list_all
+from gateway.proxy.namespace_contents import namespace_contents
 from gateway.proxy.preconditions import JSON, Guarded, guard, lost
 from gateway.proxy.rewrite import query_string, response_headers
 from gateway.request import upstream_path
@@ -68,7 +70,7 @@ class UpstreamWriteTarget:
         self, scope: RequestScope, namespace: str, label_selector: str, field_selector: str
     ) -> Sequence[JsonObject]:
         """Return all objects of the request's resource that match. Raises ApiError or PathNotFound."""
-        return await inventory.list_all(
+        return await list_all(
             self._upstream, scope.info.group_version_resource, namespace, labels=label_selector, fields=field_selector
         )
 
@@ -102,7 +104,7 @@ class UpstreamWriteTarget:
 
     async def namespace_contents(self, namespace: str) -> Sequence[tuple[GroupResource, JsonObject]]:
         """Return everything in a namespace. Raises ApiError unless all could be listed."""
-        return await inventory.namespace_contents(self._upstream, namespace)
+        return await namespace_contents(self._upstream, namespace)
 
     async def collectable(
         self, scope: RequestScope, obj: JsonObject, owners: Collection[str]
@@ -112,11 +114,11 @@ class UpstreamWriteTarget:
 
     async def instances(self, group: str, resource: str, version: str = "") -> Sequence[JsonObject]:
         """Return all objects of a custom resource."""
-        return await inventory.instances(self._upstream, group, resource, version)
+        return await custom_kinds.instances(self._upstream, group, resource, version)
 
     async def definition(self, resource: GroupResource) -> JsonObject | None:
         """Return the CustomResourceDefinition of a resource."""
-        return await inventory.definition(self._upstream, resource)
+        return await custom_kinds.definition(self._upstream, resource)
 
     async def _send(self, request: WriteRequest, guarded: Guarded, query: dict[str, str], *, accept: str) -> _Answer:
         scope = request.scope

@@ -136,3 +136,11 @@ def definition(*versions: JsonObject, annotations: dict[str, str] | None = None,
         }
         | spec,
     }
+
+
+def established(*versions: JsonObject) -> JsonObject:
+    """Return the definition of CLONE_SETS with the status it has once its names are accepted."""
+    found = definition(*versions)
+    names = {"plural": CLONE_SETS.resource, "singular": "cloneset", "kind": "CloneSet", "listKind": "CloneSetList"}
+    conditions = [{"type": kind, "status": "True"} for kind in ("NamesAccepted", "Established")]
+    return found | {"status": {"acceptedNames": names, "conditions": conditions, "storedVersions": ["v1alpha1"]}}

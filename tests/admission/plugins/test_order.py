@@ -20,6 +20,7 @@ def test_deletion_is_judged_before_scaling() -> None:
     assert names == [
         "DeleteProtection",
         "OwnerProtection",
+        "DefinitionService",
         "ScaleDownProtection",
         "ClusterCredentials",
         "DefinitionReplicas",

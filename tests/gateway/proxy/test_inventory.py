@@ -6,7 +6,8 @@ from aiohttp import web
 from gateway.apimachinery import meta
 from gateway.apimachinery.errors import ApiError
 from gateway.apimachinery.schema import GroupResource, GroupVersionResource
-from gateway.proxy import inventory
+from gateway.proxy import custom_kinds, inventory
+from gateway.proxy.namespace_contents import namespace_contents
 from tests.gateway.proxy.gateway_under_test import make_upstream
 from tests.support.http_server import serve
 
@@ -62,7 +63,7 @@ async def test_a_namespace_is_every_listable_resource_once() -> None:
     member = Member(
         **{"/api/v1/namespaces/shop/pods": pods, path: {"kind": "AList", "apiVersion": "x.io/v2", "items": None}}
     )
-    found = await run(member, lambda upstream: inventory.namespace_contents(upstream, "shop"))
+    found = await run(member, lambda upstream: namespace_contents(upstream, "shop"))
     assert [(str(resource), meta.name(obj), obj["kind"]) for resource, obj in found] == [("pods", "p", "Pod")]
     assert sorted(member.asked) == sorted(
         ["/api", "/apis", "/api/v1/namespaces/shop/pods", path, "/apis/x.io/v1/namespaces/shop/bs"]
@@ -73,7 +74,7 @@ async def test_what_cannot_be_listed_makes_the_whole_unknown() -> None:
     with pytest.raises(ApiError):
         await run(
             Member(**{"/api/v1/namespaces/shop/pods": 403}),
-            lambda upstream: inventory.namespace_contents(upstream, "shop"),
+            lambda upstream: namespace_contents(upstream, "shop"),
         )
 
 
@@ -82,14 +83,14 @@ async def test_a_group_that_does_not_answer_makes_the_whole_unknown() -> None:
     stale["versions"][0]["freshness"] = "Stale"
     with pytest.raises(ApiError, match=r"x\.io"):
         await run(
-            Member(**{"/apis": discovery(stale)}), lambda upstream: inventory.namespace_contents(upstream, "shop")
+            Member(**{"/apis": discovery(stale)}), lambda upstream: namespace_contents(upstream, "shop")
         )
 
 
 async def test_without_aggregated_discovery_nothing_is_claimed() -> None:
     with pytest.raises(ApiError, match="aggregated discovery"):
         await run(
-            Member(**{"/api": {"kind": "APIVersions"}}), lambda upstream: inventory.namespace_contents(upstream, "shop")
+            Member(**{"/api": {"kind": "APIVersions"}}), lambda upstream: namespace_contents(upstream, "shop")
         )
 
 
@@ -117,25 +118,25 @@ async def test_a_list_is_read_to_its_last_page() -> None:
 
 
 async def test_instances_of_an_unknown_resource_are_none() -> None:
-    assert await run(Member(), lambda upstream: inventory.instances(upstream, "x.io", "cs")) == []
+    assert await run(Member(), lambda upstream: custom_kinds.instances(upstream, "x.io", "cs")) == []
 
 
 async def test_instances_are_read_in_the_version_that_is_asked_for() -> None:
     listed = {"kind": "AList", "apiVersion": "x.io/v1", "items": [{"metadata": {"name": "a"}, "spec": {"n": 1}}]}
     member = Member(**{"/apis/x.io/v1/as": listed})
-    found = await run(member, lambda upstream: inventory.instances(upstream, "x.io", "as", "v1"))
+    found = await run(member, lambda upstream: custom_kinds.instances(upstream, "x.io", "as", "v1"))
     assert [(obj["apiVersion"], obj["spec"]) for obj in found] == [("x.io/v1", {"n": 1})]
-    assert await run(Member(), lambda upstream: inventory.instances(upstream, "x.io", "as", "v3")) == []
+    assert await run(Member(), lambda upstream: custom_kinds.instances(upstream, "x.io", "as", "v3")) == []
 
 
 @pytest.mark.parametrize("answer", [{"spec": {"versions": []}}, 404, None])
 async def test_the_definition_of_a_custom_resource(answer: Any) -> None:
     member = Member(**{"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/as.x.io": answer})
-    found = await run(member, lambda upstream: inventory.definition(upstream, GroupResource("x.io", "as")))
+    found = await run(member, lambda upstream: custom_kinds.definition(upstream, GroupResource("x.io", "as")))
     assert found == (answer if isinstance(answer, dict) else None)
 
 
 async def test_a_definition_that_may_not_be_read_is_no_missing_one() -> None:
     member = Member(**{"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/as.x.io": 403})
     with pytest.raises(ApiError):
-        await run(member, lambda upstream: inventory.definition(upstream, GroupResource("x.io", "as")))
+        await run(member, lambda upstream: custom_kinds.definition(upstream, GroupResource("x.io", "as")))
