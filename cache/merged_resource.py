@@ -7,7 +7,7 @@ package authorises nobody. Writes go elsewhere: here their resourceVersions are 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -198,10 +198,10 @@ class MergedResource:
         for start in range(0, len(candidates), _SLICE):
             if start:
                 await asyncio.sleep(0)
-            piece: Iterable[CachedObject] = candidates[start : start + _SLICE]
+            piece = candidates[start : start + _SLICE]
             if visible is not everyone:
                 piece = [obj for obj in piece if visible(obj.cluster)]
-            found += filter(selection.matches, piece)
+            found += selection.select(piece)
         return found
 
     async def _page(

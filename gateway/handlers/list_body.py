@@ -17,6 +17,7 @@ from gateway.apimachinery.codec import encode_yaml
 from gateway.apimachinery.meta import JsonObject
 from gateway.apimachinery.protobuf import encode_list, list_item_encoder
 from gateway.handlers.negotiation import JSON, PROTOBUF, Representation
+from gateway.handlers.response import CHUNK
 
 _BATCH = 32
 
@@ -40,13 +41,18 @@ async def list_pieces(body: ListBody, representation: Representation) -> Iterato
 
 
 def json_pieces(body: ListBody) -> Iterator[bytes]:
-    """Join stored JSON, compactly."""
+    """Join stored JSON, compactly, to pieces of the size in which they are sent."""
     yield msgspec.json.encode(body.head)[:-1] + f',"{body.field}":['.encode()
-    separator = b""
+    pending: list[bytes] = []
+    size = 0
     for entry in body.entries:
-        yield separator
-        yield entry
-        separator = b","
+        pending.append(entry)
+        size += len(entry)
+        if size >= CHUNK:
+            yield b",".join(pending)
+            pending = [b""]  # a comma comes first from here on
+            size = 0
+    yield b",".join(pending) if size else b""
     yield b"]}\n"
 
 

@@ -6,7 +6,8 @@ before. List items are never decoded for JSON; YAML and protobuf are the slow pa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 import msgspec
@@ -77,19 +78,31 @@ def include_object(request: web.BaseRequest, representation: Representation) -> 
 
 def partial_metadata(metadata: bytes, version: str) -> bytes:
     """Return PartialObjectMetadata of meta.k8s.io at `version` around the JSON of some metadata."""
-    head = f'{{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/{version}","metadata":'
-    return head.encode() + metadata + b"}"
+    return _partial_head(version) + metadata + b"}"
 
 
-def table_row(source: ReadSource, stored: Stored, now: float, include: str, version: str = "v1") -> bytes:
-    """Return one row of a Table as JSON."""
+@functools.cache
+def _partial_head(version: str) -> bytes:
+    return f'{{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/{version}","metadata":'.encode()
+
+
+def table_rows(
+    source: ReadSource, items: Iterable[Stored], now: float, include: str, version: str = "v1"
+) -> Iterator[bytes]:
+    """Write rows of a Table as JSON, each when it is asked for."""
+    row, content = source.row, _row_object(source, include)
+    before, after = b',"object":', b"}"
     if include == INCLUDE_METADATA:
-        obj = partial_metadata(source.metadata_bytes(stored), version)
-    elif include == INCLUDE_OBJECT:
-        obj = source.object_bytes(stored)
-    else:
-        obj = b"null"
-    return b"".join((b"{", source.row(stored, now), b',"object":', obj, b"}"))
+        before, after = before + _partial_head(version), b"}}"
+    for stored in items:
+        yield b"{%b%b%b%b" % (row(stored, now), before, content(stored), after)
+
+
+def _row_object(source: ReadSource, include: str) -> Callable[[Stored], bytes]:
+    """Return what gives the object of a row, or its metadata."""
+    if include == INCLUDE_METADATA:
+        return source.metadata_bytes
+    return source.object_bytes if include == INCLUDE_OBJECT else lambda _: b"null"
 
 
 def list_metadata(page: Page) -> JsonObject:
@@ -109,12 +122,12 @@ def list_body(page: Page, source: ReadSource, representation: Representation, in
     if representation.shape is Shape.TABLE:
         head: JsonObject = {"kind": "Table", "apiVersion": f"meta.k8s.io/{version}", "metadata": metadata}
         head["columnDefinitions"] = column_definitions(source.columns)
-        return ListBody(head, "rows", (table_row(source, stored, now, include, version) for stored in items))
+        return ListBody(head, "rows", table_rows(source, items, now, include, version))
     if representation.shape is Shape.METADATA_LIST:
         head = {"kind": "PartialObjectMetadataList", "apiVersion": f"meta.k8s.io/{version}", "metadata": metadata}
         return ListBody(head, "items", (partial_metadata(source.metadata_bytes(stored), version) for stored in items))
     head = {"kind": source.list_kind, "apiVersion": source.gvk.api_version, "metadata": metadata}
-    return ListBody(head, "items", (source.item_bytes(stored) for stored in items))
+    return ListBody(head, "items", map(source.item_bytes, items))
 
 
 def wrong_shape(representation: Representation, found: str, kind: str) -> ApiError:
@@ -167,8 +180,8 @@ def object_json(
     head: JsonObject = {"kind": "Table", "apiVersion": f"meta.k8s.io/{version}"}
     head["metadata"] = {"resourceVersion": resource_version}
     head["columnDefinitions"] = column_definitions(source.columns) if with_columns else None
-    row = table_row(source, stored, now, include, version)
-    return b"".join((msgspec.json.encode(head)[:-1], b',"rows":[', row, b"]}"))
+    rows = table_rows(source, (stored,), now, include, version)
+    return b"".join((msgspec.json.encode(head)[:-1], b',"rows":[', *rows, b"]}"))
 
 
 class _Version(msgspec.Struct, gc=False):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -37,30 +38,39 @@ Cell = str | int | float | None | Ago | Slot
 """What a printer gives for one column."""
 
 _NAME, _CLUSTER = Slot.NAME, Slot.CLUSTER
+_TEN_MINUTES, _EIGHT_HOURS = 600, 8 * 3600
 
 
 class PreparedRow(msgspec.Struct, frozen=True, gc=False):
     """A row that waits for its ages and names.
 
-    `pieces` are bytes to be sent as they are, slots, and times (seconds since the epoch) whose age is to be written.
+    `template` is what will not change any more, with a `%b` for each of the `blanks`: slots, and times (seconds since
+    the epoch) whose age is to be written.
     """
 
-    pieces: tuple[Any, ...]
+    template: bytes
+    blanks: tuple[Any, ...]
 
     def finish(self, now: float, name: bytes, cluster: bytes) -> bytes:
         """Return the inside of the row: `"cells":[…]` and the conditions. Name and cluster are JSON texts."""
-        return b"".join(
-            [
-                piece
-                if type(piece) is bytes
-                else name
-                if piece is _NAME
-                else cluster
-                if piece is _CLUSTER
-                else human_duration(now - piece).encode()
-                for piece in self.pieces
-            ]
+        return self.template % tuple(
+            [name if blank is _NAME else cluster if blank is _CLUSTER else _age(now - blank) for blank in self.blanks]
         )
+
+
+def _age(seconds: float) -> bytes:
+    """Return an age. From ten minutes on none shows seconds, and from eight hours on none shows minutes."""
+    whole = int(seconds)
+    if whole >= _EIGHT_HOURS:
+        whole -= whole % 3600
+    elif whole >= _TEN_MINUTES:
+        whole -= whole % 60
+    return _age_text(whole)
+
+
+@lru_cache(maxsize=8192)
+def _age_text(seconds: int) -> bytes:
+    return human_duration(seconds).encode()
 
 
 encode_text = _json.encode
@@ -69,24 +79,26 @@ encode_text = _json.encode
 
 def prepare_row(cells: Sequence[Cell], conditions: Sequence[dict[str, Any]] = ()) -> PreparedRow:
     """Render everything that will not change any more."""
-    pieces: list[Any] = []
-    pending = b'"cells":['
-    separator = b""
+    blanks: list[Slot | float] = []
+    inside: list[bytes] = []
     for cell in cells:
-        pending += separator
-        separator = b","
         if isinstance(cell, Slot):
-            pieces += (pending, cell)
-            pending = b""
+            inside.append(b"%b")
+            blanks.append(cell)
         elif isinstance(cell, Ago):
-            pieces += (pending + b'"' + _json.encode(cell.before)[1:-1], cell.since)
-            pending = _json.encode(cell.after)[1:-1] + b'"'
+            inside.append(b'"' + _literal(cell.before)[1:-1] + b"%b" + _literal(cell.after)[1:-1] + b'"')
+            blanks.append(cell.since)
         else:
-            pending += _json.encode(cell)
-    pending += b"]"
+            inside.append(_literal(cell))
+    template = b'"cells":[' + b",".join(inside) + b"]"
     if conditions:
-        pending += b',"conditions":' + _json.encode(conditions)
-    return PreparedRow((*pieces, pending))
+        template += b',"conditions":' + _literal(conditions)
+    return PreparedRow(template, tuple(blanks))
+
+
+def _literal(value: Any) -> bytes:
+    """Return JSON as it is written into a template."""
+    return _json.encode(value).replace(b"%", b"%%")
 
 
 def age_cell(since: float | None, before: str = "", after: str = "") -> Cell:

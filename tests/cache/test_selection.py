@@ -56,6 +56,36 @@ def test_matching(wanted, matches):
     assert selection(**wanted).matches(OBJ) is matches
 
 
+MANY = [
+    built(
+        pod(f"p{number}", "shop" if number % 2 else "other", labels={"app": f"a{number % 3}", "n": str(number % 5)}),
+        cluster=f"m{number % 2}",
+    )
+    for number in range(60)
+]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "count"),
+    [
+        ({}, 60),
+        ({"labels": "app=a1"}, 20),
+        ({"labels": "app in (a1,a2),n!=2"}, 32),
+        ({"labels": "app=a1", "namespace": "shop"}, 10),
+        ({"labels": "app!=a1,fleetgate.io/cluster=m1"}, 20),
+        ({"labels": "fleetgate.io/cluster=m1"}, 30),
+        ({"labels": "app=a1", "fields": "metadata.name!=p1"}, 19),
+        ({"labels": "n="}, 0),
+        ({"labels": "none=a1"}, 0),
+    ],
+)
+def test_many_are_selected_from_as_single_objects_are(wanted, count):
+    chosen = selection(**wanted)
+    found = chosen.select(MANY)
+    assert list(found) == [obj for obj in MANY if chosen.matches(obj)]
+    assert len(found) == count
+
+
 def test_objects_of_the_store_have_no_cluster_label():
     assert selection(labels="!fleetgate.io/cluster").matches(LOCAL)
     assert not selection(labels="fleetgate.io/cluster=").matches(LOCAL)

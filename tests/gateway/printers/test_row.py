@@ -1,8 +1,13 @@
 import msgspec
 import pytest
 
+from gateway.apimachinery.duration import human_duration
 from gateway.printers.row import Ago, Cell, Slot, age_cell, encode_text, prepare_row
 from tests.gateway.printers.goldens import finished
+
+HOUR, DAY, YEAR = 3600, 86400, 365 * 86400
+AGES = (0, 120, 600, 3 * HOUR, 8 * HOUR, 2 * DAY, 8 * DAY, 2 * YEAR, 8 * YEAR)
+"""Where the form of an age changes."""
 
 
 @pytest.mark.parametrize(
@@ -12,6 +17,7 @@ from tests.gateway.printers.goldens import finished
         ["a"],
         ["a", 1, 2.5, True, None, ""],
         ['a "quoted" text\n', "ünïcödé", "</script>"],
+        ["100%", "%b%s%%", "%"],
     ],
 )
 def test_cells_are_sent_as_json(cells: list[Cell]) -> None:
@@ -22,6 +28,20 @@ def test_names_are_filled_in_when_the_row_is_sent() -> None:
     row = prepare_row([Slot.NAME, "x", Slot.CLUSTER, Slot.NAME])
     assert finished(row, 0, 'n"1', "member") == {"cells": ['n"1', "x", "member", 'n"1']}
     assert finished(row, 0, "n2") == {"cells": ["n2", "x", "", "n2"]}
+
+
+def test_a_text_may_look_like_a_blank() -> None:
+    cells = [Slot.NAME, Ago(0.0, "%b (", "% ago)"), Slot.CLUSTER]
+    row = prepare_row(cells, [{"message": "99% of %b"}])
+    whole = {"cells": ["%b%", "%b (5s% ago)", "%"], "conditions": [{"message": "99% of %b"}]}
+    assert finished(row, 5, "%b%", "%") == whole
+
+
+def test_an_age_is_written_as_kubectl_does() -> None:
+    row = prepare_row([Ago(0.0)])
+    near = [boundary + by for boundary in AGES for by in (-61.5, -1, -0.5, 0, 0.5, 1, 59, 61, 3599, 3601)]
+    for age in [*range(700), *near]:
+        assert finished(row, age)["cells"] == [human_duration(age)]
 
 
 def test_ages_are_counted_when_the_row_is_sent() -> None:
