@@ -158,6 +158,10 @@ def file_stamp(path: Path) -> FileStamp | None:
     return status.st_ino, status.st_ctime_ns, status.st_size
 
 
+NOTICE_PERIOD = 0.1
+"""Seconds within which a running gateway notices that one of its files was replaced."""
+
+
 def _require_private(path: Path, status: os.stat_result) -> None:
     if status.st_uid != os.geteuid():
         raise CertsError(

@@ -1,19 +1,22 @@
 """The revocation list: one file of revoked serial numbers, asked about on every request.
 
 Neighbours: `commands` revokes, `verification` asks. The file is replaced whole, and a reader in another process sees
-the new list with its next question. Entries are never dropped, so the list also tells when and why. It must never
-answer "not revoked" when it does not know: an absent or unreadable file revokes everything.
+the new list with its next question, or within `NOTICE_PERIOD` if it does not look at the file for each; `revoke` waits
+for that, so that what it says holds in every process. Entries are never dropped, so the list also tells when and why.
+It must never answer "not revoked" when it does not know: an absent or unreadable file revokes everything.
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
 
 from certs.errors import CertsError, RevocationListError
-from certs.keystore import FileStamp, PkiDirectory, file_stamp, read_public, write_atomically
+from certs.keystore import NOTICE_PERIOD, FileStamp, PkiDirectory, file_stamp, read_public, write_atomically
 
 
 class Revocation(msgspec.Struct, frozen=True, rename="camel"):
@@ -54,16 +57,27 @@ def parse_serial(text: str) -> str:
 
 
 class RevocationList:
-    """The revocation list of one PKI directory, read again whenever its file changes."""
+    """The revocation list of one PKI directory, read again whenever its file changes.
 
-    def __init__(self, pki: PkiDirectory) -> None:
+    Args:
+        pki: where the list is.
+        notice_within: seconds for which what was read is believed without looking at the file, at most `NOTICE_PERIOD`.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self, pki: PkiDirectory, *, notice_within: float = 0.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._pki = pki
         self._path = pki.revoked
-        # The only mutable state; replaced whole by _current().
+        self._notice_within = min(notice_within, NOTICE_PERIOD)
+        self._clock = clock
+        # The only mutable state; replaced by _current() alone.
         self._loaded: _Loaded | None = None
+        self._looked_at = 0.0
 
     def is_revoked(self, serial: int) -> bool:
-        """Say whether a certificate is revoked, by what the file says at this moment.
+        """Say whether a certificate is revoked, by what the file says at this moment, or said a moment ago.
 
         Raises:
             RevocationListError: the list cannot be read; the caller must refuse the certificate.
@@ -78,9 +92,12 @@ class RevocationList:
         return self._current().failure
 
     def _current(self) -> _Loaded:
-        # The stamp is taken before the content is read: a replacement in between is then noticed by the next question.
+        loaded, moment = self._loaded, self._clock()
+        if loaded is not None and moment - self._looked_at < self._notice_within:
+            return loaded
+        # The stamp is taken before the content is read: a replacement in between is then noticed by the next look.
+        self._looked_at = moment
         stamp = file_stamp(self._path)
-        loaded = self._loaded
         if loaded is None or stamp is None or stamp != loaded.stamp:
             loaded = self._loaded = _load(self._pki, stamp)
         return loaded
@@ -109,6 +126,8 @@ def write_revocations(pki: PkiDirectory, revocations: dict[str, Revocation]) -> 
 def revoke(pki: PkiDirectory, serial: str, revocation: Revocation) -> Revocation:
     """Add a serial number to the list; when this returns, the revocation is durable and seen by every process.
 
+    It waits for as long as a process may go by what it read before. Not for an event loop.
+
     Returns:
         The revocation that stands: the earlier one when the certificate was revoked before.
 
@@ -121,6 +140,8 @@ def revoke(pki: PkiDirectory, serial: str, revocation: Revocation) -> Revocation
         standing = revocations.setdefault(serial, revocation)
         if standing is revocation:
             write_revocations(pki, revocations)
+    # Longer than anybody believes what he read, and for an earlier one as well: its writer may still be waiting.
+    time.sleep(1.5 * NOTICE_PERIOD)
     return standing
 
 

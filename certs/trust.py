@@ -7,7 +7,8 @@ good set stays, and `failure` says why.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,20 +25,36 @@ class TrustStore:
     Args:
         pki: the gateway's own authority, and the bundle of a rotation if there is one.
         client_ca_files: PEM bundles of further authorities for client certificates.
+        notice_within: seconds for which what was read is believed without looking at the files.
+        clock: monotonic seconds.
 
     Raises:
         CertsError: a file cannot be read now (later failures are kept in `failure`).
     """
 
-    def __init__(self, pki: PkiDirectory, client_ca_files: Sequence[Path] = ()) -> None:
+    def __init__(
+        self,
+        pki: PkiDirectory,
+        client_ca_files: Sequence[Path] = (),
+        *,
+        notice_within: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._files = (pki.ca_certificate, pki.trusted, *client_ca_files)
         self._optional = pki.trusted
+        self._notice_within = notice_within
+        self._clock = clock
+        self._looked_at = clock()
         # The mutable state, replaced by current() alone.
         self._snapshot = self._read(self._stamps())
         self.failure: CertsError | None = None
 
     def current(self) -> TrustedAuthorities:
         """Return the authorities accepted at this moment; the same object as before while no file changes."""
+        moment = self._clock()
+        if moment - self._looked_at < self._notice_within:
+            return self._snapshot.trusted
+        self._looked_at = moment
         stamps = self._stamps()
         if stamps != self._snapshot.stamps:
             try:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from certs import commands as certificates
 from certs.errors import CertsError
-from certs.keystore import PkiDirectory
+from certs.keystore import NOTICE_PERIOD, PkiDirectory
 from certs.profiles import Subject
 from certs.revocation import RevocationList
 from certs.serving import ServingContext, serving_names
@@ -66,8 +66,8 @@ def open_identity(data_dir: Path, host: str, names: Sequence[str], client_author
     """Open the authority of a data directory, or make one. Raises CertsError."""
     authority, _ = certificates.init(data_dir, now=time.time)
     pki = PkiDirectory.under(data_dir)
-    store = TrustStore(pki, [Path(name) for name in client_authorities])
-    revocations = RevocationList(pki)
+    store = TrustStore(pki, [Path(name) for name in client_authorities], notice_within=NOTICE_PERIOD)
+    revocations = RevocationList(pki, notice_within=NOTICE_PERIOD)
     verifier = ClientCertificateVerifier(store.current, revocations, now=time.time)
     all_names = serving_names(host, socket.gethostname(), names)
     context = ServingContext(pki, authority, store, all_names, now=time.time)

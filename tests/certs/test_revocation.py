@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from certs.errors import CertsError, RevocationListError
-from certs.keystore import PkiDirectory, write_atomically
+from certs.keystore import NOTICE_PERIOD, PkiDirectory, write_atomically
 from certs.revocation import (
     Revocation,
     RevocationList,
@@ -19,6 +19,7 @@ from certs.revocation import (
     write_revocations,
 )
 from tests.certs.forge import MOMENT
+from tests.support.clock import FakeClock
 
 LOST = Revocation(MOMENT, "laptop lost")
 
@@ -37,6 +38,38 @@ def test_a_revocation_is_seen_by_the_next_question_of_another_reader(empty: PkiD
     assert reader.is_revoked(0xAB)
     assert not reader.is_revoked(0xABC)
     assert reader.failure() is None
+
+
+def test_a_reader_that_looks_now_and_then_notices_in_time(empty: PkiDirectory) -> None:
+    clock = FakeClock()
+    reader = RevocationList(empty, notice_within=NOTICE_PERIOD, clock=clock)
+    assert not reader.is_revoked(0xAB)
+    clock.advance(NOTICE_PERIOD / 2)
+    assert not reader.is_revoked(0xAB)
+    write_revocations(empty, {"ab": LOST})
+    assert not reader.is_revoked(0xAB)
+    clock.advance(1.5 * NOTICE_PERIOD)
+    assert reader.is_revoked(0xAB)
+    empty.revoked.unlink()
+    clock.advance(1.5 * NOTICE_PERIOD)
+    with pytest.raises(RevocationListError):
+        reader.is_revoked(0xAC)
+
+
+def test_nobody_believes_a_list_for_longer_than_revoking_waits(empty: PkiDirectory) -> None:
+    clock = FakeClock()
+    careless = RevocationList(empty, notice_within=60.0, clock=clock)
+    assert not careless.is_revoked(0xAB)
+    write_revocations(empty, {"ab": LOST})
+    clock.advance(1.5 * NOTICE_PERIOD)
+    assert careless.is_revoked(0xAB)
+
+
+def test_a_revocation_holds_everywhere_once_it_is_said(empty: PkiDirectory) -> None:
+    reader = RevocationList(empty, notice_within=NOTICE_PERIOD)
+    assert not reader.is_revoked(0xAB)
+    revoke(empty, "ab", LOST)
+    assert reader.is_revoked(0xAB)
 
 
 def test_the_first_revocation_stands(empty: PkiDirectory) -> None:

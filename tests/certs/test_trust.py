@@ -7,10 +7,11 @@ from cryptography import x509
 
 from certs.authority import Authority
 from certs.errors import CertsError
-from certs.keystore import PkiDirectory, write_atomically
+from certs.keystore import NOTICE_PERIOD, PkiDirectory, write_atomically
 from certs.trust import TrustStore, authorities_in, own_bundle
 from tests.certs.forge import authority as forge_authority
 from tests.certs.forge import leaf, name, pem
+from tests.support.clock import FakeClock
 
 OLD, EXTRA = forge_authority("old"), forge_authority("extra")
 
@@ -37,6 +38,16 @@ def test_an_authority_added_or_removed_counts_from_the_next_question(authority: 
     pki.trusted.write_bytes(pem(OLD.certificate))
     assert store.current().certificates == (authority.certificate, OLD.certificate)
     pki.trusted.unlink()
+    assert store.current().certificates == (authority.certificate,)
+
+
+def test_a_store_that_looks_now_and_then_notices_in_time(authority: Authority, pki: PkiDirectory) -> None:
+    clock = FakeClock()
+    pki.trusted.write_bytes(pem(OLD.certificate))
+    store = TrustStore(pki, notice_within=NOTICE_PERIOD, clock=clock)
+    pki.trusted.unlink()
+    assert len(store.current().certificates) == 2
+    clock.advance(1.5 * NOTICE_PERIOD)
     assert store.current().certificates == (authority.certificate,)
 
 
