@@ -83,6 +83,9 @@ class Metrics:
             registry=self.registry,
         )
         self._seen: set[tuple[str, str, str, str]] = set()
+        # By their labels, which are few: finding them again in prometheus_client costs more than counting.
+        self._counters: dict[tuple[str, ...], Counter] = {}
+        self._latencies: dict[tuple[str, str, str], Histogram] = {}
 
     def publish(self, source: Callable[[], Iterable[Sample]]) -> None:
         """Add a part's own samples; `source` is called at every scrape."""
@@ -102,9 +105,21 @@ class Metrics:
             self._seen.add(resource)
         elif resource not in self._seen:
             resource = _UNKNOWN
-        self._requests.labels(verb, *resource, scope, str(code)).inc()
+        self._counter((verb, *resource, scope, str(code))).inc()
         if not info.is_long_running:
-            self._latency.labels(verb, resource[0], resource[2]).observe(seconds)
+            self._latency_of((verb, resource[0], resource[2])).observe(seconds)
+
+    def _counter(self, labels: tuple[str, ...]) -> Counter:
+        counter = self._counters.get(labels)
+        if counter is None:
+            counter = self._counters[labels] = self._requests.labels(*labels)
+        return counter
+
+    def _latency_of(self, labels: tuple[str, str, str]) -> Histogram:
+        latency = self._latencies.get(labels)
+        if latency is None:
+            latency = self._latencies[labels] = self._latency.labels(*labels)
+        return latency
 
     def render(self) -> bytes:
         """Return the exposition text."""

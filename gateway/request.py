@@ -162,17 +162,11 @@ def parse_request_info(method: str, raw_path: str, query: Mapping[str, str]) -> 
         if segments and not segments[0]:  # a path rebuilt for the member would lose the empty segment
             raise bad_request("the request URL has an empty path segment behind the cluster")
     path = "/" + "/".join(segments) + ("/" if raw_path.endswith("/") and segments else "")
-    other = RequestInfo(False, path, method.lower(), parts=tuple(segments), cluster=cluster)
-    if len(segments) < 3 or segments[0] not in {"api", "apis"}:
-        return other
-    prefix = segments[0]
-    if prefix == "apis":
-        if len(segments) < 4:
-            return other
-        group, version, rest = segments[1], segments[2], segments[3:]
-    else:
-        group, version, rest = "", segments[1], segments[2:]
-    return _parse_resource(method, path, query, (prefix, group, version, cluster), rest)
+    if len(segments) >= 3 and segments[0] == "api":
+        return _parse_resource(method, path, query, ("api", "", segments[1], cluster), segments[2:])
+    if len(segments) >= 4 and segments[0] == "apis":
+        return _parse_resource(method, path, query, ("apis", segments[1], segments[2], cluster), segments[3:])
+    return RequestInfo(False, path, method.lower(), parts=tuple(segments), cluster=cluster)
 
 
 def _parse_resource(

@@ -11,11 +11,12 @@ import ssl
 
 from aiohttp import web
 
-from certs.verification import CertificateRefusal, ClientCertificateVerifier
+from certs.verification import CertificateIdentity, CertificateRefusal, ClientCertificateVerifier
 from gateway.apimachinery.errors import unauthorized
 from gateway.request import UserInfo
 
 CREDENTIAL_ID = "authentication.kubernetes.io/credential-id"
+_KNOWN_USERS = 4096
 
 logger = logging.getLogger("gateway.authentication")
 
@@ -35,6 +36,7 @@ class CertificateAuthenticator:
     def __init__(self, verifier: ClientCertificateVerifier) -> None:
         """Take the verifier; it holds what is trusted and what is revoked."""
         self._verifier = verifier
+        self._users: dict[str, tuple[CertificateIdentity, UserInfo]] = {}  # by fingerprint
 
     def authenticate(self, request: web.BaseRequest) -> UserInfo | None:
         """Return whom the certificate names, None without one. Raises ApiError 401 for one that names nobody."""
@@ -45,10 +47,21 @@ class CertificateAuthenticator:
         if isinstance(identity, CertificateRefusal):
             logger.info("client certificate refused: %s: %s", identity.reason, identity.message)
             raise unauthorized()
-        return UserInfo(
+        return self._user(identity)
+
+    def _user(self, identity: CertificateIdentity) -> UserInfo:
+        """The same for as long as the verifier gives the same identity: only what it judged is ever translated."""
+        known = self._users.get(identity.fingerprint)
+        if known is not None and known[0] is identity:
+            return known[1]
+        user = UserInfo(
             identity.user,
             uid=identity.uid or "",
             groups=identity.groups,
             extra={CREDENTIAL_ID: (identity.credential_id,)},
             credential_fingerprint=identity.fingerprint,
         )
+        if len(self._users) >= _KNOWN_USERS:
+            self._users.clear()
+        self._users[identity.fingerprint] = (identity, user)
+        return user

@@ -20,6 +20,8 @@ MAX_QUERY_FIELDS = 1000
 def parse_query(raw_query: str) -> dict[str, str]:
     """Decode a query string; the first value of a name wins. Raises ApiError 400 when it cannot be decoded."""
     query: dict[str, str] = {}
+    if not raw_query:
+        return query
     try:
         pairs = parse_qsl(raw_query, keep_blank_values=True, errors="strict", max_num_fields=MAX_QUERY_FIELDS)
     except ValueError as error:

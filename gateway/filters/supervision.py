@@ -35,9 +35,9 @@ def with_supervision(
 
     def wrap(handler: Handler) -> Handler:
         async def serve(request: web.BaseRequest) -> web.StreamResponse:
-            task = asyncio.current_task()
             info = request[REQUEST_INFO]
-            if task is None or not info.is_long_running:
+            task = asyncio.current_task() if info.is_long_running else None
+            if task is None:
                 return await handler(request)
             long_running = request[LONG_RUNNING] = supervised(request, task)
             with supervisor.supervising(long_running), metrics.long_running(info):

@@ -54,6 +54,21 @@ def test_an_identity_becomes_a_user() -> None:
     assert verifier.asked == [b"der"]
 
 
+def test_what_was_an_identity_before_is_looked_at_again() -> None:
+    found = CertificateIdentity("alice", ("dev",), "u-1", 5, "ab12", 0.0)
+    verifier: Any = FakeVerifier(found)
+    request: Any = FakeRequest(FakeTls())
+    authenticator = CertificateAuthenticator(verifier)
+    assert authenticator.authenticate(request) is authenticator.authenticate(request)
+    verifier.answer = CertificateIdentity("bob", ("ops",), None, 5, "ab12", 0.0)
+    user = authenticator.authenticate(request)
+    assert user is not None
+    assert (user.name, user.uid, user.groups) == ("bob", "", ("ops",))
+    verifier.answer = CertificateRefusal(RefusalReason.REVOKED, "x")
+    with pytest.raises(ApiError):
+        authenticator.authenticate(request)
+
+
 def test_a_refusal_is_told_to_the_log_only(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     verifier: Any = FakeVerifier(CertificateRefusal(RefusalReason.REVOKED, "the certificate of 'eve' is revoked"))

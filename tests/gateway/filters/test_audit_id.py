@@ -1,7 +1,16 @@
 import uuid
 
+from gateway.filters.audit_id import new_audit_id
 from tests.gateway.filters.handlers import echo
 from tests.support.gateway_chain import Pki, running_chain
+
+
+def test_an_audit_id_is_a_random_uuid() -> None:
+    ids = {new_audit_id() for _ in range(200)}
+    assert len(ids) == 200
+    for text in ids:
+        parsed = uuid.UUID(text)
+        assert (str(parsed), parsed.version, parsed.variant) == (text, 4, uuid.RFC_4122)
 
 
 async def test_every_answer_names_its_own_audit_id(gateway_pki: Pki) -> None:
