@@ -32,14 +32,21 @@ class WatchEvent:
         *,
         initial_events_end: bool = False,
         status: JsonObject | None = None,
+        shared: bool = True,
     ) -> None:
-        """`obj` comes with ADDED, MODIFIED and DELETED; `status` with ERROR."""
+        """`obj` comes with ADDED, MODIFIED and DELETED; `status` with ERROR. `shared`: several watchers get it."""
         self.type = event_type
         self.rv = rv
         self.object = obj
         self.initial_events_end = initial_events_end
         self.status = status
-        self._encoded: dict[Hashable, bytes] | None = {}  # None once nobody is expected to ask again
+        # None where nobody is expected to ask again.
+        self._encoded: dict[Hashable, bytes] | None = {} if shared and obj is not None else None
+
+    @property
+    def shared(self) -> bool:
+        """Whether frames are kept, because others will ask for them."""
+        return self._encoded is not None
 
     def encoded(self, form: Hashable, encode: Callable[[WatchEvent], bytes]) -> bytes:
         """The frame of this event in one form, made on first use and shared."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Protocol
 
 from cache.cached_object import CachedObject
@@ -24,6 +25,8 @@ LAST_BOOKMARK = 2.0
 _BATCH_BYTES = 128 * 1024
 _BATCH_EVENTS = 512
 _READ_EVENTS = 4_096
+
+_version = attrgetter("rv")
 
 Visible = Callable[[str], bool]
 
@@ -156,7 +159,7 @@ class Watcher:
         while self._initial and size < _BATCH_BYTES and len(batch) < _BATCH_EVENTS:
             obj = self._initial.pop()
             size += len(obj.raw)
-            batch.append(WatchEvent(ADDED, obj.rv, obj))
+            batch.append(WatchEvent(ADDED, obj.rv, obj, shared=False))
         return batch
 
     def _take_events(self) -> list[WatchEvent]:
@@ -206,7 +209,3 @@ class Watcher:
     def _next_bookmark(self) -> float:
         now, last = self._clock(), self._deadline - LAST_BOOKMARK
         return min(now + BOOKMARK_PERIOD, last) if now < last else now + BOOKMARK_PERIOD
-
-
-def _version(obj: CachedObject) -> int:
-    return obj.rv

@@ -168,6 +168,6 @@ def _change(event: WatchEvent, columns: MemberColumnsPrinter | None) -> WatchCha
         str(event.rv),
         event.object,
         event.initial_events_end,
-        None if event.object is None else lambda form, make: event.encoded((form, columns), lambda _: make()),
+        (lambda form, make: event.encoded((form, columns), lambda _: make())) if event.shared else None,
         None if event.status is None else ApiError.from_status(event.status),
     )

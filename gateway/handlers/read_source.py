@@ -10,6 +10,8 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import msgspec
+
 from gateway.apimachinery.errors import ApiError
 from gateway.apimachinery.meta import ObjectKey
 from gateway.apimachinery.options import ListOptions
@@ -33,8 +35,7 @@ class Page:
     remaining: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class WatchChange:
+class WatchChange(msgspec.Struct, frozen=True, gc=False):
     """One event of a watch. A BOOKMARK has no object; an ERROR has `error` and is the last one.
 
     `memo` shares encoded frames between watchers.

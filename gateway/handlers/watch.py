@@ -7,6 +7,7 @@ that does not read makes `write` wait, its subscription falls behind, and the so
 from __future__ import annotations
 
 import asyncio
+import functools
 import random
 from collections.abc import Callable, Sequence
 
@@ -18,6 +19,7 @@ from gateway.apimachinery.errors import ApiError, not_acceptable
 from gateway.apimachinery.meta import JsonObject
 from gateway.apimachinery.options import ListOptions
 from gateway.apimachinery.protobuf import encode, encode_watch_event
+from gateway.apimachinery.schema import GroupVersionKind
 from gateway.handlers.negotiation import JSON, PROTOBUF, STREAM_TYPES, YAML, Representation, Shape
 from gateway.handlers.read import include_object, object_json, read_representation
 from gateway.handlers.read_source import ReadSource, Subscription, WatchChange
@@ -45,6 +47,8 @@ class _Frames:
         self._representation = representation
         self._include = include
         self._columns_sent = False
+        self._first_form = _form(source.gvk, representation, include, True)
+        self._form = _form(source.gvk, representation, include, False)
 
     @property
     def turn(self) -> int:
@@ -58,15 +62,16 @@ class _Frames:
         with_columns = not self._columns_sent
         self._columns_sent = self._representation.shape is Shape.TABLE
 
-        def make() -> bytes:
-            body = object_json(
-                self._source, change.stored, self._representation, self._include, now, with_columns=with_columns
-            )
-            return self._wrap(change.type, body)
-
         if change.memo is None:
-            return make()
-        return change.memo((self._source.gvk, self._representation, self._include, with_columns), make)
+            return self._event(change, now, with_columns)
+        form = self._first_form if with_columns else self._form
+        return change.memo(form, lambda: self._event(change, now, with_columns))
+
+    def _event(self, change: WatchChange, now: float, with_columns: bool) -> bytes:
+        body = object_json(
+            self._source, change.stored, self._representation, self._include, now, with_columns=with_columns
+        )
+        return self._wrap(change.type, body)
 
     def _bookmark(self, change: WatchChange) -> JsonObject:
         metadata: JsonObject = {"resourceVersion": change.resource_version}
@@ -91,6 +96,16 @@ class _Frames:
         if self._representation.media_type == PROTOBUF:
             return encode_watch_event(event_type, encode(msgspec.json.decode(body)))
         return b'{"type":"%s","object":%s}\n' % (event_type.encode(), body.rstrip(b"\n"))
+
+
+class _Form:
+    """What frames are equal under; told apart by identity, as that is asked for every watcher and event."""
+
+
+@functools.lru_cache(maxsize=1024)
+def _form(_gvk: GroupVersionKind, _representation: Representation, _include: str, _with_columns: bool) -> _Form:
+    """Return the same form for the same arguments. One that was forgotten is made anew: its frames are, too."""
+    return _Form()
 
 
 class _Clock:

@@ -52,3 +52,18 @@ def test_how_events_look_in_tests_and_logs():
     assert repr(WatchEvent(BOOKMARK, 10, initial_events_end=True)) == "<BOOKMARK end of initial events @10>"
     assert repr(error_event(expired("old"), 10)) == "<ERROR  @10>"
     assert error_event(expired("old"), 10).status["code"] == 410
+
+
+def test_a_frame_that_nobody_else_asks_for_is_not_kept() -> None:
+    asked: list[WatchEvent] = []
+
+    def encode(event: WatchEvent) -> bytes:
+        asked.append(event)
+        return b"frame"
+
+    for shared, times in ((True, 1), (False, 2)):
+        event = WatchEvent(ADDED, 10, OLD, shared=shared)
+        assert event.shared is shared
+        assert [event.encoded("json", encode) for _ in range(2)] == [b"frame"] * 2
+        assert len(asked) == times
+        asked.clear()

@@ -281,6 +281,13 @@ async def test_frames_are_shared_between_watchers(gateway_pki: Pki) -> None:
             await next_event(response)
     first, second, third = made
     assert first != second == third
+    for accept in (TABLE, ""):
+        other = FakeSource(pod("a"))
+        async with open_watch(gateway_pki, other, accept=accept) as (_, response):
+            other.subscription.send(WatchChange("ADDED", "10", other.objects[0], memo=memo))
+            await next_event(response)
+    assert made[3] == first, "another watch, of the same form"
+    assert made[4] not in made[:4]
 
 
 async def test_a_client_that_leaves_ends_the_subscription(gateway_pki: Pki) -> None:
