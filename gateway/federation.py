@@ -169,7 +169,7 @@ class Federation:
 
 @asynccontextmanager
 async def open_embedded(data_dir: Path, root_ca: str) -> AsyncIterator[Federation]:
-    """Open the SQLite store of a data directory. Raises StorageInUse."""
+    """Open the SQLite store of a data directory. Raises StorageError."""
     storage = await SqliteStorage.open(data_dir / "storage.db", now=time.time)
     try:
         registry = Registry(storage, FEDERATION_RESOURCES, now=time.time, root_ca=root_ca)

@@ -52,13 +52,13 @@ from gateway.proxy.write_target import UpstreamWriteTarget
 from gateway.request import ANONYMOUS_USER, RequestInfo
 from gateway.request_keys import Handler
 from gateway.request_scope import RequestScope
-from gateway.storage.interface import StorageInUse
+from gateway.storage.interface import StorageError
 from gateway.supervision import Supervisor
 
 _GC_THRESHOLDS = (50_000, 20, 1000)
 _FREEZE_PERIOD = 600.0
 
-START_FAILURES = (CertsError, ConfigError, StorageInUse, AuditInUse, AuditUnusable, KubeconfigError, ApiError, OSError)
+START_FAILURES = (CertsError, ConfigError, StorageError, AuditInUse, AuditUnusable, KubeconfigError, ApiError, OSError)
 """What may keep the gateway from starting; their texts are made for people."""
 
 logger = logging.getLogger("gateway")
@@ -87,7 +87,7 @@ class Ready:
 async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Ready], None]) -> None:
     """Run the gateway until `stop` is set, then drain and return.
 
-    Raises the plain-worded errors of the parts (CertsError, StorageInUse, AuditInUse, KubeconfigError, OSError) when it
+    Raises the plain-worded errors of the parts (CertsError, StorageError, AuditInUse, KubeconfigError, OSError) when it
     cannot start.
     """
     gc.set_threshold(*_GC_THRESHOLDS)

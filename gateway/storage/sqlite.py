@@ -22,6 +22,7 @@ from gateway.storage.interface import Change, StorageClosed, StoredEvent, Stored
 from gateway.storage.object_table import ObjectTable
 from gateway.storage.sqlite_database import (
     connect,
+    plain_failures,
     prepare,
     read_count,
     read_current,
@@ -99,16 +100,24 @@ class SqliteStorage:
         try:
             # A store made anew starts above every revision its deleted predecessor can have issued.
             prepare(self._path, first_revision=int(self._now() * 1_000_000))
-            self._reader_connection: Connection = connect(self._path, any_thread=True)
-            self._revision, _ = read_progress(self._reader_connection)
-            for resource, stored in read_current(self._reader_connection):
-                self._tables[resource].put(stored)
+            with plain_failures(self._path):
+                self._reader_connection: Connection = connect(self._path, any_thread=True)
+                self._read_all()
         except BaseException:
             self._lock.release()
             raise
         self._opened_at = self._revision
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="storage-reader")
         self._writer = SqliteWriter(self._path, self._revision, self._deliver, self._now)
+
+    def _read_all(self) -> None:
+        try:
+            self._revision, _ = read_progress(self._reader_connection)
+            for resource, stored in read_current(self._reader_connection):
+                self._tables[resource].put(stored)
+        except BaseException:
+            self._reader_connection.close()
+            raise
 
     async def run(self) -> None:
         """Compact the history now and then, until cancelled."""

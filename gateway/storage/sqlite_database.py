@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from gateway.apimachinery.meta import ObjectKey
@@ -20,6 +21,15 @@ FORMAT = 1
 
 _WAL_LIMIT = 64 * 1024 * 1024
 """Bytes the write-ahead log keeps on disk after a checkpoint."""
+
+_MAGIC = b"SQLite format 3\0"
+_SHORTEST = 512
+"""Bytes of the smallest database; what is shorter, SQLite takes for an empty one and writes over."""
+
+_WAY_OUT = (
+    "restore it from a backup, or move it away, with the files beside it whose names begin alike, to start with an "
+    "empty store; nothing was deleted"
+)
 
 _SCHEMA = """
 CREATE TABLE revisions (
@@ -50,24 +60,41 @@ def connect(path: Path, *, any_thread: bool = False) -> sqlite3.Connection:
     return connection
 
 
+@contextmanager
+def plain_failures(path: Path) -> Iterator[None]:
+    """Turn what SQLite raises while a store is opened into a StorageError for people."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:  # the disk, the rights: the file may be fine
+        raise StorageError(f"cannot use {path} as a store: {error}") from error
+    except sqlite3.DatabaseError as error:
+        raise _unusable(path, str(error)) from error
+
+
+def _unusable(path: Path, why: str) -> StorageError:
+    return StorageError(f"cannot use {path} as a store: {why}; {_WAY_OUT}")
+
+
 def prepare(path: Path, first_revision: int) -> None:
     """Create the file (mode 0600) or check that it is one of ours. Raises StorageError when it cannot be used."""
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    os.chmod(path, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        connection = connect(path)
-        try:
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if version == 0:
-                connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version = {FORMAT};")
-                connection.execute("INSERT INTO progress VALUES (?, ?)", (first_revision, first_revision))
-                connection.execute("COMMIT")
-            elif version != FORMAT:
-                raise StorageError(f"{path} has format {version}; this version of fleetgate reads format {FORMAT}")
-        finally:
-            connection.close()
-    except sqlite3.Error as error:
-        raise StorageError(f"cannot use {path} as a store: {error}") from error
+        head = os.read(descriptor, _SHORTEST)
+    finally:
+        os.close(descriptor)
+    if head and (len(head) < _SHORTEST or not head.startswith(_MAGIC)):
+        raise _unusable(path, "file is not a database")
+    os.chmod(path, 0o600)
+    with plain_failures(path), closing(connect(path)) as connection:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version = {FORMAT};")
+            connection.execute("INSERT INTO progress VALUES (?, ?)", (first_revision, first_revision))
+            connection.execute("COMMIT")
+        elif version != FORMAT:
+            raise StorageError(f"{path} has format {version}; this version of fleetgate reads format {FORMAT}")
+        elif connection.execute("SELECT count(*) FROM progress").fetchone() != (1,):
+            raise _unusable(path, "it does not say how far it was written")
 
 
 def read_progress(connection: sqlite3.Connection) -> tuple[int, int]:

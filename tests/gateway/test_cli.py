@@ -55,6 +55,17 @@ def test_an_address_in_use_is_told_plainly(tmp_path):
     assert "Traceback" not in done.stderr
 
 
+def test_a_damaged_store_is_told_plainly(tmp_path):
+    path = tmp_path / "storage.db"
+    path.write_bytes(bytes(8192))
+    done = run("serve", "--data-dir", str(tmp_path), "--listen", "127.0.0.1:0")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"fleetgate: cannot use {path} as a store")
+    assert "restore it from a backup" in line
+    assert path.read_bytes() == bytes(8192)
+
+
 def test_a_store_that_cannot_be_reached(tmp_path):
     done = run("serve", "--data-dir", str(tmp_path / "data"), "--federation-kubeconfig", str(tmp_path / "none"))
     assert done.returncode == 1

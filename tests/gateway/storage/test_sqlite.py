@@ -172,6 +172,47 @@ async def test_a_foreign_or_newer_file_is_refused_in_plain_words(tmp_path: Path)
         await SqliteStorage.open(newer, now=Clock())
 
 
+async def damaged(open_storage: OpenStorage, path: Path) -> bytes:
+    storage = await open_storage()
+    for number in range(300):
+        await put(storage, f"n{number}")
+    await storage.close()
+    content = path.read_bytes()
+    return content[: len(content) // 2] + bytes(len(content) - len(content) // 2)
+
+
+@pytest.mark.parametrize("first", [b"x", b"not a database", b"SQLite format 3\0 and then no more", bytes(100)])
+async def test_a_file_that_is_no_store_is_left_as_it_is(tmp_path: Path, first: bytes) -> None:
+    path = tmp_path / "storage.db"
+    path.write_bytes(first)
+    with pytest.raises(StorageError, match=r"cannot use .*storage\.db as a store: .*restore it from a backup"):
+        await SqliteStorage.open(path, now=Clock())
+    assert path.read_bytes() == first
+
+
+async def test_a_damaged_file_is_refused_in_plain_words_and_left_as_it_is(
+    open_storage: OpenStorage, tmp_path: Path
+) -> None:
+    path = tmp_path / "data" / "storage.db"
+    content = await damaged(open_storage, path)
+    path.write_bytes(content)
+    for _ in range(2):  # the first did not keep the file for itself
+        with pytest.raises(StorageError, match=r"cannot use .*storage\.db as a store: .* restore it from a backup"):
+            await open_storage()
+    assert path.read_bytes() == content
+
+
+async def test_a_store_without_its_progress_is_refused(open_storage: OpenStorage, tmp_path: Path) -> None:
+    path = tmp_path / "data" / "storage.db"
+    await (await open_storage()).close()
+    connection = sqlite3.connect(path)
+    with connection:
+        connection.execute("DELETE FROM progress")
+    connection.close()
+    with pytest.raises(StorageError, match=r"cannot use .*storage\.db as a store: .* restore it from a backup"):
+        await open_storage()
+
+
 async def test_a_closed_store_ends_its_watches_and_refuses_writes(open_storage: OpenStorage) -> None:
     storage = await open_storage()
     watch = await storage.watch(RESOURCE, storage.revision)
