@@ -10,7 +10,7 @@ from cache.history import HistoryLimits
 from cache.merged_resource import MergedResource
 from cache.resource_kind import PODS
 from cache.resource_version import SLOTS
-from cache.watcher import Watcher, WatchStart, everyone
+from cache.watcher import Watched, Watcher, WatchStart, everyone
 from gateway.apimachinery.errors import ApiError
 from gateway.apimachinery.options import ListOptions
 from tests.cache.test_selection import selection
@@ -53,18 +53,8 @@ class Play(Runs):
         return [(event.type, event.object.name if event.object else event.status["code"]) for event in watcher.poll()]
 
     def watch(self, rv, *, visible=everyone, **wanted):
-        return Watcher(
-            self.cache,
-            selection(**wanted),
-            WatchStart(after=rv),
-            visible=visible,
-            bookmarks=False,
-            timeout=1_000.0,
-            clock=self.clock,
-            wait=None,
-            wake=lambda: None,
-            settled=lambda: True,
-        )
+        watched = Watched(selection(**wanted), visible, timeout=1_000.0)
+        return Watcher(self.cache, watched, WatchStart(after=rv), news=self.cacher, clock=self.clock)
 
     def catch_up(self):
         for feed in self.cacher.feeds.values():
