@@ -35,7 +35,7 @@ _COMPOSED_APART = {"metadata", "kind", "apiVersion"}
 
 _sections_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _texts_decoder = msgspec.json.Decoder(dict[str, str])
-_text_decoder = msgspec.json.Decoder(str)
+_text_decoder = msgspec.json.Decoder(str | None)
 _encoder = msgspec.json.Encoder()
 _NOTHING = msgspec.Raw(b"null")
 _NO_LABELS: Mapping[str, str] = {}
@@ -161,7 +161,18 @@ def _annotations(encoded: msgspec.Raw, stamp: _Stamp) -> dict[str, Any]:
 class ObservedObject:
     """An object as a member sent it, read just far enough to decide what it means."""
 
-    __slots__ = ("_metadata", "_sections", "api_version", "created", "kind", "member_rv", "name", "namespace", "uid")
+    __slots__ = (
+        "_metadata",
+        "_sections",
+        "api_version",
+        "created",
+        "key",
+        "kind",
+        "member_rv",
+        "name",
+        "namespace",
+        "uid",
+    )
 
     def __init__(self, encoded: bytes | msgspec.Raw) -> None:
         """Read an encoded object. Raises MalformedObject when it is no JSON object with a name."""
@@ -179,17 +190,17 @@ class ObservedObject:
             raise MalformedObject(f"not a Kubernetes object: {fault}") from None
         if not self.name:
             raise MalformedObject("an object without a name")
+        if metadata.pop("managedFields", None) is not None:
+            # A third of a Pod, which is neither served nor selected by: whoever reads the metadata need not skip it.
+            sections["metadata"] = msgspec.Raw(_encoder.encode(metadata))
+        self.key = object_key(self.namespace, self.name)
+        """The key under the member's own name."""
         self._metadata = metadata
         self._sections = sections
 
     @property
-    def key(self) -> str:
-        """The key under the member's own name."""
-        return object_key(self.namespace, self.name)
-
-    @property
     def sections(self) -> Sections:
-        """The top-level fields, still encoded."""
+        """The top-level fields, still encoded; the metadata without managedFields."""
         return self._sections
 
     @property
@@ -229,8 +240,8 @@ def _as_utf8(encoded: bytes | msgspec.Raw) -> bytes | msgspec.Raw:
 
 
 def _text(fields: Mapping[str, msgspec.Raw], name: str) -> str:
-    value = fields.get(name, _NOTHING)
-    return "" if bytes(value) == b"null" else _text_decoder.decode(value)
+    value = fields.get(name)
+    return "" if value is None else _text_decoder.decode(value) or ""
 
 
 def _lingers(metadata: Mapping[str, msgspec.Raw]) -> bool:
@@ -262,7 +273,7 @@ class ObjectBuilder:
         """Return the object as it is served under a name, with a resourceVersion of the gateway."""
         raw, metadata_end = observed.compose(name, cluster, rv)
         return CachedObject(
-            key=object_key(observed.namespace, name),
+            key=observed.key if name == observed.name else object_key(observed.namespace, name),
             namespace=observed.namespace,
             name=name,
             original_name=observed.name,
@@ -282,7 +293,8 @@ class ObjectBuilder:
         """Return the object of which these are the served bytes. Raises MalformedObject when they are not."""
         observed = ObservedObject(raw)
         metadata_end = len(_RAW_START) + len(bytes(observed.sections.get("metadata", b"")))
-        if not raw.startswith(_RAW_START) or not observed.member_rv.isdecimal():
+        complete = raw[metadata_end - 1 : metadata_end + 1] in {b"},", b"}}"}
+        if not raw.startswith(_RAW_START) or not complete or not observed.member_rv.isdecimal():
             raise MalformedObject("not an object as it is served")
         return CachedObject(
             key=observed.key,
@@ -305,7 +317,8 @@ class ObjectBuilder:
         labels = self._label_sets.get(encoded)
         if labels is None:
             try:
-                labels = {sys.intern(key): value for key, value in _texts_decoder.decode(encoded).items()}
+                # Sets differ by one value of many: the others are the same in all of them.
+                labels = {sys.intern(key): sys.intern(value) for key, value in _texts_decoder.decode(encoded).items()}
             except msgspec.ValidationError:
                 labels = _NO_LABELS
             if len(self._label_sets) >= _LABEL_SETS_LIMIT:

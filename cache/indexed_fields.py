@@ -61,7 +61,11 @@ class FieldIndex:
     def add(self, key: str, values: Sequence[str]) -> None:
         """An object with these values stands under a key from now on."""
         for term in self._terms(values):
-            self._keys.setdefault(term, set()).add(key)
+            keys = self._keys.get(term)
+            if keys is None:
+                self._keys[term] = {key}
+            else:
+                keys.add(key)
 
     def remove(self, key: str, values: Sequence[str]) -> None:
         """An object with these values no longer stands under a key."""

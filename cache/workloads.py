@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 import msgspec
 
@@ -35,6 +36,8 @@ _SHORT_NAMES = {
 _TYPE = re.compile(r"([a-z](?:[-a-z0-9]*[a-z0-9])?)(?:\.([a-z0-9](?:[-.a-z0-9]*[a-z0-9])?))?")
 _VERSION = re.compile(r"v[0-9]+(?:(?:alpha|beta)[0-9]+)?\.")
 _SEPARATOR = re.compile(r"[/\s]")
+_KNOWN_CHAINS = 4_096
+"""Pods of one workload come together in lists: their chain is taken apart once."""
 
 
 class _Owner(msgspec.Struct, gc=False, rename="camel"):
@@ -156,6 +159,7 @@ def _kinds(resource: str) -> Iterator[str]:
             yield resource.removesuffix(plural) + singular
 
 
+@lru_cache(_KNOWN_CHAINS)
 def owner_names(chain: str) -> Sequence[str]:
     """The names of a Pod's owners, whatever their kinds: what it is looked up by."""
-    return [owner.partition("/")[2] for owner in chain.split()]
+    return tuple([owner.partition("/")[2] for owner in chain.split()])

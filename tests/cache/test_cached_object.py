@@ -43,6 +43,22 @@ def test_what_is_served():
     assert json.loads(obj.metadata) == expected["metadata"]
 
 
+def test_managed_fields_are_read_once_and_never_again():
+    source = pod("web", managedFields=[{"manager": "x"}], finalizers=["f"])
+    observed = ObservedObject(encoded(source))
+    del source["metadata"]["managedFields"]
+    assert json.loads(bytes(observed.sections["metadata"])) == source["metadata"]
+    assert bytes(ObservedObject(encoded(source)).sections["metadata"]) == bytes(observed.sections["metadata"])
+
+
+def test_what_was_never_served_is_not_taken_for_served_bytes():
+    raw = built(pod("web", rv="7")).raw
+    builder = ObjectBuilder(PODS)
+    assert builder.rebuild(raw, "m1", "web", "7").raw == raw
+    with pytest.raises(MalformedObject):
+        builder.rebuild(raw.replace(b'{"metadata":{', b'{"metadata":{"managedFields":[1],', 1), "m1", "web", "7")
+
+
 def test_an_object_of_the_store_is_not_annotated():
     assert "annotations" not in json.loads(built(pod(), cluster="").metadata)
     assert "annotations" not in json.loads(built(pod(annotations={}), cluster="").metadata)
