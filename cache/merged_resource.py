@@ -29,6 +29,7 @@ from gateway.apimachinery.errors import (
     too_large_resource_version,
     too_old_resource_version,
 )
+from gateway.apimachinery.integers import parse_integer
 from gateway.apimachinery.options import EXACT, ListOptions, list_revision, watch_revision
 
 _SLICE = 2_000
@@ -311,7 +312,7 @@ class MergedResource:
         if resource_version == str(obj.rv):
             return obj.member_rv
         if (replicas := self._cacher.replicas) and resource_version.isdecimal():
-            replicas.correct(obj, int(resource_version))
+            replicas.correct(obj, parse_integer(resource_version))
         return None
 
     def restamp(self, cluster: str, body: bytes) -> bytes:

@@ -13,6 +13,8 @@ LIMIT = 2**53
 """Versions stay below this; the time reaches it in the year 2059."""
 SLOTS = 32
 """How many replicas can be told apart."""
+_MEMBER_LIMIT = 2**64
+_MOST_DIGITS = len(str(_MEMBER_LIMIT))
 TICKS = 100_000
 """Ticks a second: so many versions can be issued in it without running ahead of the time."""
 
@@ -55,11 +57,14 @@ class RevisionClock:
 
 
 def member_order(resource_version: str) -> int | None:
-    """A member's resourceVersion as a number to compare by, or None when it is not a decimal.
+    """A member's resourceVersion as a number to compare by, or None when it is not a decimal of 64 bits.
 
-    Members are kube-apiservers and their versions are decimals; anything else is only ever compared for equality.
+    Members are kube-apiservers and their versions are such; anything else is only ever compared for equality.
     """
-    return int(resource_version) if resource_version.isascii() and resource_version.isdigit() else None
+    if len(resource_version) > _MOST_DIGITS or not resource_version.isascii() or not resource_version.isdigit():
+        return None
+    version = int(resource_version)
+    return version if version < _MEMBER_LIMIT else None
 
 
 def is_older(candidate: str, known: str) -> bool:

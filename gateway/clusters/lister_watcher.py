@@ -14,6 +14,7 @@ import msgspec
 
 from cache.lister_watcher import Expired, ListWatchError, NotServed, Unavailable
 from gateway.apimachinery.errors import ApiError
+from gateway.apimachinery.integers import parse_integer
 from gateway.apimachinery.schema import GroupVersionResource
 from gateway.clusters.upstream import Upstream
 
@@ -22,6 +23,8 @@ PAGE_TIMEOUT = 60.0
 
 _ACCEPT = {"Accept": "application/json"}
 _ERROR_BODY_LIMIT = 1 << 16
+_LONGEST_PAUSE = 300
+"""Seconds; a member that asks for more is asked again all the same."""
 
 
 class HttpListerWatcher:
@@ -87,4 +90,5 @@ def _refusal(response: aiohttp.ClientResponse, body: bytes) -> ListWatchError:
     if response.status == 404:
         return NotServed(message)
     retry_after = response.headers.get("Retry-After", "")
-    return Unavailable(message, float(retry_after) if retry_after.isdigit() else 0.0)
+    is_number = retry_after.isascii() and retry_after.isdigit()
+    return Unavailable(message, float(min(parse_integer(retry_after), _LONGEST_PAUSE)) if is_number else 0.0)

@@ -180,6 +180,29 @@ async def test_the_pause_that_a_member_asks_for_is_kept():
     assert len(member.asked) == 1
 
 
+async def test_an_object_with_an_endless_version_costs_the_others_nothing():
+    member = FakeMember()
+    member.put(pod("a", uid="a"))
+    endless = {"kind": "Pod", "apiVersion": "v1", **pod("odd", uid="odd", rv="9" * 5_000)}
+    page = json.dumps({"metadata": {"resourceVersion": "5"}, "items": [pod("a", uid="a", rv="4"), endless]}).encode()
+    bench = Bench(ScriptedMember(page))
+    await bench.run_for(1)
+    assert bench.names() == ["a", "odd"]
+    assert bench.feed.error == ""
+
+
+async def test_an_event_with_an_endless_version_costs_the_others_nothing():
+    member = FakeMember()
+    member.put(pod("a", uid="a"))
+    bench = Bench(member)
+    for after, name, rv in ((1, "odd", "9" * 5_000), (2, "b", "2000")):
+        event = {"type": "ADDED", "object": pod(name, uid=name, rv=rv)}
+        asyncio.get_running_loop().call_later(after, member.send_raw, json.dumps(event).encode() + b"\n")
+    await bench.run_for(5)
+    assert bench.names() == ["a", "b", "odd"]
+    assert member.lists == 1
+
+
 async def test_pauses_double_up_to_a_limit():
     member = ScriptedMember(*[Unavailable("503")] * 20)
     await Bench(member).run_for(0.8 + 1.6 + 3.2 + 6.4 + 12.8 + 25.6 + 30 + 30 + 1)

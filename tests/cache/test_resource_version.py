@@ -60,7 +60,20 @@ def test_versions_are_exact_in_javascript_for_decades():
     assert RevisionClock(year_2058, slot=31).current < LIMIT
 
 
-@pytest.mark.parametrize(("text", "order"), [("12", 12), ("", None), ("c1:12", None), ("-1", None), ("٣", None)])
+@pytest.mark.parametrize(
+    ("text", "order"),
+    [
+        ("12", 12),
+        ("", None),
+        ("c1:12", None),
+        ("-1", None),
+        ("٣", None),
+        (str(2**64 - 1), 2**64 - 1),
+        (str(2**64), None),
+        ("9" * 5000, None),
+        ("0" * 5000 + "7", None),
+    ],
+)
 def test_only_decimals_can_be_ordered(text, order):
     assert member_order(text) == order
 

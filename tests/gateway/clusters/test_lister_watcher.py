@@ -83,6 +83,22 @@ async def test_refusals_of_a_list(code: int, kind: type[ListWatchError]) -> None
         assert str(refusal.value) == f"{code} too old"
 
 
+@pytest.mark.parametrize(
+    ("asked", "kept"), [("0", 0.0), ("20", 20.0), ("9" * 5000, 300.0), ("\u00b2", 0.0), ("soon", 0.0), ("-1", 0.0)]
+)
+async def test_the_pause_that_a_member_asks_for_has_a_limit(asked: str, kept: float) -> None:
+    head = b"HTTP/1.1 429 Too Many\r\nContent-Length: 0\r\nRetry-After: " + asked.encode("latin-1")
+
+    async def member(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_head(reader)
+        writer.write(head + b"\r\n\r\n")
+
+    async with of_raw(member) as source:
+        with pytest.raises(Unavailable) as refusal:
+            await source.list(limit=1, continue_token="")
+    assert refusal.value.retry_after == kept
+
+
 @pytest.mark.parametrize(("code", "kind"), REFUSALS)
 async def test_refusals_of_a_watch(code: int, kind: type[ListWatchError]) -> None:
     async with of(refusing(code)) as source:
