@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from gateway.apimachinery.meta import JsonObject
 from gateway.apimachinery.schema import GroupVersionKind, GroupVersionResource
-from gateway.storage.custom_resources.definition import served_definitions
+from gateway.storage.custom_resources.definition import served_definitions, unserved_definition
 from gateway.storage.definitions import ResourceDefinition
 from gateway.storage.interface import Storage, StoredEvent, StoredObject
 from gateway.storage.resources import CUSTOM_RESOURCE_DEFINITIONS
@@ -28,9 +28,10 @@ class ResourceCatalog:
         self._storage = storage
         self._builtin = tuple(builtin)
         self._custom: dict[str, list[ResourceDefinition]] = {}
+        self._unserved: dict[str, ResourceDefinition] = {}
         key = CUSTOM_RESOURCE_DEFINITIONS.storage_key
         for stored in storage.list(key):
-            self._custom[stored.key.name] = _served(stored)
+            self._take(stored)
         self._index()
         storage.listen(key, self._follow)
 
@@ -48,11 +49,14 @@ class ResourceCatalog:
         return self._by_kind.get(gvk)
 
     def stored(self) -> Sequence[ResourceDefinition]:
-        """Return one definition for each stored resource, in the version nearest to how it is stored."""
-        return list(self._by_storage_key.values())
+        """Return one definition for each stored resource, in the version nearest to how it is stored.
+
+        Among them are custom resources that are not served: their objects are stored all the same.
+        """
+        return [*self._by_storage_key.values(), *self._unserved.values()]
 
     def by_storage_key(self, key: str) -> ResourceDefinition | None:
-        """Return a definition of a stored resource."""
+        """Return a definition of a stored resource that is served."""
         return self._by_storage_key.get(key)
 
     def custom_resource_definitions(self) -> list[JsonObject]:
@@ -65,10 +69,24 @@ class ResourceCatalog:
             return
         if event.type == "DELETED":
             self._custom.pop(event.object.key.name, None)
+            self._unserved.pop(event.object.key.name, None)
         else:
-            self._custom[event.object.key.name] = _served(event.object)
+            self._take(event.object)
         self._index()
         self.generation += 1
+
+    def _take(self, stored: StoredObject) -> None:
+        """Take over what a stored definition adds; one that cannot be understood adds nothing and harms no other."""
+        name = stored.key.name
+        self._custom[name] = []
+        self._unserved.pop(name, None)
+        try:
+            crd = CUSTOM_RESOURCE_DEFINITIONS.object(stored)
+            self._custom[name] = served_definitions(crd)
+            if not self._custom[name]:
+                self._unserved[name] = unserved_definition(crd)
+        except (KeyError, TypeError, AttributeError, ValueError, StopIteration):
+            logger.exception("the CustomResourceDefinition %s cannot be understood and is not served", name)
 
     def _index(self) -> None:
         self._by_resource = {definition.gvr: definition for definition in self}
@@ -77,12 +95,3 @@ class ResourceCatalog:
         for definition in self:
             if definition.conversion is None:
                 self._by_storage_key.setdefault(definition.storage_key, definition)
-
-
-def _served(stored: StoredObject) -> list[ResourceDefinition]:
-    """Return what a stored definition adds; one that cannot be understood adds nothing and harms no other."""
-    try:
-        return served_definitions(CUSTOM_RESOURCE_DEFINITIONS.object(stored))
-    except (KeyError, TypeError, AttributeError, ValueError):
-        logger.exception("the CustomResourceDefinition %s cannot be understood and is not served", stored.key.name)
-        return []

@@ -12,7 +12,7 @@ from gateway.apimachinery.meta import JsonObject, name
 from gateway.apimachinery.patch.managed_fields import track_update
 from gateway.apimachinery.patch.options import PatchOptions
 from gateway.storage.catalog import ResourceCatalog
-from gateway.storage.custom_resources.status import accept_names, complete_names
+from gateway.storage.custom_resources.status import accept_names, complete_names, restore_names
 from gateway.storage.defaulting.cluster_ip import allocate_cluster_ip, default_service_ip
 from gateway.storage.definitions import ResourceDefinition
 from gateway.storage.intake import copy_json
@@ -82,8 +82,8 @@ class ObjectPreparer:
     ) -> JsonObject:
         obj = definition.to_stored(served)
         before = definition.to_stored(old) if old is not None else None
-        is_crd = definition.storage_key == CUSTOM_RESOURCE_DEFINITIONS.storage_key and not subresource
-        if is_crd:
+        is_crd = definition.storage_key == CUSTOM_RESOURCE_DEFINITIONS.storage_key
+        if is_crd and not subresource:
             complete_names(obj)
         if definition.storage_key == "services" and not subresource:
             default_service_ip(obj, before, lambda: self._free_cluster_ip(obj))
@@ -92,6 +92,8 @@ class ObjectPreparer:
         if is_crd:
             others = [crd for crd in self.catalog.custom_resource_definitions() if name(crd) != name(obj)]
             obj["status"] = copy_json(obj.get("status") or {})
+            if subresource and before is not None:
+                restore_names(obj, before)
             accept_names(obj, others, timestamp(self.now()))
         if not subresource:
             warn(definition, obj, before, context)

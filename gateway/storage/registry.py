@@ -101,7 +101,7 @@ class Registry:
         return tuple(self._catalog)
 
     def stored_resources(self) -> Sequence[ResourceDefinition]:
-        """Return every stored resource once."""
+        """Return every stored resource once, also custom ones that are not served now."""
         return self._catalog.stored()
 
     def find(self, gvr: GroupVersionResource) -> ResourceDefinition | None:

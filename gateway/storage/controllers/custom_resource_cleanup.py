@@ -55,7 +55,7 @@ class CustomResourceCleanup:
             await self._release(crd)
 
     async def _delete(self, resource: str, stored: StoredObject) -> None:
-        served = [entry for entry in self._registry.stored_resources() if entry.storage_key == resource]
+        served = [entry for entry in self._registry.resources() if entry.storage_key == resource]
         try:
             if served:
                 await self._registry.delete(served[0], stored.key, DeleteOptions(), _CONTEXT)

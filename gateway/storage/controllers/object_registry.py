@@ -28,7 +28,7 @@ class ObjectRegistry(Protocol):
         ...
 
     def stored_resources(self) -> Sequence[ResourceDefinition]:
-        """Return every stored resource once."""
+        """Return every stored resource once, also custom ones that are not served now."""
         ...
 
     def find(self, gvr: GroupVersionResource) -> ResourceDefinition | None:

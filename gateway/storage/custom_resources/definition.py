@@ -41,6 +41,14 @@ def served_definitions(crd: JsonObject) -> list[ResourceDefinition]:
     return [_definition(crd, version, labels, reader) for version in versions]
 
 
+def unserved_definition(crd: JsonObject) -> ResourceDefinition:
+    """Return how the objects of a definition that serves nothing are stored: they are there, though nobody can ask."""
+    spec = crd["spec"]
+    version = next(entry for entry in spec["versions"] if entry.get("storage"))
+    complete = {**crd, "status": {"acceptedNames": {"singular": "", "listKind": "", **spec["names"]}}}
+    return _definition(complete, version, {version["name"]: set()}, None)
+
+
 def _selectable_fields(versions: list[JsonObject]) -> tuple[dict[str, set[str]], dict[str, tuple[str, ...]]]:
     """Return the selectable labels of each version, and where any of them stands: versions share their objects."""
     labels: dict[str, set[str]] = {}

@@ -17,6 +17,7 @@ CLEANUP_FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
 """Holds a deleted definition until its objects are gone."""
 
 _INITIALLY_ACCEPTED = "the initial names have been accepted"
+_OWNED = frozenset({"NamesAccepted", "Established"})
 _ONE_NAME = {"plural": "PluralConflict", "singular": "SingularConflict"}
 _ONE_KIND = {"kind": "KindConflict", "listKind": "ListKindConflict"}
 
@@ -39,6 +40,18 @@ def set_condition(crd: JsonObject, condition: Mapping[str, str], now: str) -> No
             entry.update(condition)
             return
     conditions.append({**condition, "lastTransitionTime": now})
+
+
+def restore_names(crd: JsonObject, old: JsonObject) -> None:
+    """Take back what a writer of the status says of names and their acceptance, in place: the server alone knows.
+
+    An API server's controllers would set them again; until then nobody should find the kind unserved.
+    """
+    status, before = crd["status"], old.get("status") or {}
+    owned = [dict(entry) for entry in objects(before, "conditions") if entry.get("type") in _OWNED]
+    others = [entry for entry in objects(status, "conditions") if entry.get("type") not in _OWNED]
+    status["conditions"] = owned + others
+    status["acceptedNames"] = dict(before.get("acceptedNames") or {})
 
 
 def accept_names(crd: JsonObject, others: Iterable[JsonObject], now: str) -> None:

@@ -9,6 +9,7 @@ from gateway.apimachinery.schema import GroupResource
 from gateway.request import ANONYMOUS_USER, parse_request_info
 from gateway.request_scope import RequestScope
 from gateway.storage.registry import Registry
+from gateway.storage.resources import FEDERATION_RESOURCES
 from gateway.storage.write_target import EmbeddedWriteTarget
 from gateway.write_request import (
     DeleteOptions,
@@ -22,6 +23,7 @@ from gateway.write_request import (
 from tests.gateway.storage.builders import (
     MERGE,
     config_map,
+    context,
     create,
     create_crd,
     definition,
@@ -196,3 +198,31 @@ async def test_what_admission_looks_up(registry: Registry) -> None:
     assert defined is not None
     assert (defined["kind"], defined["metadata"]["name"]) == ("CustomResourceDefinition", "widgets.x.io")
     assert await target.definition(GroupResource("", "configmaps")) is None
+
+
+UNSERVE = {"spec": {"versions": [{**widget_crd()["spec"]["versions"][0], "served": False}]}}
+
+
+async def test_what_is_stored_counts_whether_it_is_served_or_not(registry: Registry) -> None:
+    await create_crd(registry, widget_crd())
+    crds = definition(registry, "apiextensions.k8s.io/v1", "customresourcedefinitions")
+    owner = await create(registry, config_map())
+    reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": "a", "uid": owner["metadata"]["uid"]}
+    owned = widget()
+    owned["metadata"] |= {"ownerReferences": [reference], "labels": {"k": "v"}}
+    await create(registry, owned)
+    await registry.patch(crds, ObjectKey("", "widgets.x.io"), MERGE, UNSERVE, context())
+    for later in (registry, reopened(registry)):
+        assert not any(kind.gvr.resource == "widgets" for kind in later.resources())
+        target = EmbeddedWriteTarget(later)
+        contents = dict(await target.namespace_contents("default"))
+        assert contents[GroupResource("x.io", "widgets")]["metadata"]["labels"] == {"k": "v"}
+        assert [obj["metadata"]["name"] for obj in await target.instances("x.io", "widgets")] == ["w"]
+        asked = scope("DELETE", f"{CONFIG_MAPS}/a")
+        along = await target.collectable(asked, owner, {owner["metadata"]["uid"]})
+        assert [str(resource) for resource, _ in along if resource.group] == ["widgets.x.io"]
+
+
+def reopened(registry: Registry) -> Registry:
+    """Return another registry of the same store, as after a restart."""
+    return Registry(registry.storage, FEDERATION_RESOURCES, now=lambda: 0.0)
