@@ -1,10 +1,14 @@
-"""Removes objects that have outlived their resource's time to live: Events, an hour after their last write."""
+"""Removes objects that have outlived their resource's time to live: Events, an hour after their last write.
+
+What a label protects from deletion stays: no admission judges what is removed here.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 
+from admission.blockers import standing_protection
 from gateway.storage.controllers.object_registry import ObjectRegistry
 from gateway.storage.interface import Change, RevisionMismatch, StorageClosed, StorageError
 
@@ -40,6 +44,8 @@ class EventExpiry:
             deadline = self._now() - time_to_live
             for stored in self._registry.storage.list(definition.storage_key):
                 if stored.written_at >= deadline:
+                    continue
+                if standing_protection(definition.group_resource, definition.object(stored)):
                     continue
                 try:
                     change = Change(definition.storage_key, stored.key, stored.revision, None)
