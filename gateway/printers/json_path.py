@@ -21,7 +21,7 @@ _TOKEN = re.compile(
       | \['(?P<quoted>[^']*)'\]
       | \[(?P<start>-?\d*)(?P<slice>:)?(?P<end>-?\d*)\]
       | \[(?P<all>\*)\]
-      | \[\?\(\s*@(?P<path>{_FILTERED})\s*(?:(?P<operator>==|!=|<=|>=|<|>)\s*(?P<value>.+?)\s*)?\)\]""",
+      | \[\?\(\s*+@(?P<path>{_FILTERED})\s*+(?:(?P<operator>==|!=|<=|>=|<|>)\s*+(?P<value>(?s:.+?)))?\)\]""",
     re.VERBOSE,
 )
 _LITERAL = re.compile(r"""'[^']*'|"[^"]*"|true|false|-?\d+(?:\.\d+)?""")
@@ -121,6 +121,7 @@ def _filter(path: str, comparison: str | None, literal: str | None) -> Step:
     find = compile_path(path)
     if comparison is None or literal is None:
         return lambda values: [item for value in values for item in _list(value) if find(item)]
+    literal = literal.rstrip()
     if not _LITERAL.fullmatch(literal):
         raise _Unreadable
     try:

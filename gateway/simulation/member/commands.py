@@ -21,7 +21,7 @@ _NOT_FOUND = 127
 _ROOT = ("bin", "dev", "etc", "home", "lib", "proc", "root", "sys", "tmp", "usr", "var")
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 _UNSUPPORTED = re.compile(r"[|<>`&]|\$\(")
-_SEPARATORS = re.compile(r"\s*(&&|;|\n)\s*")
+_SEPARATORS = re.compile(r"(&&|;|\n)\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def run_line(line: str, around: Surroundings) -> Output:
     for separator, text in zip(parts[::2], parts[1::2], strict=True):
         if not text or (separator == "&&" and code):
             continue
-        output = _run_simple(text, around)
+        output = _run_simple(text.rstrip(), around)
         stdout, stderr, code = stdout + output.stdout, stderr + output.stderr, output.exit_code
         if output.ends:
             return Output(stdout, stderr, code, ends=True)

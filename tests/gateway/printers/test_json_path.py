@@ -40,6 +40,9 @@ OBJ = {
         ('.conditions[?(@.type=="Ready")].status', ["True"]),
         (".conditions[?( @.type == 'Synced' )].status", ["False"]),
         (".conditions[?(@.type!='Ready')].type", ["Synced"]),
+        (".conditions[?(@.type== 'Ready'\n)].status", ["True"]),
+        (".conditions[?(@.type==  )].status", []),
+        (".conditions[?(@.type==')]')].status", []),
         (".spec.list[?(@.v>=2)].v", [2, 3]),
         (".spec.list[?(@.v<2)].v", [1]),
         (".spec.list[?(@.v>2.5)].v", [3]),
@@ -63,6 +66,9 @@ def test_what_a_path_finds(path: str, found: list[Any]) -> None:
 def test_a_long_path_is_read_in_no_time() -> None:
     assert compile_path(".conditions[?(@." + "a" * 50_000 + "!")(OBJ) == []
     assert compile_path("." + "a" * 50_000 + " ")(OBJ) == []
+    assert compile_path(".conditions[?(@.a==" + " " * 50_000)(OBJ) == []
+    assert compile_path(".conditions[?(@.a==1" + " " * 50_000)(OBJ) == []
+    assert compile_path(".conditions[?(" + " " * 50_000)(OBJ) == []
 
 
 def test_a_filter_that_finds_several_values_finds_nothing() -> None:

@@ -70,6 +70,11 @@ def test_a_line_goes_on_after_a_failure_but_not_behind_a_failed_condition() -> N
     assert run_line("nope; hostname", around()).stdout == "web-1\n"
 
 
+def test_a_line_of_many_spaces_is_read_in_no_time() -> None:
+    assert run_line("echo a" + " " * 50_000 + "; echo b" + " " * 50_000, around()).stdout == "a\nb\n"
+    assert run_line("echo a" + " " * 50_000 + "b", around()).stdout == "a b\n"
+
+
 def test_exit_ends_the_shell() -> None:
     assert run_line("echo a; exit 3; echo b", around()) == Output("a\n", exit_code=3, ends=True)
     assert run_line("exit", around()) == Output(ends=True)
