@@ -66,6 +66,20 @@ async def test_a_namespace_ends_with_everything_in_it(registry: Registry) -> Non
     assert exists(registry, kinds[0], "elsewhere")
 
 
+async def test_a_namespace_ends_with_what_is_not_served_any_more(registry: Registry) -> None:
+    await create_crd(registry, widget_crd())
+    await create(registry, namespace())
+    widgets = definition(registry, "x.io/v1", "widgets")
+    await create(registry, widget(), "t")
+    crds = definition(registry, "apiextensions.k8s.io/v1", "customresourcedefinitions")
+    hidden = {"spec": {"versions": [{**widget_crd()["spec"]["versions"][0], "served": False}]}}
+    await registry.patch(crds, ObjectKey("", "widgets.x.io"), MERGE, hidden, context())
+    async with running(registry):
+        await delete(registry, definition(registry, "v1", "namespaces"), "t")
+        await until(lambda: not exists(registry, definition(registry, "v1", "namespaces"), "t"))
+    assert registry.storage.list(widgets.storage_key, "t") == []
+
+
 async def test_finalizers_in_it_hold_a_namespace_and_it_says_so(registry: Registry) -> None:
     namespaces = definition(registry, "v1", "namespaces")
     await create(registry, namespace(finalizers=["x.io/space"]))
