@@ -58,6 +58,7 @@ class FakeMember:
         """By uid and version, all states that any object ever had: a restored member issues versions twice."""
         self.lists = 0  # without those that only take a sample
         self.watches = 0
+        self._stops = 0
         self._thawed = asyncio.Event()
         self._thawed.set()
         self._streams: list[_Stream] = []
@@ -110,6 +111,7 @@ class FakeMember:
         """Kill it, frozen or not: its connections break at once."""
         self.thaw()
         self.down = True
+        self._stops += 1
         self.end_watches(Unavailable("connection reset"))
 
     def start(self) -> None:
@@ -148,7 +150,10 @@ class FakeMember:
         self.lists += limit != SAMPLE
         shortened = await self._answer()
         page = self._page(limit, continue_token)
+        life = self._stops
         await asyncio.sleep(self.latency)  # the state is that of the request, whatever happens until it arrives
+        if life != self._stops:
+            raise Unavailable("connection reset")
         return page[: -len(shortened)] if shortened else page
 
     def _page(self, limit: int, continue_token: str) -> bytes:
