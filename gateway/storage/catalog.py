@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 
-from gateway.apimachinery.meta import JsonObject
 from gateway.apimachinery.schema import GroupVersionKind, GroupVersionResource
 from gateway.storage.custom_resources.definition import served_definitions, unserved_definition
 from gateway.storage.definitions import ResourceDefinition
@@ -58,11 +57,6 @@ class ResourceCatalog:
     def by_storage_key(self, key: str) -> ResourceDefinition | None:
         """Return a definition of a stored resource that is served."""
         return self._by_storage_key.get(key)
-
-    def custom_resource_definitions(self) -> list[JsonObject]:
-        """Return every CustomResourceDefinition."""
-        stored = self._storage.list(CUSTOM_RESOURCE_DEFINITIONS.storage_key)
-        return [CUSTOM_RESOURCE_DEFINITIONS.object(definition) for definition in stored]
 
     def _follow(self, event: StoredEvent) -> None:
         if event.object is None:

@@ -4,19 +4,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.apimachinery.errors import ApiError, already_exists, cause, forbidden, not_found
+from gateway.apimachinery.errors import ApiError, PathNotFound, already_exists, cause, conflict, forbidden, not_found
 from gateway.apimachinery.meta import JsonObject, ObjectKey
 from gateway.apimachinery.schema import GroupResource
+from gateway.storage.computing import compute
 from gateway.storage.definitions import ResourceDefinition
 from gateway.storage.intake import copy_json, read_body
-from gateway.storage.interface import Change, RevisionMismatch, Storage, StoredObject, encode_value
+from gateway.storage.interface import Change, RevisionMismatch, Storage, StoredObject
 from gateway.storage.names import ATTEMPTS, generate_name
 from gateway.storage.object_meta import check_namespace
 from gateway.storage.preparing import ObjectPreparer
+from gateway.storage.stored_size import encode_bounded
 from gateway.storage.write_context import WriteContext
 
 _NAMESPACES = GroupResource("", "namespaces")
 _TERMINATING = "Terminating"
+_TRIES = 5
+"""Times an object is made again because others that it depends on changed meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A new object in its stored form, and encoded for storing unless the write is only tried."""
+
+    obj: JsonObject
+    value: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +46,13 @@ class ObjectCreator:
         Raises ApiError: 404 for a namespace that does not exist, 403 for one that is ending, 409 for a name in use, or
         422.
         """
-        body = read_body(definition, obj, context)
-        check_namespace(body, namespace)
+
+        def read() -> JsonObject:
+            body = read_body(definition, obj, context)
+            check_namespace(body, namespace)
+            return body
+
+        body = await compute(read, long=context.long)
         prefix = body["metadata"].get("generateName")
         if body["metadata"].get("name") or not prefix:
             return await self._create_named(definition, body, context)
@@ -55,11 +72,11 @@ class ObjectCreator:
         wanted_version = body["metadata"].get("resourceVersion")
         key = ObjectKey(body["metadata"].get("namespace") or "", body["metadata"].get("name") or "")
         self._check_may_create(definition, key)
-        obj = self.preparer.new(definition, body, context, tracked=False)
+        made = await self._make(definition, key, body, context, tracked=False)
         if wanted_version:
             raise ApiError(500, "", "resourceVersion should not be set on objects to be created")
         stored = self.storage.get(definition.storage_key, key)
-        created = await self._write(definition, key, obj, context) if stored is None else None
+        created = await self._write(definition, key, made) if stored is None else None
         if created is None:
             raise _exists(definition, stored, body["metadata"])
         return created
@@ -75,23 +92,49 @@ class ObjectCreator:
     ) -> JsonObject | None:
         """Create what an update or an apply found missing; None when somebody else created it meanwhile."""
         self._check_may_create(definition, key)
-        obj = self.preparer.new(definition, served, context, tracked=tracked)
-        return await self._write(definition, key, obj, context)
+        made = await self._make(definition, key, served, context, tracked=tracked)
+        return await self._write(definition, key, made)
 
-    async def _write(
-        self, definition: ResourceDefinition, key: ObjectKey, obj: JsonObject, context: WriteContext
-    ) -> JsonObject | None:
-        if context.options.dry_run:
-            return definition.from_stored(obj)
+    async def _make(
+        self,
+        definition: ResourceDefinition,
+        key: ObjectKey,
+        served: JsonObject,
+        context: WriteContext,
+        *,
+        tracked: bool,
+    ) -> _Made:
+        """Work the new object out. That may take a while: what allows the create is looked at once more behind it."""
+        for _ in range(_TRIES):
+            preparer = self.preparer.beside(definition)
+
+            def work(preparer: ObjectPreparer = preparer) -> _Made:
+                # What depends on others may be made more than once, each time of the same.
+                own = copy_json(served) if preparer.others_at else served
+                obj = preparer.new(definition, own, context, tracked=tracked)
+                return _Made(obj, None if context.options.dry_run else encode_bounded(obj, applied=tracked))
+
+            made = await compute(work, long=context.long)
+            self._check_may_create(definition, key)
+            if not preparer.outdated(definition):
+                return made
+        raise conflict(definition.group_resource, key.name)
+
+    async def _write(self, definition: ResourceDefinition, key: ObjectKey, made: _Made) -> JsonObject | None:
+        if made.value is None:
+            return definition.from_stored(made.obj)
         try:
-            event = await self.storage.write(Change(definition.storage_key, key, 0, encode_value(obj)))
+            event = await self.storage.write(Change(definition.storage_key, key, 0, made.value))
         except RevisionMismatch:
             return None
         return definition.object(event.object) if event.object is not None else None
 
     def _check_may_create(self, definition: ResourceDefinition, key: ObjectKey) -> None:
         """Refuse creates where nothing may be created any more, or yet (the NamespaceLifecycle admission plugin)."""
-        if definition.terminating:
+        current = self.preparer.catalog.find(definition.gvr)
+        if current is None:
+            raise PathNotFound
+        if current.terminating:
             text = "create not allowed while custom resource definition is terminating"
             raise forbidden(definition.group_resource, key.name, text)
         if not definition.namespaced:

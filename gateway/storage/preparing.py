@@ -5,8 +5,8 @@ The order is kube-apiserver's. Works on the served version; conversion to the st
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from gateway.apimachinery.meta import JsonObject, name
 from gateway.apimachinery.patch.managed_fields import track_update
@@ -16,22 +16,40 @@ from gateway.storage.custom_resources.status import accept_names, complete_names
 from gateway.storage.defaulting.cluster_ip import allocate_cluster_ip, default_service_ip
 from gateway.storage.definitions import ResourceDefinition
 from gateway.storage.intake import copy_json
-from gateway.storage.interface import Storage
+from gateway.storage.interface import Storage, StoredObject
 from gateway.storage.object_meta import fill_system_fields, timestamp
 from gateway.storage.resources import CUSTOM_RESOURCE_DEFINITIONS
 from gateway.storage.strategies.strategy import prepare_changed, prepare_new
 from gateway.storage.validating import validate, warn
 from gateway.storage.write_context import WriteContext
 
+_SERVICES = "services"
+_DEPENDENT = frozenset({_SERVICES, CUSTOM_RESOURCE_DEFINITIONS.storage_key})
+"""Resources whose objects depend on the others of theirs: Service IPs and the names of kinds are taken once."""
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectPreparer:
-    """Prepares objects of one store; reads the store where an object depends on others (Service IPs, CRD names)."""
+    """Prepares objects of one store, in any thread: what an object depends on in the store is `beside` it already."""
 
     storage: Storage
     catalog: ResourceCatalog
     now: Callable[[], float]
     new_uid: Callable[[], str]
+    others: Sequence[StoredObject] = ()
+    others_at: int = 0
+    """The revision of `others`; 0 where the object does not depend on them."""
+
+    def beside(self, definition: ResourceDefinition) -> ObjectPreparer:
+        """Return a preparer for one object that knows the others of its resource, where it depends on them."""
+        key = definition.storage_key
+        if key not in _DEPENDENT:
+            return self
+        return replace(self, others=self.storage.list(key), others_at=self.storage.changed_at(key))
+
+    def outdated(self, definition: ResourceDefinition) -> bool:
+        """Whether what `beside` saw has changed since."""
+        return bool(self.others_at) and self.storage.changed_at(definition.storage_key) != self.others_at
 
     def patch_options(self, definition: ResourceDefinition, context: WriteContext, subresource: str) -> PatchOptions:
         """Return what patching and tracking need to know of a write that happens now."""
@@ -85,23 +103,20 @@ class ObjectPreparer:
         is_crd = definition.storage_key == CUSTOM_RESOURCE_DEFINITIONS.storage_key
         if is_crd and not subresource:
             complete_names(obj)
-        if definition.storage_key == "services" and not subresource:
-            default_service_ip(obj, before, lambda: self._free_cluster_ip(obj))
+        if definition.storage_key == _SERVICES and not subresource:
+            default_service_ip(obj, before, lambda: self._free_cluster_ip(definition, obj))
         # What updates may not touch is what binding writes, so a bound Pod is judged as a whole.
         validate(definition, obj, None if subresource == "binding" else before)
         if is_crd:
-            others = [crd for crd in self.catalog.custom_resource_definitions() if name(crd) != name(obj)]
+            others = [stored for stored in self.others if stored.key.name != name(obj)]
             obj["status"] = copy_json(obj.get("status") or {})
             if subresource and before is not None:
                 restore_names(obj, before)
-            accept_names(obj, others, timestamp(self.now()))
+            accept_names(obj, list(map(definition.object, others)), timestamp(self.now()))
         if not subresource:
             warn(definition, obj, before, context)
         return obj
 
-    def _free_cluster_ip(self, service: JsonObject) -> str:
-        definition = self.catalog.by_storage_key("services")
-        taken = set()
-        if definition is not None:
-            taken = {definition.fields(stored)["spec.clusterIP"] for stored in self.storage.list("services")}
+    def _free_cluster_ip(self, definition: ResourceDefinition, service: JsonObject) -> str:
+        taken = {definition.fields(stored)["spec.clusterIP"] for stored in self.others}
         return allocate_cluster_ip(service["metadata"]["uid"], taken)

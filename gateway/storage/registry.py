@@ -18,6 +18,7 @@ from gateway.apimachinery.meta import JsonObject, ObjectKey
 from gateway.apimachinery.options import ListOptions, list_revision
 from gateway.apimachinery.schema import GroupVersionKind, GroupVersionResource
 from gateway.storage.catalog import ResourceCatalog
+from gateway.storage.computing import held_warnings
 from gateway.storage.controllers.bootstrap import create_system_namespaces
 from gateway.storage.controllers.custom_resource_cleanup import CustomResourceCleanup
 from gateway.storage.controllers.event_expiry import EventExpiry
@@ -150,8 +151,8 @@ class Registry:
         self, definition: ResourceDefinition, namespace: str, obj: JsonObject, context: WriteContext
     ) -> JsonObject:
         """Create an object and return it. Raises ApiError."""
-        with _storage_failures():
-            return await self._creator.create(definition, namespace, obj, context)
+        with _storage_failures(), held_warnings(context) as held:
+            return await self._creator.create(definition, namespace, obj, held)
 
     async def update(
         self,
@@ -163,8 +164,8 @@ class Registry:
         subresource: str = "",
     ) -> Written:
         """Replace an object, or the part of it that a subresource writes. Raises ApiError, PreconditionLost."""
-        with _storage_failures():
-            return await self._writer.update(definition, key, obj, context, subresource)
+        with _storage_failures(), held_warnings(context) as held:
+            return await self._writer.update(definition, key, obj, held, subresource)
 
     async def patch(
         self,
@@ -177,8 +178,8 @@ class Registry:
         subresource: str = "",
     ) -> Written:
         """Patch an object or a subresource; a server-side apply may create it. Raises ApiError, PreconditionLost."""
-        with _storage_failures():
-            return await self._writer.patch(definition, key, media_type, patch, context, subresource)
+        with _storage_failures(), held_warnings(context) as held:
+            return await self._writer.patch(definition, key, media_type, patch, held, subresource)
 
     async def delete(
         self, definition: ResourceDefinition, key: ObjectKey, options: DeleteOptions, context: WriteContext

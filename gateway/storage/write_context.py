@@ -17,13 +17,15 @@ def _ignore(text: str) -> None:
 class WriteContext:
     """Options of the client, where its warnings go, and the version of the object that admission judged.
 
-    `duplicate_fields` is what strict decoding says of the client's bytes (`duplicate field "spec.replicas"`).
+    `duplicate_fields` is what strict decoding says of the client's bytes (`duplicate field "spec.replicas"`), and
+    `long` says that they are many: then the write is worked out apart from the event loop.
     """
 
     options: WriteOptions = field(default_factory=lambda: WriteOptions(field_manager="fleetgate"))
     warn: Callable[[str], None] = _ignore
     precondition: Precondition | None = None
     duplicate_fields: tuple[str, ...] = ()
+    long: bool = False
 
     @classmethod
     def internal(cls, field_manager: str) -> WriteContext:

@@ -16,6 +16,7 @@ from gateway.apimachinery.meta import JsonObject, ObjectKey, namespace
 from gateway.apimachinery.options import ListOptions
 from gateway.apimachinery.schema import GroupResource
 from gateway.request_scope import RequestScope
+from gateway.storage.computing import MAX_SHORT_BYTES, is_long
 from gateway.storage.definitions import ResourceDefinition
 from gateway.storage.dependents import collectable
 from gateway.storage.registry import Registry
@@ -59,7 +60,8 @@ class EmbeddedWriteTarget:
 
     async def preview(self, request: WriteRequest) -> JsonObject:
         """Return what the write would answer, without writing or warning."""
-        context = WriteContext(replace(request.options, dry_run=True), duplicate_fields=request.duplicate_fields)
+        options = replace(request.options, dry_run=True)
+        context = WriteContext(options, duplicate_fields=request.duplicate_fields, long=_is_long(request))
         _, obj = await self._write(request, context)
         return obj
 
@@ -67,7 +69,9 @@ class EmbeddedWriteTarget:
         """Write, warning about a deprecated version. Raises ApiError, PreconditionLost."""
         if warning := self._definition(request.scope).deprecation_warning:
             request.scope.warn(warning)
-        context = WriteContext(request.options, request.scope.warn, precondition, request.duplicate_fields)
+        context = WriteContext(
+            request.options, request.scope.warn, precondition, request.duplicate_fields, _is_long(request)
+        )
         code, obj = await self._write(request, context)
         return WriteResult(code, encode_json(obj), _JSON, obj=obj)
 
@@ -154,3 +158,10 @@ class EmbeddedWriteTarget:
         crds = CUSTOM_RESOURCE_DEFINITIONS
         stored = self._registry.storage.get(crds.storage_key, ObjectKey("", str(resource)))
         return crds.object(stored) if stored is not None else None
+
+
+def _is_long(request: WriteRequest) -> bool:
+    """Whether a body is long, by what it says: protobuf is dense, and YAML may say much in a few words."""
+    if len(request.body) > MAX_SHORT_BYTES:
+        return True
+    return is_long(encode_json(request.patch if request.verb == "patch" else request.obj))

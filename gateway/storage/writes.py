@@ -8,7 +8,7 @@ is not, the change is computed again, so a patch without a resourceVersion never
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -16,20 +16,25 @@ import msgspec
 from gateway.apimachinery.errors import ApiError, conflict, field_error, invalid, not_found
 from gateway.apimachinery.integers import parse_integer
 from gateway.apimachinery.meta import JsonObject, ObjectKey, resource_version, uid
-from gateway.apimachinery.patch.patch import APPLY_PATCH, apply_patch
+from gateway.apimachinery.patch.patch import APPLY_PATCH, JSON_PATCH, apply_patch
+from gateway.storage.computing import compute, is_long
 from gateway.storage.creates import ObjectCreator
 from gateway.storage.definitions import ResourceDefinition
 from gateway.storage.deletion import should_remove
 from gateway.storage.intake import copy_json, read_body, read_patched
-from gateway.storage.interface import Change, RevisionMismatch, Storage, StoredObject, encode_value
+from gateway.storage.interface import Change, RevisionMismatch, Storage, StoredObject
 from gateway.storage.object_meta import check_name
 from gateway.storage.preparing import ObjectPreparer
 from gateway.storage.scale import SCALES, scale_of, with_replicas
+from gateway.storage.stored_size import encode_bounded
 from gateway.storage.write_context import WriteContext, Written
 from gateway.write_request import PreconditionLost
 
 WRITE_ATTEMPTS = 100
 """Times a change is computed again because another write came first; then the client is told of the conflict."""
+
+LARGE_WRITE_ATTEMPTS = 5
+"""The same for what is worked out apart, as often as kube-apiserver patches again: each time may take seconds."""
 
 MakeChange = Callable[[JsonObject | None], JsonObject]
 """Makes the served object that is wanted from a copy of the one there is, or from None."""
@@ -58,6 +63,15 @@ def _canonical(obj: JsonObject) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
+class _Changed:
+    """What a change makes of an object, in its stored form; without a value it is removed, if anything is stored."""
+
+    obj: JsonObject
+    stores: bool
+    value: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ObjectWriter:
     """Updates and patches objects of one store."""
 
@@ -71,7 +85,7 @@ class ObjectWriter:
         """Replace an object, or the part of it that a subresource may write. Raises ApiError, PreconditionLost."""
         if subresource == "scale":
             return await self._update_scale(definition, key, obj, context)
-        body = read_body(definition, obj, context)
+        body = await compute(lambda: read_body(definition, obj, context), long=context.long)
         check_name(body, key)
 
         def change(old: JsonObject | None) -> JsonObject:
@@ -98,6 +112,8 @@ class ObjectWriter:
             return await self._patch_scale(definition, key, media_type, patch, context)
         options = self.preparer.patch_options(definition, context, subresource)
         applied = media_type == APPLY_PATCH
+        if media_type == JSON_PATCH and _multiplies(patch):
+            context = replace(context, long=True)
 
         def change(old: JsonObject | None) -> JsonObject:
             if old is None and (subresource or not applied):
@@ -161,46 +177,69 @@ class ObjectWriter:
 
         `tracked` says that the managedFields of what is made are up to date. Raises ApiError, PreconditionLost.
         """
-        for _ in range(WRITE_ATTEMPTS):
+        for attempt in range(1, WRITE_ATTEMPTS + 1):
             stored = self.storage.get(definition.storage_key, key)
+            long = context.long or (stored is not None and is_long(stored.raw))
             if stored is None:
-                wanted = make(None)
+                wanted = await compute(lambda: make(None), long=long)
                 check_precondition(context, stored)
                 created = await self.creator.create_by_update(definition, key, wanted, context, tracked=tracked)
                 if created is not None:
                     return Written(created, created=True)
-                continue
-            wanted = make(definition.object(stored))
-            _check_version(definition, key, wanted, stored)
-            check_precondition(context, stored)
-            old = definition.object(stored)
-            obj = self.preparer.changed(definition, wanted, old, context, subresource=subresource, tracked=tracked)
-            if written := await self._write(definition, stored, obj, old, context):
-                return written
-            check_precondition(context, self.storage.get(definition.storage_key, key))
+            else:
+                written = await self._replace(
+                    definition, stored, make, context, subresource=subresource, tracked=tracked
+                )
+                if written is not None:
+                    return written
+                check_precondition(context, self.storage.get(definition.storage_key, key))
+            if long and attempt >= LARGE_WRITE_ATTEMPTS:
+                break
         raise conflict(definition.group_resource, key.name)
 
-    async def _write(
+    async def _replace(
         self,
         definition: ResourceDefinition,
         stored: StoredObject,
-        obj: JsonObject,
-        old: JsonObject,
+        make: MakeChange,
         context: WriteContext,
+        *,
+        subresource: str,
+        tracked: bool,
     ) -> Written | None:
         """Store a changed object, or remove it when nothing holds it any more; None when another write came first."""
-        removed = should_remove(definition, obj, definition.to_stored(old))
-        obj["metadata"]["resourceVersion"] = str(stored.revision)
-        if context.options.dry_run or (not removed and same_content(obj, stored)):
-            return Written(definition.from_stored(obj))
-        value = None if removed else encode_value(obj)
+        preparer = self.preparer.beside(definition)
+
+        def work() -> _Changed:
+            wanted = make(definition.object(stored))
+            _check_version(definition, stored.key, wanted, stored)
+            check_precondition(context, stored)
+            old = definition.object(stored)
+            obj = preparer.changed(definition, wanted, old, context, subresource=subresource, tracked=tracked)
+            removed = should_remove(definition, obj, definition.to_stored(old))
+            obj["metadata"]["resourceVersion"] = str(stored.revision)
+            if context.options.dry_run or (not removed and same_content(obj, stored)):
+                return _Changed(obj, stores=False)
+            return _Changed(obj, stores=True, value=None if removed else encode_bounded(obj, applied=tracked))
+
+        changed = await compute(work, long=context.long or is_long(stored.raw))
+        if preparer.outdated(definition):
+            return None
+        if not changed.stores:
+            return Written(definition.from_stored(changed.obj))
+        change = Change(definition.storage_key, stored.key, stored.revision, changed.value)
         try:
-            event = await self.storage.write(Change(definition.storage_key, stored.key, stored.revision, value))
+            event = await self.storage.write(change)
         except RevisionMismatch:
             return None
-        if removed or event.object is None:
-            return Written(definition.from_stored(obj))
+        if changed.value is None or event.object is None:
+            return Written(definition.from_stored(changed.obj))
         return Written(definition.object(event.object))
+
+
+def _multiplies(patch: Any) -> bool:
+    """Whether a JSON patch may make much of a little: each copy may double what is there."""
+    return any(isinstance(step, dict) and step.get("op") == "copy" for step in patch if isinstance(patch, list))
 
 
 def _check_uid(definition: ResourceDefinition, key: ObjectKey, body: JsonObject, old: JsonObject) -> None:
