@@ -31,7 +31,7 @@ def test_names_are_filled_in_when_the_row_is_sent() -> None:
 
 
 def test_a_text_may_look_like_a_blank() -> None:
-    cells = [Slot.NAME, Ago(0.0, "%b (", "% ago)"), Slot.CLUSTER]
+    cells: list[Cell] = [Slot.NAME, Ago(0.0, "%b (", "% ago)"), Slot.CLUSTER]
     row = prepare_row(cells, [{"message": "99% of %b"}])
     whole = {"cells": ["%b%", "%b (5s% ago)", "%"], "conditions": [{"message": "99% of %b"}]}
     assert finished(row, 5, "%b%", "%") == whole
