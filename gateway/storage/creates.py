@@ -72,11 +72,12 @@ class ObjectCreator:
         wanted_version = body["metadata"].get("resourceVersion")
         key = ObjectKey(body["metadata"].get("namespace") or "", body["metadata"].get("name") or "")
         self._check_may_create(definition, key)
-        made = await self._make(definition, key, body, context, tracked=False)
-        if wanted_version:
-            raise ApiError(500, "", "resourceVersion should not be set on objects to be created")
-        stored = self.storage.get(definition.storage_key, key)
-        created = await self._write(definition, key, made) if stored is None else None
+        async with self.preparer.in_turn(definition, long=context.long):
+            made = await self._make(definition, key, body, context, tracked=False)
+            if wanted_version:
+                raise ApiError(500, "", "resourceVersion should not be set on objects to be created")
+            stored = self.storage.get(definition.storage_key, key)
+            created = await self._write(definition, key, made) if stored is None else None
         if created is None:
             raise _exists(definition, stored, body["metadata"])
         return created
@@ -92,8 +93,9 @@ class ObjectCreator:
     ) -> JsonObject | None:
         """Create what an update or an apply found missing; None when somebody else created it meanwhile."""
         self._check_may_create(definition, key)
-        made = await self._make(definition, key, served, context, tracked=tracked)
-        return await self._write(definition, key, made)
+        async with self.preparer.in_turn(definition, long=context.long):
+            made = await self._make(definition, key, served, context, tracked=tracked)
+            return await self._write(definition, key, made)
 
     async def _make(
         self,

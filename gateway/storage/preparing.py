@@ -5,8 +5,10 @@ The order is kube-apiserver's. Works on the served version; conversion to the st
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass, field, replace
 
 from gateway.apimachinery.meta import JsonObject, name
 from gateway.apimachinery.patch.managed_fields import track_update
@@ -39,6 +41,11 @@ class ObjectPreparer:
     others: Sequence[StoredObject] = ()
     others_at: int = 0
     """The revision of `others`; 0 where the object does not depend on them."""
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def in_turn(self, definition: ResourceDefinition, *, long: bool) -> AbstractAsyncContextManager[object]:
+        """Return what is held from `beside` until the write is done, so that long writes do not outdate one another."""
+        return self.turn if long and definition.storage_key in _DEPENDENT else nullcontext()
 
     def beside(self, definition: ResourceDefinition) -> ObjectPreparer:
         """Return a preparer for one object that knows the others of its resource, where it depends on them."""

@@ -187,9 +187,10 @@ class ObjectWriter:
                 if created is not None:
                     return Written(created, created=True)
             else:
-                written = await self._replace(
-                    definition, stored, make, context, subresource=subresource, tracked=tracked
-                )
+                async with self.preparer.in_turn(definition, long=long):
+                    written = await self._replace(
+                        definition, stored, make, context, subresource=subresource, tracked=tracked
+                    )
                 if written is not None:
                     return written
                 check_precondition(context, self.storage.get(definition.storage_key, key))

@@ -285,6 +285,20 @@ async def test_a_name_that_was_taken_meanwhile_is_not_accepted(registry: Registr
     assert [entry["status"] for entry in conditions if entry["type"] == "NamesAccepted"] == ["False"]
 
 
+async def test_many_long_definitions_at_once_are_all_created(registry: Registry) -> None:
+    crds = definition(registry, "apiextensions.k8s.io/v1", "customresourcedefinitions")
+    made = [widget_crd(f"kind{number}s", kind=f"Kind{number}") for number in range(12)]
+    answers = await asyncio.gather(*(registry.create(crds, "", crd, apart()) for crd in made))
+    patches = (
+        registry.patch(
+            crds, ObjectKey("", crd["metadata"]["name"]), MERGE, {"metadata": {"labels": {"a": "b"}}}, apart()
+        )
+        for crd in answers
+    )
+    written = await asyncio.gather(*patches)
+    assert [answer.obj["metadata"]["labels"] for answer in written] == [{"a": "b"}] * len(made)
+
+
 async def test_an_address_that_was_taken_meanwhile_is_not_given_again(
     registry: Registry, monkeypatch: pytest.MonkeyPatch, hold: Hold
 ) -> None:
