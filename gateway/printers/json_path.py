@@ -19,7 +19,7 @@ _FILTERED = r"(?:\\.|[^\s,\[\]$@{}\\()=!<>])*"
 _TOKEN = re.compile(
     rf"""\.(?P<field>{_FIELD})
       | \['(?P<quoted>[^']*)'\]
-      | \[(?P<start>-?\d*)(?P<slice>:)?(?P<end>-?\d*)\]
+      | \[(?P<start>-?\d*+)(?P<slice>:)?(?P<end>-?\d*+)\]
       | \[(?P<all>\*)\]
       | \[\?\(\s*+@(?P<path>{_FILTERED})\s*+(?:(?P<operator>==|!=|<=|>=|<|>)\s*+(?P<value>(?s:.+?)))?\)\]""",
     re.VERBOSE,

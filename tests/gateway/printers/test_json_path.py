@@ -68,6 +68,7 @@ def test_a_long_path_is_read_in_no_time() -> None:
     assert compile_path("." + "a" * 50_000 + " ")(OBJ) == []
     assert compile_path(".conditions[?(@.a==" + " " * 50_000)(OBJ) == []
     assert compile_path(".conditions[?(@.a==1" + " " * 50_000)(OBJ) == []
+    assert compile_path(".conditions[" + "0" * 50_000)(OBJ) == []
     assert compile_path(".conditions[?(" + " " * 50_000)(OBJ) == []
 
 
