@@ -62,10 +62,10 @@ class Atom:
         if value is ABSENT or value is None:
             return self
         if isinstance(value, dict):
-            return Atom(map_type=self.map_type) if self.map_type else self
+            return Atom(map_type=self.map_type) if self.map_type and (self.scalar or self.list_type) else self
         if isinstance(value, list):
-            return Atom(list_type=self.list_type) if self.list_type else self
-        return Atom(scalar=self.scalar) if self.scalar else self
+            return Atom(list_type=self.list_type) if self.list_type and (self.scalar or self.map_type) else self
+        return Atom(scalar=self.scalar) if self.scalar and (self.list_type or self.map_type) else self
 
 
 class TypeRef:

@@ -34,6 +34,7 @@ from gateway.storage.validation.names import is_cidr
 from gateway.storage.validation.patterns import PatternWork, TooMuchWork
 
 _INT_OR_STRING = "x-kubernetes-int-or-string"
+_COMBINATIONS = frozenset({"allOf", "anyOf", "not", "oneOf"})
 _NO_FIELD = "<nil>"
 """What stands in place of the field where several schemas together refuse a value."""
 
@@ -79,7 +80,7 @@ def schema_causes(path: str, value: Any, schema: JsonObject, work: PatternWork |
     wrong = _type_cause(path, value, schema)
     if wrong is not None:
         yield wrong
-    if value is not None:
+    if value is not None and not _COMBINATIONS.isdisjoint(schema):
         yield from _combination_causes(path, value, schema, work)
     if isinstance(value, dict):
         yield from _object_causes(path, value, schema, work)
