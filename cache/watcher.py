@@ -22,6 +22,8 @@ BOOKMARK_PERIOD = 60.0
 """Seconds, as in kube-apiserver."""
 LAST_BOOKMARK = 2.0
 """Seconds before the timeout at which the last bookmark is sent."""
+_LOOK_AGAIN = 1.0
+"""Seconds between two looks at what a bookmark that is due waits for: time settles it as well, and nobody tells."""
 _BATCH_BYTES = 128 * 1024
 _BATCH_EVENTS = 512
 _READ_EVENTS = 4_096
@@ -123,10 +125,16 @@ class Watcher:
         """Wait for what is to be sent next. Nothing is the orderly end; an ERROR event is the last one."""
         while not (batch := self.poll()) and not self._ended:
             if self._caught_up:
-                await self._news.wait(max(0.0, min(self._deadline, self._bookmark_due) - self._clock()))
+                await self._news.wait(self._patience())
             else:
                 await asyncio.sleep(0)
         return batch
+
+    def _patience(self) -> float:
+        """Seconds until there may be something to send. What is overdue waits for a member, or a version, to come."""
+        now = self._clock()
+        due = self._bookmark_due if self._bookmark_due > now else now + _LOOK_AGAIN
+        return max(0.0, min(self._deadline, due) - now)
 
     def expire(self, message: str = "the watch cannot go on; list anew") -> None:
         """End with ERROR 410, so that the client lists anew: what it may see has changed."""

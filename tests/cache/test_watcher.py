@@ -204,6 +204,31 @@ class TestInitialState:
 
 
 class TestBookmarksAndTimeout:
+    @pytest.mark.parametrize("timeout", [10.0, 1_000.0])
+    async def test_a_member_that_is_waited_for_until_a_bookmark_is_due(self, play, timeout):
+        """The end of the initial state comes first; until then the watch looks about once a second, not at once."""
+        play.is_settled = False
+        watcher = play.initial(timeout=timeout)
+        began = play.clock()
+
+        def look():
+            assert len(play.waits) <= timeout, "it does not rest"
+            play.is_settled = play.clock() - began >= 65
+
+        play.on_wait = look
+        assert brief(await watcher.next_batch()) == ([] if timeout == 10.0 else [("BOOKMARK", "end")])
+        assert len(play.waits) <= 10
+
+    async def test_a_version_that_does_not_come_until_a_bookmark_is_due(self, play):
+        watcher = play.watch(WatchStart(after=play.cache.revision + 1_000 * SLOTS), timeout=70.0)
+
+        def look():
+            assert len(play.waits) <= 70, "it does not rest"
+
+        play.on_wait = look
+        assert await watcher.next_batch() == []
+        assert len(play.waits) <= 12
+
     def test_one_a_minute_and_one_before_the_end(self, play):
         watcher = play.watch(timeout=100)
         times = []
