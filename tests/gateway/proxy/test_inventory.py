@@ -82,16 +82,12 @@ async def test_a_group_that_does_not_answer_makes_the_whole_unknown() -> None:
     stale = group("x.io", v1=[])
     stale["versions"][0]["freshness"] = "Stale"
     with pytest.raises(ApiError, match=r"x\.io"):
-        await run(
-            Member(**{"/apis": discovery(stale)}), lambda upstream: namespace_contents(upstream, "shop")
-        )
+        await run(Member(**{"/apis": discovery(stale)}), lambda upstream: namespace_contents(upstream, "shop"))
 
 
 async def test_without_aggregated_discovery_nothing_is_claimed() -> None:
     with pytest.raises(ApiError, match="aggregated discovery"):
-        await run(
-            Member(**{"/api": {"kind": "APIVersions"}}), lambda upstream: namespace_contents(upstream, "shop")
-        )
+        await run(Member(**{"/api": {"kind": "APIVersions"}}), lambda upstream: namespace_contents(upstream, "shop"))
 
 
 async def test_a_list_is_read_to_its_last_page() -> None:
