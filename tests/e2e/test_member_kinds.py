@@ -93,6 +93,12 @@ def wider(
         install(at(gateway, one), definition("widgets", "Widget", SIZE, AGE, REPLICAS))
         install(at(gateway, two), definition("widgets", "Widget", COLOUR, SIZE))
         gateway.join(one, two)
+        # A shared store has the members already: they were asked before they had Widgets, and will be again.
+        until(
+            lambda: (
+                "widgets" in gateway.kubectl(gateway.admin).output("api-resources", "--api-group", GROUP, "-o", "name")
+            )
+        )
         yield gateway
         for member in (one, two):
             names = [f"crd/{plural}.{GROUP}" for plural in ("widgets", "gadgets")]
