@@ -321,7 +321,9 @@ class MergedResource:
         The cache has the new state from here on, so reads show it, and the member's own event of it is no news. What
         is no object of this kind (a Status) comes back as it is. Not for dry runs: see `decorate`.
         """
-        observed = self._read(body)
+        return self._restamped(cluster, self._read(body), body)
+
+    def _restamped(self, cluster: str, observed: ObservedObject | None, body: bytes) -> bytes:
         return body if observed is None else self.object(self._cacher.written(cluster, observed))
 
     async def changed(self, obj: CachedObject, body: bytes) -> bytes:
@@ -332,8 +334,8 @@ class MergedResource:
         """
         observed = self._read(body)
         if observed is not None and observed.ended:
-            return await self.deleted(obj, body)
-        return self.restamp(obj.cluster, body)
+            return await self._deleted(obj, observed, body)
+        return self._restamped(obj.cluster, observed, body)
 
     async def deleted(self, obj: CachedObject, body: bytes) -> bytes:
         """Dress a member's answer to the deletion of an object.
@@ -341,9 +343,11 @@ class MergedResource:
         One that is gone is no longer read by then, and has the version of its DELETED event; it is not remembered, or
         it would come back for a moment. One that lives on for a while was only changed.
         """
-        observed = self._read(body)
+        return await self._deleted(obj, self._read(body), body)
+
+    async def _deleted(self, obj: CachedObject, observed: ObservedObject | None, body: bytes) -> bytes:
         if observed is not None and observed.lingers:
-            return self.restamp(obj.cluster, body)
+            return self._restamped(obj.cluster, observed, body)
         await self.wait_gone(obj)
         if observed is None:
             return body

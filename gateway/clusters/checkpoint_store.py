@@ -221,12 +221,7 @@ class CheckpointStore:
             await self._patch({CONTESTED: str(self._now())}, meta.name(known))
 
     async def _own(self) -> JsonObject | None:
-        try:
-            return await self._upstream.get_json(self._path(f"{NAME}{self._slot}"), timeout=_TIMEOUT)
-        except (ApiError, PathNotFound) as error:
-            if isinstance(error, ApiError) and error.code == 404:
-                return None
-            raise
+        return await self._upstream.find_json(self._path(f"{NAME}{self._slot}"), timeout=_TIMEOUT)
 
     async def _write(self, known: JsonObject | None, content: str, holder: str) -> None:
         """Write on the condition that nobody else did since it was read."""

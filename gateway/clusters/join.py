@@ -73,12 +73,12 @@ async def join(gateway: Upstream, member: NewMember, *, written_at: str) -> None
     or when the kind cannot be installed, or ApiError.
     """
     await _require_kind(gateway)
-    existing = await _get(gateway, _path(_CLUSTERS, member.name))
+    existing = await gateway.find_json(_path(_CLUSTERS, member.name))
     if existing is not None and not _ours(existing):
         raise JoinError(f'there is a cluster "{member.name}" that was not joined by fleetgate: choose another name')
     if existing is not None and meta.deletion_timestamp(existing):
         raise JoinError(f'cluster "{member.name}" is still being removed: join it again when it is gone')
-    secret = await _get(gateway, _path(_SECRETS, member.name))
+    secret = await gateway.find_json(_path(_SECRETS, member.name))
     if secret is not None and not _ours(secret):
         raise JoinError(
             f"there is a Secret {SECRET_NAMESPACE}/{member.name} that was not written by fleetgate: choose another "
@@ -101,12 +101,12 @@ async def unjoin(gateway: Upstream, name: str) -> None:
     """
     path = _path(_CLUSTERS, name)
     try:
-        existing = await _get(gateway, path)
+        existing = await gateway.find_json(path)
     except PathNotFound:
         existing = None
     if existing is not None and not _ours(existing):
         raise JoinError(f'cluster "{name}" was not joined by fleetgate: remove it with the tool that joined it')
-    secret = await _get(gateway, _path(_SECRETS, name))
+    secret = await gateway.find_json(_path(_SECRETS, name))
     left = secret is not None and _ours(secret)
     if existing is None and not left:
         raise JoinError(f'there is no cluster "{name}" in the store (see: fleetgate clusters)')
@@ -120,7 +120,7 @@ async def unjoin(gateway: Upstream, name: str) -> None:
 async def _wait_removed(gateway: Upstream, path: str, name: str) -> None:
     finalizers: list[str] = []
     for _ in range(_REMOVAL_ATTEMPTS):
-        cluster = await _get(gateway, path)
+        cluster = await gateway.find_json(path)
         if cluster is None:
             return
         finalizers = meta.finalizers(cluster)
@@ -181,19 +181,10 @@ def _path(collection: str, name: str) -> str:
     return f"{collection}/{quote(name, safe='')}"
 
 
-async def _get(gateway: Upstream, path: str) -> JsonObject | None:
-    try:
-        return await gateway.get_json(path)
-    except ApiError as error:
-        if error.code == 404:
-            return None
-        raise
-
-
 async def _put(gateway: Upstream, collection: str, obj: JsonObject) -> None:
     """Create an object, or replace all of it but what others keep in its metadata and status."""
     path = _path(collection, meta.name(obj))
-    existing = await _get(gateway, path)
+    existing = await gateway.find_json(path)
     if existing is None:
         await gateway.send_json("POST", collection, obj)
         return

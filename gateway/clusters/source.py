@@ -99,12 +99,7 @@ class RemoteClusterSource:
     async def read_secret(self, reference: SecretReference) -> JsonObject | None:
         """Read at the store."""
         namespace, name = quote(reference.namespace, safe=""), quote(reference.name, safe="")
-        try:
-            return await self._upstream.get_json(f"/api/v1/namespaces/{namespace}/secrets/{name}")
-        except ApiError as error:
-            if error.code == 404:
-                return None
-            raise
+        return await self._upstream.find_json(f"/api/v1/namespaces/{namespace}/secrets/{name}")
 
     async def owns_status(self) -> bool:
         """Look whether the kind is our own CustomResourceDefinition; Karmada serves it without one."""

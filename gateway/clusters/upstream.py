@@ -149,6 +149,15 @@ class Upstream:
         """
         return await self.send_json("GET", path, None, query=query, timeout=timeout)
 
+    async def find_json(self, path: str, *, timeout: float = ANSWER_TIMEOUT) -> JsonObject | None:
+        """GET a JSON document as `get_json` does, None where the server has no such object."""
+        try:
+            return await self.get_json(path, timeout=timeout)
+        except ApiError as error:
+            if error.code == 404:
+                return None
+            raise
+
     async def send_json(
         self,
         method: str,

@@ -27,13 +27,9 @@ _KIND = Served(_RESOURCE, "CustomResourceDefinition", namespaced=False, verbs=fr
 async def definition(upstream: Upstream, resource: GroupResource) -> JsonObject | None:
     """Return the CustomResourceDefinition of a resource, None when it is not a custom resource. Raises ApiError."""
     try:
-        return await upstream.get_json(f"{_PATH}/{quote(str(resource), safe='')}")
+        return await upstream.find_json(f"{_PATH}/{quote(str(resource), safe='')}")
     except PathNotFound:
         return None
-    except ApiError as error:
-        if error.code == 404:
-            return None
-        raise
 
 
 async def instances(upstream: Upstream, group: str, resource: str, version: str = "") -> Sequence[JsonObject]:

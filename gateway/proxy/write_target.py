@@ -58,13 +58,9 @@ class UpstreamWriteTarget:
             namespaced = ""
         path = f"{resource.group_version.path}{namespaced}/{resource.resource}/{quote(key.name, safe='')}"
         try:
-            return await self._upstream.get_json(path)
+            return await self._upstream.find_json(path)
         except PathNotFound:
             return None
-        except ApiError as error:
-            if error.code == 404:
-                return None
-            raise
 
     async def list(
         self, scope: RequestScope, namespace: str, label_selector: str, field_selector: str

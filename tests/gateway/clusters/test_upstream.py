@@ -531,3 +531,22 @@ async def test_an_http_proxy_gets_its_own_headers_and_the_server_does_not() -> N
     assert heads[0].startswith(b"CONNECT 10.255.0.1:6443 HTTP/1.1\r\n")
     assert b"Proxy-Authorization: Basic a" in heads[0]
     assert b"gateway-token" not in heads[0]
+
+
+async def find_json(handler: Any) -> Any:
+    async with serve(handler) as url:
+        up = upstream(url)
+        try:
+            return await up.find_json("/x")
+        finally:
+            await up.close()
+
+
+async def test_what_is_not_there_is_none_and_only_that() -> None:
+    missing = '{"kind":"Status","code":404,"reason":"NotFound","message":"no"}'
+    assert await find_json(answering(404, missing)) is None
+    assert await find_json(answering(200, '{"a":1}')) == {"a": 1}
+    with pytest.raises(PathNotFound):
+        await find_json(answering(404, "404 page not found\n", "text/plain"))
+    with pytest.raises(ApiError, match="refused"):
+        await find_json(answering(403, missing.replace("404", "403").replace('"no"', '"refused"')))
