@@ -197,7 +197,7 @@ class TestReading:
     def test_candidates(self, book):
         book.observe("a", "x", uid="1", node="n1")
         book.observe("a", "z", uid="3")
-        names = lambda **wanted: [obj.name for obj in book.cache.candidates(selection(**wanted))]  # noqa: E731
+        names = lambda **wanted: [obj.name for obj in book.cache.candidates(selection(**wanted))]  # noqa: E731  (short, and used once)
         assert names() == ["x", "z"]
         assert names(namespace="other") == []
         assert names(fields="spec.nodeName=n1") == ["x"]

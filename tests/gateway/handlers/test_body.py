@@ -34,7 +34,7 @@ async def test_a_length_above_the_limit_is_refused_before_it_is_sent(gateway_pki
 
 
 async def test_a_body_of_unknown_length_is_cut_off(gateway_pki: Pki) -> None:
-    async def endless() -> "asyncio.AsyncIterator[bytes]":  # type: ignore[name-defined]
+    async def endless() -> "asyncio.AsyncIterator[bytes]":  # type: ignore[name-defined]  # read by name only
         for _ in range(BODY_LIMIT // 65536 + 2):
             yield b"x" * 65536
 

@@ -65,7 +65,7 @@ async def test_watches_what_happens(registry: Registry) -> None:
     options = parse_list_options({"watch": "1", "allowWatchBookmarks": "1"}, watch=True)
     watch = await source(registry).watch("default", options, 60)
     added, bookmark = await watch.next_batch()
-    assert (added.type, json.loads(added.stored.raw)["metadata"]["name"]) == ("ADDED", "a")  # type: ignore[union-attr]
+    assert (added.type, json.loads(added.stored.raw)["metadata"]["name"]) == ("ADDED", "a")  # type: ignore[union-attr]  # it has one
     assert (bookmark.type, bookmark.stored, bookmark.initial_events_end) == ("BOOKMARK", None, True)
     made = await create(registry, "b")
     (event,) = await watch.next_batch()

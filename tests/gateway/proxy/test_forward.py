@@ -65,7 +65,7 @@ async def test_our_own_headers_go_along_and_warnings_add_up() -> None:
 
     async def pass_on(request: web.BaseRequest, scope: RequestScope, upstream: object) -> web.StreamResponse:
         ours = {"Warning": '299 - "ours"', "Cache-Control": "no-cache", "Audit-Id": "audit-1"}
-        return await forward(request, scope, upstream, headers=ours)  # type: ignore[arg-type]
+        return await forward(request, scope, upstream, headers=ours)  # type: ignore[arg-type]  # what forward uses
 
     async with in_front_of(member, pass_on) as client:
         answer = await client.get("/x")
@@ -269,7 +269,7 @@ async def test_a_body_is_sent_on() -> None:
         return web.Response(body=request.method.encode() + await request.read())
 
     async def pass_on(request: web.BaseRequest, scope: RequestScope, upstream: object) -> web.StreamResponse:
-        return await forward(request, scope, upstream, body=await request.read())  # type: ignore[arg-type]
+        return await forward(request, scope, upstream, body=await request.read())  # type: ignore[arg-type]  # what forward uses
 
     async with in_front_of(member, pass_on) as client:
         answer = await client.post("/x", data=b"\x00bytes")
@@ -283,7 +283,7 @@ async def test_the_deadline_of_the_request_is_kept() -> None:
 
     async def pass_on(request: web.BaseRequest, scope: RequestScope, upstream: object) -> web.StreamResponse:
         soon = asyncio.get_running_loop().time() + 0.2
-        return await forward(request, replace(scope, deadline=soon), upstream)  # type: ignore[arg-type]
+        return await forward(request, replace(scope, deadline=soon), upstream)  # type: ignore[arg-type]  # what forward uses
 
     async with in_front_of(member, pass_on) as client:
         answer = await client.get("/x")

@@ -83,7 +83,7 @@ async def client_of(
     """A raw client of a gateway in front of a raw member; both connections use TLS or neither does."""
     async with serve_raw(member, context) as member_url:
         upstream = make_upstream(member_url, Credentials(authority.bundle, token="gateway"))
-        async with serve(passing(upstream, pass_on), context) as url:  # type: ignore[arg-type]
+        async with serve(passing(upstream, pass_on), context) as url:  # type: ignore[arg-type]  # any handler
             trust = ssl.create_default_context(cadata=authority.bundle.decode()) if context else None
             port = int(url.rpartition(":")[2])
             reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trust)

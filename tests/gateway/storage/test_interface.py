@@ -22,7 +22,7 @@ def test_a_stored_object_has_its_own_revision_and_no_kind() -> None:
     stored = StoredObject.from_value(ObjectKey("ns", "x"), 42, encode_value(OBJECT), 1.5)
     assert stored.raw.startswith(b'{"metadata":{"resourceVersion":"42",')
     decoded = stored.decode()
-    assert decoded == {"data": OBJECT["data"], "metadata": {**OBJECT["metadata"], "resourceVersion": "42"}}  # type: ignore[dict-item]
+    assert decoded == {"data": OBJECT["data"], "metadata": {**OBJECT["metadata"], "resourceVersion": "42"}}  # type: ignore[dict-item]  # a JSON object
     assert stored.decode() is not stored.decode()
 
 

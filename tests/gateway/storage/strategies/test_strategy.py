@@ -78,7 +78,7 @@ def test_the_status_subresource_leaves_the_rest_alone() -> None:
     assert changed["status"] == {"s": 2}
     assert changed["metadata"]["generation"] == 3
     assert changed["metadata"]["managedFields"] == ["new"]
-    assert OLD["metadata"]["managedFields"] == ["old"]  # type: ignore[index]
+    assert OLD["metadata"]["managedFields"] == ["old"]  # type: ignore[index]  # a JSON object
 
 
 @pytest.mark.parametrize(
