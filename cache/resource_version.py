@@ -55,6 +55,10 @@ class RevisionClock:
         self._last = max(self._last, floor)
         return self.next()
 
+    def follow(self, rv: int) -> None:
+        """Take over a version that another process issued for this very resource. Who follows issues none himself."""
+        self._last = max(self._last, rv)
+
 
 def member_order(resource_version: str) -> int | None:
     """A member's resourceVersion as a number to compare by, or None when it is not a decimal of 64 bits.

@@ -93,6 +93,15 @@ class Resumption:
         """Whether whoever went on from this version may have missed something since."""
         return any(after < rv <= last for after, last in self._gaps)
 
+    @property
+    def gaps(self) -> tuple[Range, ...]:
+        """Versions from which whoever went on may have missed something."""
+        return tuple(self._gaps)
+
+    def follow(self, gaps: Collection[Range]) -> None:
+        """Take over the gaps that another process found in this very history."""
+        self._gaps = list(gaps)
+
     def may_come(self, rv: int) -> bool:
         """Whether a version is one that may yet be issued here."""
         return rv > self._clock.current and issuer(rv) == self._clock.slot

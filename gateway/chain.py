@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import reduce
 
-from gateway.audit.log import AuditLog
 from gateway.authentication.authenticator import RequestAuthenticator
 from gateway.authorization.authorizer import Authorizer
 from gateway.filters.access_log import with_access_log
-from gateway.filters.audit import with_audit
+from gateway.filters.audit import Recorder, with_audit
 from gateway.filters.audit_id import with_audit_id
 from gateway.filters.authentication import with_authentication
 from gateway.filters.authorization import with_authorization
@@ -37,7 +36,7 @@ class ChainParts:
     now: Callable[[], float]
     metrics: Metrics
     lifecycle: Lifecycle
-    audit: AuditLog
+    audit: Recorder
     authenticator: RequestAuthenticator
     authorizer: Authorizer
     supervisor: Supervisor

@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,6 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="the remote store; without it the embedded one is used",
     )
+    serve.add_argument("--workers", type=int, metavar="N", help="processes that share the connections (default 1)")
     serve.add_argument("--log-level", default="warning", choices=("debug", "info", "warning", "error"))
     add_demo_parser(subparsers)
     add_clusters_parsers(subparsers)
@@ -95,7 +97,9 @@ def run_serve(args: argparse.Namespace) -> int:
         config = load_config(args.config) if args.config else GatewayConfig()
         listen = args.listen or config.serving.listen
         parse_listen(listen)
-    except ConfigError as error:
+        if args.workers is not None:
+            config = replace(config, serving=replace(config.serving, workers=args.workers))
+    except (ConfigError, ValueError) as error:
         return _fail(str(error), code=2)
     from gateway import server
 

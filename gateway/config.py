@@ -26,6 +26,8 @@ DEFAULT_DATA_DIR = Path(".fleetgate")
 
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
+MAX_WORKERS = 64
+
 DEFAULT_LISTEN = "127.0.0.1:6443"
 """Loopback: a gateway is opened to a network on purpose, never by default."""
 
@@ -40,6 +42,13 @@ class ServingConfig:
     """Further DNS names and addresses for the serving certificate, for example that of a load balancer."""
     shutdown_grace: float = duration_field(30.0)
     """Seconds that requests in flight get after SIGTERM."""
+    workers: int = 1
+    """How many processes share the connections; more than one pays where reads need more than one core."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers without a meaning. Raises ValueError."""
+        if not 1 <= self.workers <= MAX_WORKERS:
+            raise ValueError(f"workers must be between 1 and {MAX_WORKERS}")
 
 
 @dataclass(frozen=True, slots=True)

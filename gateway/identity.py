@@ -50,11 +50,18 @@ class Identity:
         """Renew the serving certificate and the administrator's kubeconfig when they are due, for ever."""
         while True:
             await asyncio.sleep(_REFRESH_PERIOD)
+            await self.follow()
             try:
-                await asyncio.to_thread(self.context.refresh)
                 await asyncio.to_thread(write_admin_kubeconfig, self.data_dir, server_url)
             except CertsError as error:
                 logger.error("certificates could not be renewed: %s", error)
+
+    async def follow(self) -> None:
+        """Renew the serving certificate when it is due, and present what is there and to whom."""
+        try:
+            await asyncio.to_thread(self.context.refresh)
+        except CertsError as error:
+            logger.error("certificates could not be renewed: %s", error)
 
 
 def write_admin_kubeconfig(data_dir: Path, server_url: str) -> None:

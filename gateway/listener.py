@@ -11,6 +11,8 @@ import logging
 import re
 import socket
 import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -39,6 +41,8 @@ MAX_HEAD = 1024 * 1024
 MAX_HEADERS = 1024
 MAX_CONNECTIONS = 20_000
 
+_BACKLOG = 1024
+_UNLIMITED = 365 * 86_400.0  # seconds
 _LINGERING_TIME = 2.0
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
@@ -95,7 +99,8 @@ class ClientConnection(RequestHandler):
         """Start the clock for the first request head."""
         super().connection_made(transport)
         sock = transport.get_extra_info("socket")
-        if sock is not None and hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux has it
+        by_tcp = sock is not None and sock.family != socket.AF_UNIX
+        if by_tcp and hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux has it
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(PEER_TIMEOUT * 1000))
         self._head_timer = asyncio.get_running_loop().call_later(self._head_timeout, self.force_close)
 
@@ -161,6 +166,68 @@ class ClientConnection(RequestHandler):
         return response
 
 
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Whose connection another process of the gateway hands on, which ended its TLS."""
+
+    certificate: bytes | None
+    """What was presented, DER; nothing is known of it yet."""
+    address: tuple[str, int]
+
+
+class AdoptedConnection(ClientConnection):
+    """A connection of a client that another process of the gateway took in. It lives as long as that one lets it."""
+
+    __slots__ = ("client",)
+
+    def __init__(self, server: web.Server, *, client: Client, **settings: Any) -> None:
+        """Speak with `client`."""
+        super().__init__(server, **settings)
+        self.client = client
+
+    @property
+    def peername(self) -> tuple[str, int]:
+        """Where the client is, not the process in between."""
+        return self.client.address
+
+
+def shared_sockets(host: str, port: int, count: int) -> list[list[socket.socket]]:
+    """Bind `count` sets of sockets to one address; the kernel spreads connections evenly over those that listen.
+
+    Raises OSError when the address is taken, also by another gateway that would share it.
+    """
+    _require_free(host, port)
+    sets: list[list[socket.socket]] = []
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    for family, kind, protocol, _, address in dict.fromkeys(found):
+        bound = address
+        for number in range(count):
+            made = socket.socket(family, kind, protocol)
+            if len(sets) <= number:
+                sets.append([])
+            sets[number].append(made)
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            if family == socket.AF_INET6:
+                made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            made.bind(bound)
+            bound = made.getsockname()  # where any free port was asked for, the others take the same one
+            made.setblocking(False)
+    for made in (made for each in sets for made in each):
+        made.listen(_BACKLOG)  # only now, so that no connection comes in that nobody accepts
+    return sets
+
+
+def _require_free(host: str, port: int) -> None:
+    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            probe.bind(address)
+            probe.listen()
+
+
 class Listener:
     """Accepts connections on one address and hands their requests to a handler.
 
@@ -169,6 +236,7 @@ class Listener:
         context: the TLS context; None serves plain HTTP (tests only).
         head_timeout: seconds a new connection has for its first request head.
         max_connections: connections above this number are closed at once.
+        connection: what speaks with a client.
     """
 
     def __init__(
@@ -178,6 +246,7 @@ class Listener:
         *,
         head_timeout: float = HEAD_TIMEOUT,
         max_connections: int = MAX_CONNECTIONS,
+        connection: type[ClientConnection] = ClientConnection,
     ) -> None:
         """Prepare; nothing listens before `start`. Raises RuntimeError when aiohttp lacks its C parser."""
         if http_parser.HttpRequestParser is http_parser.HttpRequestParserPy:
@@ -188,28 +257,58 @@ class Listener:
         self._context = context
         self._head_timeout = head_timeout
         self._max_connections = max_connections
+        self._connection_type = connection
         self._http: web.Server | None = None
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
 
     async def start(self, host: str, port: int) -> int:
         """Listen, and return the port (useful when 0 was asked for). Raises OSError when the address is taken."""
-        http = self._http = web.Server(self._handler, handler_cancellation=True)
-        tls: dict[str, Any] = (
-            {"ssl": self._context, "ssl_handshake_timeout": HANDSHAKE_TIMEOUT} if self._context else {}
+        server = await asyncio.get_running_loop().create_server(
+            partial(self._connection, self._serving()), host, port, backlog=_BACKLOG, reuse_address=True, **self._tls
         )
-        self._server = await asyncio.get_running_loop().create_server(
-            partial(self._connection, http), host, port, backlog=1024, reuse_address=True, **tls
-        )
-        return int(self._server.sockets[0].getsockname()[1])
+        self._servers.append(server)
+        return int(server.sockets[0].getsockname()[1])
+
+    async def start_on(self, sockets: Sequence[socket.socket]) -> Sequence[asyncio.Server]:
+        """Listen on sockets that are bound. They stay their owner's: they outlive what is returned."""
+        loop = asyncio.get_running_loop()
+        factory = partial(self._connection, self._serving())
+        started = [
+            await loop.create_server(factory, sock=sock.dup(), backlog=_BACKLOG, **self._tls) for sock in sockets
+        ]
+        self._servers += started
+        return started
+
+    def leave(self, servers: Sequence[asyncio.Server]) -> None:
+        """Accept nothing more on those sockets: somebody else does."""
+        for server in servers:
+            server.close()
+            self._servers.remove(server)
+
+    async def adopt(self, sock: socket.socket, client: Client) -> None:
+        """Serve a connection that another process took in, without TLS."""
+        make = partial(self._made, AdoptedConnection, self._serving(), client=client, keepalive_timeout=_UNLIMITED)
+        await asyncio.get_running_loop().connect_accepted_socket(make, sock)
+
+    @property
+    def _tls(self) -> dict[str, Any]:
+        return {"ssl": self._context, "ssl_handshake_timeout": HANDSHAKE_TIMEOUT} if self._context else {}
+
+    def _serving(self) -> web.Server:
+        if self._http is None:
+            self._http = web.Server(self._handler, handler_cancellation=True)
+        return self._http
 
     def _connection(self, http: web.Server) -> asyncio.Protocol:
         if len(http.connections) >= self._max_connections:
             return _Refuse()
-        return ClientConnection(
+        return self._made(self._connection_type, http, keepalive_timeout=IDLE_TIMEOUT)
+
+    def _made(self, kind: type[ClientConnection], http: web.Server, **settings: Any) -> ClientConnection:
+        return kind(
             http,
             head_timeout=self._head_timeout,
             loop=asyncio.get_running_loop(),
-            keepalive_timeout=IDLE_TIMEOUT,
             tcp_keepalive=True,
             access_log=None,
             max_line_size=MAX_HEAD,
@@ -217,6 +316,7 @@ class Listener:
             max_headers=MAX_HEADERS,
             lingering_time=_LINGERING_TIME,
             auto_decompress=False,
+            **settings,
         )
 
     @property
@@ -226,8 +326,8 @@ class Listener:
 
     def stop_accepting(self) -> None:
         """Close the listening socket and every idle connection; requests in flight go on, bodies and all."""
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         if self._http is not None:
             for connection in self._http.connections:
                 if isinstance(connection, ClientConnection) and connection.idle:

@@ -7,7 +7,6 @@ Start: certificates -> audit log (and what a crash left in doubt) -> federation 
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import time
 from collections.abc import Callable, Coroutine
@@ -19,6 +18,7 @@ from typing import Any
 
 from admission.chain import AdmissionChain
 from admission.plugins.order import build_plugins
+from cache.resource_kind import BUILT_IN_KINDS
 from certs import commands as certificates
 from certs.errors import CertsError
 from gateway.apimachinery.errors import ApiError
@@ -37,6 +37,7 @@ from gateway.discovery.allow_list import AllowList
 from gateway.discovery.catalog import Catalog
 from gateway.discovery.merged_kinds import MERGED_RESOURCES
 from gateway.federation import Federation, open_embedded, open_remote
+from gateway.garbage import collect_seldom, freeze_garbage
 from gateway.handlers.discovery import DiscoveryHandler
 from gateway.handlers.health import HealthCheck, HealthEndpoint
 from gateway.handlers.paths import PathHandler
@@ -45,7 +46,7 @@ from gateway.handlers.reviews import ReviewHandler
 from gateway.handlers.write import WriteHandler
 from gateway.identity import ADMIN_KUBECONFIG, Identity, open_identity, write_admin_kubeconfig
 from gateway.lifecycle import Lifecycle, Stage
-from gateway.listener import Listener
+from gateway.listener import Listener, shared_sockets
 from gateway.members import Members, open_members
 from gateway.metrics import Metrics
 from gateway.proxy.write_target import UpstreamWriteTarget
@@ -54,9 +55,12 @@ from gateway.request_keys import Handler
 from gateway.request_scope import RequestScope
 from gateway.storage.interface import StorageError
 from gateway.supervision import Supervisor
+from gateway.workers.core_end import CoreParts
+from gateway.workers.pool import LAST_WORD, WorkerPool, worker_settings
+from gateway.workers.summed_metrics import SummedMetrics
 
-_GC_THRESHOLDS = (50_000, 20, 1000)
-_FREEZE_PERIOD = 600.0
+_WORKERS_WAIT = 30.0
+"""Seconds for the workers to come up before the gateway says that it is ready without them."""
 
 START_FAILURES = (CertsError, ConfigError, StorageError, AuditInUse, AuditUnusable, KubeconfigError, ApiError, OSError)
 """What may keep the gateway from starting; their texts are made for people."""
@@ -90,7 +94,7 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Ready]
     Raises the plain-worded errors of the parts (CertsError, StorageError, AuditInUse, KubeconfigError, OSError) when it
     cannot start.
     """
-    gc.set_threshold(*_GC_THRESHOLDS)
+    collect_seldom()
     async with AsyncExitStack() as stack:
         await _Gateway(settings).run(stack, stop, ready)
 
@@ -118,7 +122,11 @@ class _Gateway:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._host, self._port = parse_listen(settings.listen)
-        self._metrics = Metrics()
+        self._count = settings.config.serving.workers
+        self._summed = SummedMetrics() if self._count > 1 else None
+        self._metrics = self._summed or Metrics()
+        self._workers: WorkerPool | None = None
+        self._workers_may_begin = asyncio.Event()
         self._lifecycle = Lifecycle()
         self._supervisor = Supervisor()
 
@@ -127,18 +135,48 @@ class _Gateway:
         parts = await self._build(stack)
         listener = Listener(self._handler(parts), parts.identity.context.context)
         async with asyncio.TaskGroup() as tasks:
-            loops = [self._metrics.run, self._supervisor.run, _freeze_garbage, *parts.loops]
+            loops = [self._metrics.run, self._supervisor.run, freeze_garbage, *parts.loops]
             running = [tasks.create_task(loop(), name=loop.__qualname__) for loop in loops]
-            url = _url(self._host, await listener.start(self._host, self._port))
+            url = _url(self._host, await self._listen(listener, parts))
             certificates.write_server_url(data_dir, url)
             await asyncio.to_thread(write_admin_kubeconfig, data_dir, url)
             running.append(tasks.create_task(parts.identity.run(url), name="identity"))
+            workers = tasks.create_task(self._workers.run(), name="workers") if self._workers else None
             await self._begin(parts)
+            if self._workers is not None:
+                running.append(tasks.create_task(self._open_workers(parts), name="opening of workers"))
+                await self._workers.wait_up(_WORKERS_WAIT)
             ready(Ready(url, data_dir / ADMIN_KUBECONFIG))
             await stop.wait()
-            await self._drain(listener, parts.writes)
+            await self._drain(listener, parts.writes, workers)
             for task in running:
                 task.cancel()
+
+    async def _listen(self, listener: Listener, parts: _Parts) -> int:
+        """Listen, and return the port. With workers there are sockets for each process. Raises OSError."""
+        if self._summed is None:
+            return await listener.start(self._host, self._port)
+        own, *others = await asyncio.to_thread(shared_sockets, self._host, self._port, self._count)
+        await listener.start_on(own)
+        built_in = [kind.stored.gvr for kind in BUILT_IN_KINDS]
+        core = CoreParts(
+            cachers=[parts.members.cache.cachers()[gvr] for gvr in built_in],
+            authorizer=parts.federation.authorizer,
+            complete=parts.audit.complete,
+            opened=self._workers_may_begin,
+        )
+        settings = worker_settings(self._settings.config, self._settings.data_dir, self._host)
+        self._workers = WorkerPool(settings, core, self._summed, listener, others)
+        return int(own[0].getsockname()[1])
+
+    async def _open_workers(self, parts: _Parts) -> None:
+        """Once it is known which members there are; the core says that it does not know them until then."""
+        while not await parts.members.registry.wait_synced(60):
+            pass
+        self._workers_may_begin.set()
+
+    def _workers_problem(self) -> str:
+        return self._workers.problem() if self._workers else "not started"
 
     async def _build(self, stack: AsyncExitStack) -> _Parts:
         config, data_dir = self._settings.config, self._settings.data_dir
@@ -210,6 +248,8 @@ class _Gateway:
             HealthCheck("certificates", parts.identity.problem),
             HealthCheck("federation-store", lambda: "" if parts.catalog.synced else "not read yet"),
         ]
+        if self._summed is not None:
+            checks.append(HealthCheck("workers", self._workers_problem))
         rights = AuthorizedRights(parts.federation.authorizer)
         health = {
             "livez": HealthEndpoint("livez", checks[:1]),
@@ -227,8 +267,10 @@ class _Gateway:
         await parts.members.wait_synced(self._settings.config.cache.first_sync_wait)
         self._lifecycle.ready()
 
-    async def _drain(self, listener: Listener, writes: WriteHandler) -> None:
+    async def _drain(self, listener: Listener, writes: WriteHandler, workers: asyncio.Task[None] | None = None) -> None:
         self._lifecycle.drain()
+        if self._workers is not None:
+            self._workers.drain()
         listener.stop_accepting()
         self._supervisor.drain()
         try:
@@ -236,6 +278,9 @@ class _Gateway:
                 await self._lifecycle.idle()
         except TimeoutError:
             logger.warning("requests were still in flight at the end of the grace period: %r", self._lifecycle)
+        if workers is not None:
+            await asyncio.wait([workers], timeout=self._settings.config.serving.shutdown_grace + LAST_WORD)
+            workers.cancel()
         await listener.close(1.0)
         await writes.drain()
 
@@ -263,10 +308,3 @@ async def _live_object(federation: Federation, members: Members, intent: Intent)
 def _url(host: str, port: int) -> str:
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104  (compared)
     return f"https://{shown}:{port}"
-
-
-async def _freeze_garbage() -> None:
-    """Take long-lived objects out of the collector's sight from time to time: full collections would stall the loop."""
-    while True:
-        gc.freeze()
-        await asyncio.sleep(_FREEZE_PERIOD)

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from certs.verification import CertificateIdentity, CertificateRefusal, ClientCertificateVerifier
 from gateway.apimachinery.errors import unauthorized
+from gateway.listener import AdoptedConnection
 from gateway.request import UserInfo
 
 CREDENTIAL_ID = "authentication.kubernetes.io/credential-id"
@@ -23,6 +24,9 @@ logger = logging.getLogger("gateway.authentication")
 
 def peer_certificate(request: web.BaseRequest) -> bytes | None:
     """Return the certificate (DER) that the client presented on this connection, if any."""
+    protocol = request.protocol
+    if isinstance(protocol, AdoptedConnection):
+        return protocol.client.certificate
     transport = request.transport
     tls = transport.get_extra_info("ssl_object") if transport is not None else None
     if not isinstance(tls, ssl.SSLObject):

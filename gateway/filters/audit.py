@@ -6,13 +6,22 @@ as the audit policy says. An inbound Audit-ID is kept as an annotation: it is th
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from aiohttp import web
 
 from gateway.apimachinery.errors import ApiError
-from gateway.audit.log import AuditLog
 from gateway.audit.record import CLIENT_AUDIT_ID, AuditRecord
 from gateway.handlers.response import answer_code
 from gateway.request_keys import AUDIT, AUDIT_ID, RECEIVED_AT, REQUEST_INFO, Filter, Handler
+
+
+class Recorder(Protocol):
+    """Where records of answered requests go: the audit log, or who has one."""
+
+    async def complete(self, record: AuditRecord) -> None:
+        """Record an answered request if the policy wants it, on disk before returning. Never raises."""
+        ...
 
 
 def open_record(request: web.BaseRequest) -> AuditRecord:
@@ -30,7 +39,7 @@ def open_record(request: web.BaseRequest) -> AuditRecord:
     return record
 
 
-def with_audit(audit: AuditLog) -> Filter:
+def with_audit(audit: Recorder) -> Filter:
     """Record how every request ended. Stands outside of what may refuse it, so that refusals are recorded too."""
 
     def wrap(handler: Handler) -> Handler:

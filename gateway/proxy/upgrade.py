@@ -161,6 +161,16 @@ async def tunnel(
         answer.close()
 
 
+async def relay(
+    request: web.BaseRequest, answer: aiohttp.ClientResponse, headers: Mapping[str, str] | None = None
+) -> web.StreamResponse:
+    """Take up an agreement to switch protocols (101), and relay both directions until one side ends."""
+    connection = answer.connection
+    if connection is None:
+        raise ConnectionResetError("it agreed and hung up")
+    return await _splice(request, answer, connection.protocol, headers)
+
+
 async def _relay_refusal(
     request: web.BaseRequest, upstream: Upstream, answer: aiohttp.ClientResponse, headers: Mapping[str, str] | None
 ) -> web.StreamResponse:

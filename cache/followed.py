@@ -1,0 +1,161 @@
+"""A merged resource that another process keeps: the same objects under the same versions, applied step by step.
+
+Nothing is decided here, neither names nor versions; the process that reads the members did. What readers and watchers
+ask is answered as there, from the version on with which following began.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from cache.cached_object import CachedObject, CellRenderer, ObjectBuilder
+from cache.cacher import DEFAULT_SETTINGS, Cacher, CacherSettings
+from cache.freshness import ClusterFreshness
+from cache.history import History, HistoryLimits
+from cache.member_feed import MemberFeed
+from cache.replication import Condition, MemberReport, Step
+from cache.resource_kind import ResourceKind
+from cache.resource_version import RevisionClock, issuer
+from cache.resumption import Resumption
+from cache.watch_cache import WatchCache
+from cache.watch_event import ADDED, DELETED, MODIFIED, CacheEvent
+
+
+class OutOfStep(ValueError):
+    """A step that does not follow from the state that is known: what is told has to be told anew."""
+
+
+class FollowedCache(WatchCache):
+    """State and recent history, as they are told."""
+
+    def __init__(
+        self,
+        kind: ResourceKind,
+        builder: ObjectBuilder,
+        clock: RevisionClock,
+        now: Callable[[], float],
+        limits: HistoryLimits,
+    ) -> None:
+        """Begin with nothing; `clock` is one that follows."""
+        super().__init__(kind, builder, clock, now, limits)
+        self._following = clock
+
+    def place(self, step: Step) -> None:
+        """Take an object of the state that everything begins with."""
+        self._place(self._object(step))
+
+    def begin(self, revision: int) -> None:
+        """Everything was placed, and this is its version. What was before is not known."""
+        self._following.follow(revision)
+        self.history = History(revision, self._limits)
+        self.resumption = Resumption(self.history, self._following)
+
+    def apply(self, step: Step) -> None:
+        """Take one step. Raises OutOfStep, MalformedObject."""
+        known = self.served(step.key)
+        self._following.follow(step.rv)
+        if step.type == DELETED:
+            gone = self._object(step) if known is None else known.at_revision(step.rv)
+            if known is not None:
+                self._withdraw(known)
+            self._note(step, CacheEvent(DELETED, gone, known, self._now()))
+            return
+        obj = self._object(step)
+        if (known is not None) != (step.type == MODIFIED):
+            raise OutOfStep(f"{step.type} of {step.key} at {step.rv}")
+        if known is None:
+            self._place(obj)
+            self._note(step, CacheEvent(ADDED, obj, None, self._now()))
+            return
+        self._exchange(known, obj)
+        self._index.replace(obj.key, obj.fields, known.fields)
+        self._ordered.put(obj)
+        self._note(step, CacheEvent(MODIFIED, obj, known, self._now()))
+
+    def reach(self, revision: int) -> None:
+        """Everything up to this version was told, whether or not something happened at it."""
+        if revision > self.revision:
+            self._following.follow(revision)
+            self.history.mark(revision)
+
+    def answers_from(self, rv: int) -> bool:
+        """Whether it can be said here what followed a version, or will be once it has come."""
+        return issuer(rv) == self.slot and (rv > self.revision or self.knows(rv))
+
+    def _object(self, step: Step) -> CachedObject:
+        return self._builder.rebuild(step.raw, step.cluster, step.original_name, step.member_rv)
+
+    def _note(self, step: Step, event: CacheEvent) -> None:
+        event.doubted_since = step.doubted_since
+        self.history.append(event)
+
+    def _withdraw(self, obj: CachedObject) -> None:
+        key = obj.original_key
+        group = tuple(other for other in self._groups[key] if other is not obj)
+        if group:
+            self._groups[key] = group
+        else:
+            del self._groups[key]
+        self._keys[obj.cluster].pop(key, None)
+        self._ordered.remove(obj.key)
+        self._qualified.pop(obj.key, None)
+        self._index.remove(obj.key, obj.fields)
+
+
+class FollowedFeed(MemberFeed):
+    """How current a member's copy is, as it is told."""
+
+    def __init__(self, report: MemberReport, cache: WatchCache) -> None:
+        """Say what the report says."""
+        super().__init__(report.name, cache, lambda: report.started)
+        self._report = report
+
+    @property
+    def settled(self) -> bool:
+        """Whether there is nothing to wait for."""
+        return self._report.settled
+
+    def freshness(self) -> ClusterFreshness:
+        """The facts for warnings."""
+        report = self._report
+        objects = self._cache.count_of(report.name)
+        return ClusterFreshness(
+            report.name, report.synced, report.last_contact, report.stale_since, objects, report.error
+        )
+
+
+class FollowedCacher(Cacher):
+    """One kind of all members, as another process tells it."""
+
+    def __init__(
+        self,
+        kind: ResourceKind,
+        *,
+        now: Callable[[], float],
+        slot: int,
+        renderer: CellRenderer | None = None,
+        settings: CacherSettings = DEFAULT_SETTINGS,
+    ) -> None:
+        """`now` gives seconds since the epoch; `slot` is that of the versions that are told."""
+        clock = RevisionClock(lambda: 0.0, slot=slot)  # far below every version that is ever told
+        super().__init__(kind, now=now, renderer=renderer, clock=clock, settings=settings)
+        self.followed = FollowedCache(kind, self._builder, clock, now, settings.history)
+        self.cache = self.followed
+
+    def place(self, steps: Sequence[Step]) -> None:
+        """Take objects to begin with."""
+        for step in steps:
+            self.followed.place(step)
+
+    def follow(self, steps: Sequence[Step], revision: int) -> None:
+        """Take what happened next, which leads to a version. Raises OutOfStep, MalformedObject."""
+        for step in steps:
+            self.followed.apply(step)
+        self.followed.reach(revision)
+        self.changed()
+
+    def report(self, condition: Condition) -> None:
+        """Take how current everything is."""
+        self.feeds = {report.name: FollowedFeed(report, self.cache) for report in condition.members}
+        self.followed.resumption.follow(condition.gaps)
+        self.changed()

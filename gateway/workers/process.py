@@ -1,0 +1,154 @@
+"""A worker: the composition root of its process, and its life from the first word of the core to its last.
+
+Start: hello -> certificates -> the state of the merged view -> listener. It ends when the core says so, in order; and
+at once when the core is gone, for then it knows nothing any more. Signals are the core's to act on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from cache.continue_token import ContinueTokenCodec
+from cache.followed import FollowedCacher
+from cache.resource_kind import BUILT_IN_KINDS
+from gateway.authentication.authenticator import RefuseBearerTokens, UnionAuthenticator
+from gateway.authentication.x509 import CertificateAuthenticator
+from gateway.chain import ChainParts, chain, handler_chain
+from gateway.clusters.cache_snapshot import continue_token_key
+from gateway.discovery.allow_list import AllowList
+from gateway.discovery.merged_kinds import MERGED_RESOURCES
+from gateway.discovery.surface import served_surface
+from gateway.garbage import collect_seldom, freeze_garbage
+from gateway.identity import Identity, open_identity
+from gateway.lifecycle import Lifecycle
+from gateway.listener import Listener
+from gateway.metrics import Metrics
+from gateway.printers.printer import MERGED_PRINTERS
+from gateway.supervision import Supervisor
+from gateway.workers.forwarding import ForwardingConnection, forward
+from gateway.workers.handover import hand_over
+from gateway.workers.messages import Accepting, Measured, Settings
+from gateway.workers.routing import MergedReads, Router
+from gateway.workers.summed_metrics import measured
+from gateway.workers.worker_end import RelayedAudit, WorkerEnd
+
+_MEASURED_PERIOD = 1.0
+_REFRESH_PERIOD = 10.0
+
+_log = logging.getLogger("gateway.workers")
+
+
+@dataclass(frozen=True, slots=True)
+class Sockets:
+    """What the core left to the worker."""
+
+    channel: socket.socket
+    """Over which they talk."""
+    handover: socket.socket
+    """Over which connections are handed to the core."""
+    listening: Sequence[socket.socket]
+    """Whose connections are the worker's."""
+
+
+def followed_cachers(settings: Settings) -> Sequence[FollowedCacher]:
+    """Return what is followed: the kinds that are always merged."""
+    return [
+        FollowedCacher(
+            kind,
+            now=time.time,
+            slot=settings.slot,
+            renderer=MERGED_PRINTERS[kind.stored.gvr.group_resource].prepare,
+        )
+        for kind in BUILT_IN_KINDS
+    ]
+
+
+async def run_worker(sockets: Sockets) -> None:
+    """Be a worker until the core ends it, or ends."""
+    collect_seldom()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, lambda: None)  # the core, which gets them as well, tells what to do
+    core = WorkerEnd(followed_cachers)
+    await core.connect(sockets.channel)
+    serving = loop.create_task(_serve(core, sockets), name="worker")
+    gone = loop.create_task(core.wait_closed(), name="core")
+    await asyncio.wait([serving, gone], return_when=asyncio.FIRST_COMPLETED)
+    if serving.done():
+        serving.result()
+        gone.cancel()
+        return
+    os._exit(1)  # nothing that it could still say to its clients would be known to be true
+
+
+async def _serve(core: WorkerEnd, sockets: Sockets) -> None:
+    settings = await core.settings
+    logging.getLogger().setLevel(settings.log_level)
+    data_dir = Path(settings.data_dir)
+    identity = await asyncio.to_thread(
+        open_identity, data_dir, settings.host, settings.names, settings.client_authorities
+    )
+    tokens = ContinueTokenCodec(await asyncio.to_thread(continue_token_key, data_dir / "continue-token.key"))
+    await core.open.wait()
+    metrics, lifecycle, supervisor = Metrics(), Lifecycle(), Supervisor()
+    authenticator = UnionAuthenticator((RefuseBearerTokens(), CertificateAuthenticator(identity.verifier)))
+    filters = handler_chain(
+        ChainParts(
+            now=time.time,
+            metrics=metrics,
+            lifecycle=lifecycle,
+            audit=RelayedAudit(core, settings.audit),
+            authenticator=authenticator,
+            authorizer=core,
+            supervisor=supervisor,
+        )
+    )
+    surface = served_surface((), AllowList(settings.allow, settings.deny), MERGED_RESOURCES)
+    reads = MergedReads(core.cachers, surface, tokens, time.time)
+    router = Router(
+        reads if settings.answers_reads else None,
+        chain(filters, reads.handle),
+        partial(forward, hand_over=partial(hand_over, sockets.handover)),
+    )
+    listener = Listener(router.handle, identity.context.context, connection=ForwardingConnection)
+    async with asyncio.TaskGroup() as tasks:
+        loops = [metrics.run(), supervisor.run(), freeze_garbage(), _measure(core, metrics), _renew(identity)]
+        running = [tasks.create_task(loop) for loop in loops]
+        await listener.start_on(sockets.listening)
+        lifecycle.ready()
+        core.send(Accepting())
+        await core.draining.wait()
+        lifecycle.drain()
+        listener.stop_accepting()
+        supervisor.drain()
+        try:
+            async with asyncio.timeout(settings.shutdown_grace):
+                await lifecycle.idle()
+        except TimeoutError:
+            _log.warning("requests were still in flight at the end of the grace period: %r", lifecycle)
+        await listener.close(1.0)
+        core.send(Measured(measured(metrics.registry)))
+        for task in running:
+            task.cancel()
+
+
+async def _measure(core: WorkerEnd, metrics: Metrics) -> None:
+    while True:
+        core.send(Measured(measured(metrics.registry)))
+        await asyncio.sleep(_MEASURED_PERIOD)
+
+
+async def _renew(identity: Identity) -> None:
+    """Follow the serving certificate and the trusted authorities."""
+    while True:
+        await asyncio.sleep(_REFRESH_PERIOD)
+        await identity.follow()
