@@ -110,6 +110,11 @@ class FollowedFeed(MemberFeed):
         super().__init__(report.name, cache, lambda: report.started)
         self._report = report
 
+    def report(self, report: MemberReport) -> None:
+        """Say what a later one says, to those as well who wait for this member."""
+        self.started = report.started
+        self._report = report
+
     @property
     def settled(self) -> bool:
         """Whether there is nothing to wait for."""
@@ -141,6 +146,7 @@ class FollowedCacher(Cacher):
         super().__init__(kind, now=now, renderer=renderer, clock=clock, settings=settings)
         self.followed = FollowedCache(kind, self._builder, clock, now, settings.history)
         self.cache = self.followed
+        self._told: dict[str, FollowedFeed] = {}
 
     def place(self, steps: Sequence[Step]) -> None:
         """Take objects to begin with."""
@@ -156,6 +162,11 @@ class FollowedCacher(Cacher):
 
     def report(self, condition: Condition) -> None:
         """Take how current everything is."""
-        self.feeds = {report.name: FollowedFeed(report, self.cache) for report in condition.members}
+        known, self._told = self._told, {}
+        for report in condition.members:
+            feed = known.get(report.name) or FollowedFeed(report, self.cache)
+            feed.report(report)
+            self._told[report.name] = feed
+        self.feeds = dict(self._told)
         self.followed.resumption.follow(condition.gaps)
         self.changed()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import msgspec
 
@@ -62,9 +62,8 @@ class Channel(asyncio.Protocol, Generic[_Received]):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
-        assert isinstance(transport, asyncio.Transport), "a stream socket has one"  # noqa: S101  (for the type)
-        transport.set_write_buffer_limits(_BUFFER)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # a stream socket has no other; uvloop's is no subclass
+        self._transport.set_write_buffer_limits(_BUFFER)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note that the other end is gone."""

@@ -53,6 +53,10 @@ class _CoreConnector(aiohttp.BaseConnector):
             raise aiohttp.ClientConnectionError("the core is gone") from error
         return protocol
 
+    def cut(self) -> None:
+        """End all of them at once; what they are in the middle of is broken off."""
+        self._close()
+
 
 class ForwardingConnection(ClientConnection):
     """A client's connection, and what speaks to the core on its behalf once that was needed."""
@@ -67,8 +71,8 @@ class ForwardingConnection(ClientConnection):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Have the core notice that the client is gone."""
         super().connection_lost(exc)
-        if self.core is not None and self.core.connector is not None:
-            _ = self.core.connector.close()  # what it returns is for who wants to wait
+        if self.core is not None and isinstance(self.core.connector, _CoreConnector):
+            self.core.connector.cut()
             self.core.detach()
 
 
@@ -124,10 +128,11 @@ def _target(request: web.BaseRequest) -> URL:
 def _request_headers(request: web.BaseRequest) -> CIMultiDict[str]:
     protocol = requested_protocol(request.headers)
     headers: CIMultiDict[str] = CIMultiDict()
+    spelled: dict[str, str] = {}  # aiohttp keeps the last one only of names that are spelled differently
     for name, value in request.headers.items():
         lowered = name.lower()
         if lowered not in _BETWEEN_NEIGHBOURS and lowered != "expect" and (protocol or lowered != "upgrade"):
-            headers.add(name, value)
+            headers.add(spelled.setdefault(lowered, name), value)
     if protocol:
         headers["Connection"] = "Upgrade"
     headers.setdefault("Host", "")

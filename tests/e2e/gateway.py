@@ -1,5 +1,6 @@
 """A fleetgate process under test: started as a user starts it, members joined and callers issued by its commands."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -11,6 +12,9 @@ from tests.e2e.environment.fleet import Fleet
 from tests.e2e.environment.kubectl import Kubectl
 from tests.e2e.environment.ports import free_port
 from tests.e2e.environment.process import Process
+
+WORKERS = "FLEETGATE_TEST_WORKERS"
+"""The environment variable that has every gateway of the tests run with so many processes."""
 
 
 def fleetgate(*arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
@@ -34,6 +38,8 @@ class Gateway:
         store = ["--federation-kubeconfig", str(fleet.federation.kubeconfig)] if remote else []
         listen = ["--listen", f"127.0.0.1:{self.port}"]
         command = [sys.executable, "-m", "gateway", "serve", "--data-dir", str(self.data_dir), *listen, *store]
+        if workers := os.environ.get(WORKERS):
+            command += ["--workers", workers]
         self.process = Process("fleetgate", [*command, *arguments], folder / "gateway.log")
         self.admin = self.data_dir / "admin.kubeconfig"
 

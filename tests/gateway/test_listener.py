@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 import ssl
 import subprocess
 import sys
@@ -12,7 +13,8 @@ import pytest
 from aiohttp import web
 
 from gateway import listener as listener_module
-from gateway.listener import MAX_HEAD, Listener
+from gateway.authentication.x509 import peer_certificate
+from gateway.listener import MAX_HEAD, Client, Listener, shared_sockets
 from tests.support.gateway_chain import Pki
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -388,3 +390,42 @@ def test_the_pure_python_parser_is_refused() -> None:
         [sys.executable, "-c", code], env={"AIOHTTP_NO_EXTENSIONS": "1"}, capture_output=True, text=True, check=False
     )
     assert "RuntimeError: aiohttp runs without its C parser" in done.stderr
+
+
+async def test_sockets_of_several_processes_share_a_port_that_is_their_own() -> None:
+    first, second = shared_sockets("127.0.0.1", 0, 2)
+    port = first[0].getsockname()[1]
+    assert [sock.getsockname()[1] for sock in (*first, *second)] == [port, port]
+    with pytest.raises(OSError, match="in use"):
+        shared_sockets("127.0.0.1", port, 2)
+    one, other = Listener(hello, None), Listener(hello, None)
+    await one.start_on(first)
+    in_its_place = await one.start_on(second)
+    try:
+        for _ in range(20):
+            assert b"200 OK" in await exchange(port, get("/", "Connection: close"))
+        await other.start_on(second)
+        one.leave(in_its_place)
+        for _ in range(20):
+            assert b"200 OK" in await exchange(port, get("/", "Connection: close"))
+    finally:
+        await one.close(0.1)
+        await other.close(0.1)
+        for sock in (*first, *second):
+            sock.close()
+
+
+async def test_a_connection_that_another_process_took_in(gateway_pki: Pki) -> None:
+    async def who(request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(text=f"{request.remote} {peer_certificate(request)!r}")
+
+    ours, theirs = socket.socketpair()
+    for sock in (ours, theirs):
+        sock.setblocking(False)
+    listener = Listener(who, None)
+    await listener.adopt(theirs, Client(b"DER", ("192.0.2.1", 5)))
+    reader, writer = await asyncio.open_unix_connection(sock=ours)
+    writer.write(get("/", "Connection: close"))
+    assert b"192.0.2.1 b'DER'" in await reader.read()
+    writer.close()
+    await listener.close(0.1)
