@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from cache.workloads import WORKLOAD_FIELD, owner_names, parse_workload
@@ -84,6 +84,6 @@ class FieldIndex:
             self.remove(key, previous)
             self.add(key, values)
 
-    def find(self, terms: Iterable[Term]) -> Iterable[str]:
+    def find(self, terms: Iterable[Term]) -> Collection[str]:
         """The keys of the term that has the fewest."""
         return min((self._keys.get(term, set()) for term in terms), key=len)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Hashable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import msgspec
@@ -98,6 +99,7 @@ class MergedResource:
         await self._cacher.wait_first_sync(visible)
         token = self._tokens.decode(options.continue_token, query) if options.continue_token else None
         if token is None:
+            await self._index_labels(selection)
             revision = await self._list_revision(selection, options)
         elif options.resource_version not in {"", "0"}:
             raise bad_request("specifying resource version is not allowed when using continue")
@@ -153,6 +155,7 @@ class MergedResource:
             await self._wait_for_revision(revision)
         except ApiError as error:
             return WatchStart(error=error)
+        await self._index_labels(selection)
         snapshot = self._cache.candidates(selection)
         position = self._cache.revision
         items = await self._filtered(snapshot, selection, visible)
@@ -185,10 +188,18 @@ class MergedResource:
         self, selection: Selection, revision: int, limit: int, visible: Visible
     ) -> Sequence[CachedObject] | None:
         """The present state in one piece, where it is wanted so or is known to be small."""
-        if revision != self._cache.revision or (limit and not (selection.single_key or selection.indexed)):
+        if revision != self._cache.revision:
             return None
-        items = await self._filtered(self._cache.candidates(selection), selection, visible)
+        candidates = self._cache.few_candidates(selection) if limit else self._cache.candidates(selection)
+        if candidates is None:
+            return None
+        items = await self._filtered(candidates, selection, visible)
         return None if limit and len(items) > limit else items
+
+    async def _index_labels(self, selection: Selection) -> None:
+        with closing(self._cache.index_labels(selection)) as steps:
+            for _ in steps:
+                await asyncio.sleep(0)
 
     async def _filtered(
         self, candidates: Sequence[CachedObject], selection: Selection, visible: Visible
