@@ -137,20 +137,20 @@ class MergedResource:
         """
         selection = self._selection(namespace, options)
         revision = watch_revision(options.resource_version, self.served.gvr.group_resource)
-        start = await self._watch_start(selection, options, revision, visible)
+        start = await self._watch_start(selection, options, revision, visible, everywhere=not since)
         if start.initial is None and start.error is None and start.after < since:
             start = WatchStart(error=too_old_resource_version(start.after, since))
         watched = Watched(selection, visible, options.allow_watch_bookmarks, timeout)
         return Watcher(self._cache, watched, start, news=self._cacher, clock=asyncio.get_running_loop().time)
 
     async def _watch_start(
-        self, selection: Selection, options: ListOptions, revision: int, visible: Visible
+        self, selection: Selection, options: ListOptions, revision: int, visible: Visible, *, everywhere: bool
     ) -> WatchStart:
         initial = options.send_initial_events
         if initial is None:
             initial = revision == 0
         if not initial:
-            return await self._going_on(revision, visible)
+            return await self._going_on(revision, everywhere=everywhere)
         try:
             await self._wait_for_revision(revision)
         except ApiError as error:
@@ -161,12 +161,13 @@ class MergedResource:
         items = await self._filtered(snapshot, selection, visible)
         return WatchStart(initial=items, announce_end=options.send_initial_events is True, after=position)
 
-    async def _going_on(self, revision: int, visible: Visible) -> WatchStart:
+    async def _going_on(self, revision: int, *, everywhere: bool) -> WatchStart:
+        """`everywhere`: all callers see the same members, at every replica."""
         replicas = self._cacher.replicas
         if not revision or replicas is None or not replicas.is_foreign(revision):
             return WatchStart(after=revision or self._cache.revision)
-        # What a caller who sees some members has seen elsewhere is not known.
-        position = await replicas.take_over(revision) if visible is everyone else None
+        # What a caller saw elsewhere is not known where that may be some members only, even if he sees all of them now.
+        position = await replicas.take_over(revision) if everywhere else None
         if position is None:
             return WatchStart(error=too_old_resource_version(revision, self._cache.history.floor))
         return WatchStart(after=position)
@@ -248,6 +249,8 @@ class MergedResource:
 
     async def _wait_for_revision(self, revision: int) -> None:
         """Wait until everything is known that was up to a version, of ours or of another replica."""
+        if not revision:
+            return
         replicas = self._cacher.replicas
         elsewhere = replicas if replicas and revision and replicas.is_foreign(revision) else None
 
@@ -274,6 +277,12 @@ class MergedResource:
     def freshness(self, visible: Visible = everyone) -> Sequence[ClusterFreshness]:
         """How current each visible member is."""
         return [feed.freshness() for feed in self._cacher.visible_feeds(visible)]
+
+    def stale_member(self, cluster: str) -> ClusterFreshness | None:
+        """How current a member is whose objects may be out of date; None for any other."""
+        feed = self._cacher.feeds.get(cluster)
+        state = feed.freshness() if feed else None
+        return state if state and state.stale else None
 
     def stale(self, visible: Visible = everyone) -> Sequence[ClusterFreshness]:
         """The visible members whose objects may be out of date."""
