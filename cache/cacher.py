@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from cache.cached_object import CachedObject, CellRenderer, ObjectBuilder, ObservedObject
 from cache.caller_views import CallerViews
+from cache.fan_out import FanOut, Rider
 from cache.history import DEFAULT_LIMITS, HistoryLimits
 from cache.member_feed import MemberFeed
 from cache.recovery import Recovery
@@ -60,6 +61,7 @@ class Cacher:
         self._builder = ObjectBuilder(kind, renderer)
         self.cache = WatchCache(kind, self._builder, clock or RevisionClock(now), now, settings.history)
         self.views = CallerViews(self.cache.mark)
+        self._fan_out = FanOut(self.cache)
         self.feeds: dict[str, MemberFeed] = {}
         self.selections = Selections(kind)
         self.replicas: Replicas | None = None
@@ -114,7 +116,7 @@ class Cacher:
 
     def changed(self) -> None:
         """Something was applied: wake all who wait, once for everything applied in this turn of the loop."""
-        if self._waiting and not self._wake_scheduled:
+        if (self._waiting or not self._fan_out.idle) and not self._wake_scheduled:
             self._wake_scheduled = True
             asyncio.get_running_loop().call_soon(self._wake)
 
@@ -124,6 +126,11 @@ class Cacher:
         for future in waiting:
             if not future.done():
                 future.set_result(None)
+        self._fan_out.news()
+
+    async def ride(self, rider: Rider, timeout: float) -> None:
+        """Have a watcher told what happens without waking it, until it is handed back or `timeout` seconds are over."""
+        await self._fan_out.ride(rider, timeout)
 
     async def wait(self, timeout: float) -> None:
         """Return when something changed, or after `timeout` seconds."""
