@@ -329,6 +329,7 @@ async def test_stale_members_are_named(desk):
     assert [member.name for member in result.stale] == ["m2"]
     assert [member.name for member in desk.pods.freshness()] == ["m1", "m2"]
     assert (await desk.list(visible=lambda cluster: cluster == "m1")).stale == []
+    assert [desk.pods.stale_member(name) for name in ("m1", "m2", "none")] == [None, result.stale[0], None]
 
 
 class TestWatches:
