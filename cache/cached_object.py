@@ -2,8 +2,8 @@
 
 `ObservedObject` is what was read from a member, `CachedObject` what is served: the member's bytes without
 managedFields, with the gateway's resourceVersion, the served name and the annotations that tell where it came from.
-Everything is rebuilt structurally, never by searching text. Pure. A CachedObject is replaced, never changed, so a list
-of references is a snapshot.
+Everything is rebuilt structurally, never by searching text. Pure. What a CachedObject says is never changed, it is
+replaced, so a list of references is a snapshot.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import logging
 import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -25,12 +26,14 @@ CLUSTER_LABEL = "fleetgate.io/cluster"
 """A virtual label: selectors may use it, objects do not carry it."""
 
 CellRenderer = Callable[[Sections], Any]
-"""Renders the Table cells of an object once per change. Gets its top-level fields, still encoded."""
+"""Renders the Table cells of an object. Gets its top-level fields as they are served, still encoded."""
 
 _logger = logging.getLogger(__name__)
 _RAW_START = b'{"metadata":'
 _REVISION_AT = len(b'{"metadata":{"resourceVersion":"')
-_LABEL_SETS_LIMIT = 65_536
+_LABEL_SETS_LIMIT = 4_096
+"""Objects with the same labels come together, as their names begin alike."""
+_KNOWN_TIMES = 4_096
 _COMPOSED_APART = {"metadata", "kind", "apiVersion"}
 
 _sections_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -40,6 +43,9 @@ _encoder = msgspec.json.Encoder()
 _NOTHING = msgspec.Raw(b"null")
 _NO_LABELS: Mapping[str, str] = {}
 
+
+Encoded = bytes | msgspec.Raw | dict[str, msgspec.Raw]
+"""An object as a member sent it, or its top-level fields, which then are known to be UTF-8."""
 
 DECODE_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What decoding bytes of a member may raise: they can be anything."""
@@ -54,7 +60,25 @@ def object_key(namespace: str, name: str) -> str:
     return f"{namespace}/{name}"
 
 
-class CachedObject(msgspec.Struct, frozen=True, gc=False):
+class Rows:
+    """Makes the cells of the objects of one kind."""
+
+    def __init__(self, kind: ResourceKind, renderer: CellRenderer) -> None:
+        """Make them by `renderer`."""
+        self._kind = kind
+        self._renderer = renderer
+
+    def render(self, obj: CachedObject) -> Any:
+        """Return the cells of an object; None where the renderer fails."""
+        try:
+            return self._renderer(_sections_decoder.decode(obj.raw))
+        except Exception:
+            # An odd object of one member must not end a list of all the others.
+            _logger.exception("cannot render the cells of %s %s", self._kind.stored.kind, obj.key)
+            return None
+
+
+class CachedObject(msgspec.Struct, gc=False):
     """An object as it is served."""
 
     key: str
@@ -74,11 +98,20 @@ class CachedObject(msgspec.Struct, frozen=True, gc=False):
     labels: Mapping[str, str]
     fields: tuple[str, ...]
     """Values for field selectors, in the order of the kind's `field_names`."""
-    cells: Any
-    """What the kind's cell renderer made of it."""
     raw: bytes
     """The JSON object as it stands in a list: metadata first, no kind and apiVersion."""
     metadata_end: int
+    rows: Rows | None = None
+    """What makes its cells; one for all objects of the kind."""
+    row: Any = msgspec.UNSET
+    """The cells, once somebody has asked for them."""
+
+    @property
+    def cells(self) -> Any:
+        """What the kind's cell renderer makes of it, when it is first asked for: most are never shown as a Table."""
+        if self.row is msgspec.UNSET:
+            self.row = self.rows.render(self) if self.rows else None
+        return self.row
 
     @property
     def original_key(self) -> str:
@@ -129,19 +162,21 @@ def _compose(metadata: dict[str, msgspec.Raw], sections: dict[str, msgspec.Raw],
     """Build the served bytes: metadata first and in it the resourceVersion, so that its place is known."""
     annotations = _annotations(metadata.get("annotations", _NOTHING), stamp)
     stamped: dict[str, Any] = {"resourceVersion": str(stamp.rv)} if stamp.rv else {}
-    for name, value in metadata.items():
-        if name == "name":
-            stamped["name"] = stamp.name
-        elif name == "annotations":
-            if annotations:
-                stamped["annotations"] = annotations
-        elif name not in {"resourceVersion", "managedFields"}:
-            stamped[name] = value
-    if annotations and "annotations" not in stamped:
+    stamped |= metadata
+    if stamp.rv:
+        stamped["resourceVersion"] = str(stamp.rv)
+    else:
+        stamped.pop("resourceVersion", None)
+    stamped.pop("managedFields", None)
+    stamped["name"] = stamp.name
+    if annotations:
         stamped["annotations"] = annotations
+    else:
+        stamped.pop("annotations", None)
     head = _RAW_START + _encoder.encode(stamped)
-    rest = _encoder.encode(sections)
-    return head + (b"," + rest[1:] if sections else b"}"), len(head)
+    # Joined, because what is encoded in one go is cut to its size from a larger piece of memory, which is then lost.
+    rest = [part for name, value in sections.items() for part in (b",", _encoder.encode(name), b":", value)]
+    return b"".join((head, *rest, b"}")), len(head)
 
 
 def _annotations(encoded: msgspec.Raw, stamp: _Stamp) -> dict[str, Any]:
@@ -158,45 +193,64 @@ def _annotations(encoded: msgspec.Raw, stamp: _Stamp) -> dict[str, Any]:
     return annotations
 
 
+class _Identity(msgspec.Struct, gc=False, rename="camel"):
+    """What tells an object and its state from others."""
+
+    name: str | None = None
+    namespace: str | None = None
+    uid: str | None = None
+    resource_version: str | None = None
+    creation_timestamp: str | None = None
+
+
+_identity_decoder = msgspec.json.Decoder(_Identity)
+
+
 class ObservedObject:
     """An object as a member sent it, read just far enough to decide what it means."""
 
     __slots__ = (
         "_metadata",
         "_sections",
-        "api_version",
         "created",
         "key",
-        "kind",
         "member_rv",
         "name",
         "namespace",
         "uid",
     )
 
-    def __init__(self, encoded: bytes | msgspec.Raw) -> None:
-        """Read an encoded object. Raises MalformedObject when it is no JSON object with a name."""
+    def __init__(self, encoded: Encoded) -> None:
+        """Read an object. Raises MalformedObject when it is no JSON object with a name."""
         try:
-            sections = _sections_decoder.decode(_as_utf8(encoded))
-            metadata = _sections_decoder.decode(sections.get("metadata", b"{}"))
-            self.name = _text(metadata, "name")
-            self.namespace = sys.intern(_text(metadata, "namespace"))
-            self.uid = _text(metadata, "uid")
-            self.member_rv = _text(metadata, "resourceVersion")
-            self.created = _epoch(_text(metadata, "creationTimestamp"))
-            self.kind = _text(sections, "kind")
-            self.api_version = _text(sections, "apiVersion")
+            sections = encoded if isinstance(encoded, dict) else _sections_decoder.decode(_as_utf8(encoded))
+            self._sections = sections
+            self._metadata = metadata = _sections_decoder.decode(sections.get("metadata", b"{}"))
+            if metadata.pop("managedFields", None) is not None:
+                # A third of a Pod, neither served nor selected by: whoever reads the metadata need not skip it.
+                sections["metadata"] = msgspec.Raw(_encoder.encode(metadata))
+            identity = _identity_decoder.decode(sections.get("metadata", b"{}"))
         except DECODE_ERRORS as fault:
             raise MalformedObject(f"not a Kubernetes object: {fault}") from None
-        if not self.name:
+        if not identity.name:
             raise MalformedObject("an object without a name")
-        if metadata.pop("managedFields", None) is not None:
-            # A third of a Pod, which is neither served nor selected by: whoever reads the metadata need not skip it.
-            sections["metadata"] = msgspec.Raw(_encoder.encode(metadata))
+        self.name = identity.name
+        self.namespace = sys.intern(identity.namespace or "")
+        self.uid = identity.uid or ""
+        self.member_rv = identity.resource_version or ""
+        self.created = _epoch(identity.creation_timestamp or "")
         self.key = object_key(self.namespace, self.name)
         """The key under the member's own name."""
-        self._metadata = metadata
-        self._sections = sections
+
+    @property
+    def kind(self) -> str:
+        """Its kind; empty where it is not told, as in lists."""
+        return _text(self._sections, "kind")
+
+    @property
+    def api_version(self) -> str:
+        """Its apiVersion, likewise."""
+        return _text(self._sections, "apiVersion")
 
     @property
     def sections(self) -> Sections:
@@ -227,21 +281,28 @@ class ObservedObject:
         return self.compose(obj.name, obj.cluster, obj.rv)[0] == obj.raw
 
 
-def _as_utf8(encoded: bytes | msgspec.Raw) -> bytes | msgspec.Raw:
-    """Repair bytes that are no UTF-8: decoding skips over them, and one would spoil every list it is part of."""
-    body = bytes(encoded)
+def is_utf8(body: bytes) -> bool:
+    """Whether bytes are UTF-8."""
     if body.isascii():
-        return encoded
+        return True
     try:
         str(body, "utf-8")
     except UnicodeDecodeError:
-        return body.decode("utf-8", "replace").encode()
-    return encoded
+        return False
+    return True
 
 
-def _text(fields: Mapping[str, msgspec.Raw], name: str) -> str:
-    value = fields.get(name)
-    return "" if value is None else _text_decoder.decode(value) or ""
+def _as_utf8(encoded: bytes | msgspec.Raw) -> bytes | msgspec.Raw:
+    """Repair bytes that are no UTF-8: decoding skips over them, and one would spoil every list it is part of."""
+    body = bytes(encoded)
+    return encoded if is_utf8(body) else body.decode("utf-8", "replace").encode()
+
+
+def _text(sections: Sections, name: str) -> str:
+    try:
+        return _text_decoder.decode(sections.get(name, _NOTHING)) or ""
+    except msgspec.MsgspecError:
+        return ""
 
 
 def _lingers(metadata: Mapping[str, msgspec.Raw]) -> bool:
@@ -253,6 +314,7 @@ def _lingers(metadata: Mapping[str, msgspec.Raw]) -> bool:
     return bytes(metadata.get("deletionGracePeriodSeconds", _NOTHING)) not in {b"null", b"0"}
 
 
+@lru_cache(_KNOWN_TIMES)
 def _epoch(timestamp: str) -> int:
     try:
         return int(datetime.fromisoformat(timestamp).timestamp())
@@ -266,7 +328,7 @@ class ObjectBuilder:
     def __init__(self, kind: ResourceKind, renderer: CellRenderer | None = None) -> None:
         """Build objects of `kind`, with cells made by `renderer`."""
         self._kind = kind
-        self._renderer = renderer
+        self._rows = Rows(kind, renderer) if renderer else None
         self._label_sets: dict[bytes, Mapping[str, str]] = {}
 
     def build(self, observed: ObservedObject, cluster: str, name: str, rv: int) -> CachedObject:
@@ -284,9 +346,9 @@ class ObjectBuilder:
             created=observed.created,
             labels=self._labels(observed.labels_encoded()),
             fields=self._kind.read_fields(observed.sections),
-            cells=self._cells(observed),
             raw=raw,
             metadata_end=metadata_end,
+            rows=self._rows,
         )
 
     def rebuild(self, raw: bytes, cluster: str, original_name: str, member_rv: str) -> CachedObject:
@@ -308,9 +370,9 @@ class ObjectBuilder:
             created=observed.created,
             labels=self._labels(observed.labels_encoded()),
             fields=self._kind.read_fields(observed.sections),
-            cells=self._cells(observed),
             raw=raw,
             metadata_end=metadata_end,
+            rows=self._rows,
         )
 
     def _labels(self, encoded: bytes) -> Mapping[str, str]:
@@ -318,20 +380,11 @@ class ObjectBuilder:
         if labels is None:
             try:
                 # Sets differ by one value of many: the others are the same in all of them.
-                labels = {sys.intern(key): sys.intern(value) for key, value in _texts_decoder.decode(encoded).items()}
+                found = _texts_decoder.decode(encoded)
+                labels = dict(zip(map(sys.intern, found), map(sys.intern, found.values()), strict=True))
             except msgspec.ValidationError:
                 labels = _NO_LABELS
             if len(self._label_sets) >= _LABEL_SETS_LIMIT:
                 self._label_sets.clear()
             self._label_sets[encoded] = labels
         return labels
-
-    def _cells(self, observed: ObservedObject) -> Any:
-        if self._renderer is None:
-            return None
-        try:
-            return self._renderer(observed.sections)
-        except Exception:
-            # An odd object of one member must not end the feed of that member.
-            _logger.exception("cannot render the cells of %s %s", self._kind.stored.kind, observed.key)
-            return None

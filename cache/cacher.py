@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from cache.cached_object import CachedObject, CellRenderer, ObjectBuilder, ObservedObject
 from cache.caller_views import CallerViews
+from cache.fan_out import FanOut, Rider
 from cache.history import DEFAULT_LIMITS, HistoryLimits
 from cache.member_feed import MemberFeed
 from cache.recovery import Recovery
@@ -58,14 +59,19 @@ class Cacher:
         self.settings = settings
         self._now = now
         self._builder = ObjectBuilder(kind, renderer)
-        self.cache = WatchCache(kind, self._builder, clock or RevisionClock(now), now, settings.history)
+        self.cache = self._new_cache(clock or RevisionClock(now))
         self.views = CallerViews(self.cache.mark)
+        self._fan_out = FanOut(self.cache)
         self.feeds: dict[str, MemberFeed] = {}
         self.selections = Selections(kind)
         self.replicas: Replicas | None = None
         """What there is to other replicas of the gateway; None for the only one."""
         self._waiting: dict[asyncio.Future[None], None] = {}  # in the order in which they came
         self._wake_scheduled = False
+
+    def _new_cache(self, clock: RevisionClock) -> WatchCache:
+        """What holds the objects."""
+        return WatchCache(self.kind, self._builder, clock, self._now, self.settings.history)
 
     # Members
 
@@ -114,7 +120,7 @@ class Cacher:
 
     def changed(self) -> None:
         """Something was applied: wake all who wait, once for everything applied in this turn of the loop."""
-        if self._waiting and not self._wake_scheduled:
+        if (self._waiting or not self._fan_out.idle) and not self._wake_scheduled:
             self._wake_scheduled = True
             asyncio.get_running_loop().call_soon(self._wake)
 
@@ -124,6 +130,11 @@ class Cacher:
         for future in waiting:
             if not future.done():
                 future.set_result(None)
+        self._fan_out.news()
+
+    async def ride(self, rider: Rider, timeout: float) -> None:
+        """Have a watcher told what happens without waking it, until it is handed back or `timeout` seconds are over."""
+        await self._fan_out.ride(rider, timeout)
 
     async def wait(self, timeout: float) -> None:
         """Return when something changed, or after `timeout` seconds."""

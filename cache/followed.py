@@ -69,6 +69,7 @@ class FollowedCache(WatchCache):
             return
         self._exchange(known, obj)
         self._index.replace(obj.key, obj.fields, known.fields)
+        self._labels.replace(obj.key, obj.labels, known.labels)
         self._ordered.put(obj)
         self._note(step, CacheEvent(MODIFIED, obj, known, self._now()))
 
@@ -100,6 +101,7 @@ class FollowedCache(WatchCache):
         self._ordered.remove(obj.key)
         self._qualified.pop(obj.key, None)
         self._index.remove(obj.key, obj.fields)
+        self._labels.remove(obj.key, obj.labels)
 
 
 class FollowedFeed(MemberFeed):
@@ -144,9 +146,11 @@ class FollowedCacher(Cacher):
         """`now` gives seconds since the epoch; `slot` is that of the versions that are told."""
         clock = RevisionClock(lambda: 0.0, slot=slot)  # far below every version that is ever told
         super().__init__(kind, now=now, renderer=renderer, clock=clock, settings=settings)
-        self.followed = FollowedCache(kind, self._builder, clock, now, settings.history)
-        self.cache = self.followed
         self._told: dict[str, FollowedFeed] = {}
+
+    def _new_cache(self, clock: RevisionClock) -> WatchCache:
+        self.followed = FollowedCache(self.kind, self._builder, clock, self._now, self.settings.history)
+        return self.followed
 
     def place(self, steps: Sequence[Step]) -> None:
         """Take objects to begin with."""

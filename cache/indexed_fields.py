@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from cache.workloads import WORKLOAD_FIELD, owner_names, parse_workload
@@ -70,13 +70,14 @@ class FieldIndex:
     def remove(self, key: str, values: Sequence[str]) -> None:
         """An object with these values no longer stands under a key."""
         for term in self._terms(values):
-            keys = self._keys[term]
-            keys.discard(key)
-            if not keys:
-                del self._keys[term]
+            if keys := self._keys.get(term):
+                keys.discard(key)
+                if not keys:
+                    del self._keys[term]
 
     def _terms(self, values: Sequence[str]) -> Iterable[Term]:
-        return {(field.name, key) for position, field in self._fields for key in field.keys(values[position])}
+        # A term may come twice, where a Pod's owners have the same name.
+        return [(field.name, key) for position, field in self._fields for key in field.keys(values[position])]
 
     def replace(self, key: str, values: Sequence[str], previous: Sequence[str]) -> None:
         """The object under a key has other values now."""
@@ -84,6 +85,6 @@ class FieldIndex:
             self.remove(key, previous)
             self.add(key, values)
 
-    def find(self, terms: Iterable[Term]) -> Iterable[str]:
+    def find(self, terms: Iterable[Term]) -> Collection[str]:
         """The keys of the term that has the fewest."""
         return min((self._keys.get(term, set()) for term in terms), key=len)

@@ -33,13 +33,18 @@ class Unavailable(ListWatchError):
         self.retry_after = retry_after
 
 
+class TooLarge(Unavailable):
+    """The answer to a list has more bytes than are read; fewer objects at a time may do."""
+
+
 class ListerWatcher(Protocol):
     """One resource of one member."""
 
     async def list(self, *, limit: int, continue_token: str) -> bytes:
         """Return a page of a consistent list (no resourceVersion) as JSON; `limit` 0 asks for everything.
 
-        Raises ListWatchError. Must give up by itself when no connection can be made.
+        Raises ListWatchError. Must give up by itself when no connection can be made, and read no more than memory
+        allows: TooLarge.
         """
         ...
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
-from cache.cached_object import DECODE_ERRORS
+from cache.cached_object import DECODE_ERRORS, Encoded, is_utf8
 from cache.lister_watcher import Expired, ListWatchError, Unavailable
 
 
@@ -27,13 +29,23 @@ class Page(msgspec.Struct, gc=False):
     """One page of a list."""
 
     metadata: PageMetadata
-    items: list[msgspec.Raw] | None = None
+    items: Sequence[Encoded] | None = None
 
     @property
     def total(self) -> int | None:
         """How many objects there are, where this first page says so."""
         remaining = self.metadata.remaining if self.metadata.token else 0
         return None if remaining is None else len(self.items or ()) + remaining
+
+
+class _ReadPage(msgspec.Struct, gc=False):
+    metadata: PageMetadata
+    items: list[dict[str, msgspec.Raw]] | None = None
+
+
+class _SplitPage(msgspec.Struct, gc=False):
+    metadata: PageMetadata
+    items: list[msgspec.Raw] | None = None
 
 
 class Line(msgspec.Struct, gc=False):
@@ -52,7 +64,8 @@ class _Status(msgspec.Struct, gc=False):
     message: str = ""
 
 
-_page_decoder = msgspec.json.Decoder(Page)
+_page_decoder = msgspec.json.Decoder(_ReadPage)
+_split_decoder = msgspec.json.Decoder(_SplitPage)
 _line_decoder = msgspec.json.Decoder(Line)
 _bookmark_decoder = msgspec.json.Decoder(_Bookmark)
 _status_decoder = msgspec.json.Decoder(_Status)
@@ -61,12 +74,24 @@ _status_decoder = msgspec.json.Decoder(_Status)
 def read_page(body: bytes) -> Page:
     """Return a page. Raises Malformed for what is none, or has no version."""
     try:
-        page = _page_decoder.decode(body)
+        page = _decoded(body)
     except DECODE_ERRORS as fault:
         raise Malformed(f"not a list: {fault}") from None
     if not page.metadata.resource_version:
         raise Malformed("a list without a resourceVersion")
     return page
+
+
+def _decoded(body: bytes) -> Page:
+    """Decode a page with its objects in one go; where one of them is odd, leave each to whoever reads it."""
+    if is_utf8(body):
+        try:
+            read = _page_decoder.decode(body)
+            return Page(read.metadata, read.items)
+        except msgspec.ValidationError:
+            pass  # perhaps because of one object
+    split = _split_decoder.decode(body)
+    return Page(split.metadata, split.items)
 
 
 def read_line(encoded: bytes) -> Line:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from cache.cached_object import CachedObject, MalformedObject, ObservedObject
+from cache.cached_object import CachedObject, Encoded, MalformedObject, ObservedObject
 from cache.checkpoints import MemberPosition, identity_digest
 from cache.freshness import ClusterFreshness
 from cache.resource_version import is_older, member_order
@@ -117,7 +117,7 @@ class MemberFeed:
         self._written = {}
         self._unreadable = 0
 
-    def list_items(self, items: Iterable[msgspec.Raw]) -> None:
+    def list_items(self, items: Iterable[Encoded]) -> None:
         """Apply objects of the list. What was written through the gateway meanwhile is not undone by it."""
         assert self._listed is not None, "begin_list comes first"  # noqa: S101  (a fault of ours)
         self._applying = True
@@ -202,7 +202,7 @@ class MemberFeed:
         up_to = self._listed_up_to
         return self.has_reached(resource_version) or (bool(up_to) and not is_older(up_to, resource_version))
 
-    def agrees_with(self, resource_version: str, items: Sequence[msgspec.Raw]) -> bool:
+    def agrees_with(self, resource_version: str, items: Sequence[Encoded]) -> bool:
         """Whether a sample of the member's objects, read at a version, fits what is known up to `reached`.
 
         A lower version, or an old object that is not known in that state, are those of another history.
@@ -318,7 +318,7 @@ class MemberFeed:
             error=self.error or self._unreachable,
         )
 
-    def _read(self, encoded: msgspec.Raw) -> ObservedObject | None:
+    def _read(self, encoded: Encoded) -> ObservedObject | None:
         try:
             return ObservedObject(encoded)
         except MalformedObject as fault:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Hashable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import msgspec
@@ -98,6 +99,7 @@ class MergedResource:
         await self._cacher.wait_first_sync(visible)
         token = self._tokens.decode(options.continue_token, query) if options.continue_token else None
         if token is None:
+            await self._index_labels(selection)
             revision = await self._list_revision(selection, options)
         elif options.resource_version not in {"", "0"}:
             raise bad_request("specifying resource version is not allowed when using continue")
@@ -135,35 +137,37 @@ class MergedResource:
         """
         selection = self._selection(namespace, options)
         revision = watch_revision(options.resource_version, self.served.gvr.group_resource)
-        start = await self._watch_start(selection, options, revision, visible)
+        start = await self._watch_start(selection, options, revision, visible, everywhere=not since)
         if start.initial is None and start.error is None and start.after < since:
             start = WatchStart(error=too_old_resource_version(start.after, since))
         watched = Watched(selection, visible, options.allow_watch_bookmarks, timeout)
         return Watcher(self._cache, watched, start, news=self._cacher, clock=asyncio.get_running_loop().time)
 
     async def _watch_start(
-        self, selection: Selection, options: ListOptions, revision: int, visible: Visible
+        self, selection: Selection, options: ListOptions, revision: int, visible: Visible, *, everywhere: bool
     ) -> WatchStart:
         initial = options.send_initial_events
         if initial is None:
             initial = revision == 0
         if not initial:
-            return await self._going_on(revision, visible)
+            return await self._going_on(revision, everywhere=everywhere)
         try:
             await self._wait_for_revision(revision)
         except ApiError as error:
             return WatchStart(error=error)
+        await self._index_labels(selection)
         snapshot = self._cache.candidates(selection)
         position = self._cache.revision
         items = await self._filtered(snapshot, selection, visible)
         return WatchStart(initial=items, announce_end=options.send_initial_events is True, after=position)
 
-    async def _going_on(self, revision: int, visible: Visible) -> WatchStart:
+    async def _going_on(self, revision: int, *, everywhere: bool) -> WatchStart:
+        """`everywhere`: all callers see the same members, at every replica."""
         replicas = self._cacher.replicas
         if not revision or replicas is None or not replicas.is_foreign(revision):
             return WatchStart(after=revision or self._cache.revision)
-        # What a caller who sees some members has seen elsewhere is not known.
-        position = await replicas.take_over(revision) if visible is everyone else None
+        # What a caller saw elsewhere is not known where that may be some members only, even if he sees all of them now.
+        position = await replicas.take_over(revision) if everywhere else None
         if position is None:
             return WatchStart(error=too_old_resource_version(revision, self._cache.history.floor))
         return WatchStart(after=position)
@@ -185,10 +189,18 @@ class MergedResource:
         self, selection: Selection, revision: int, limit: int, visible: Visible
     ) -> Sequence[CachedObject] | None:
         """The present state in one piece, where it is wanted so or is known to be small."""
-        if revision != self._cache.revision or (limit and not (selection.single_key or selection.indexed)):
+        if revision != self._cache.revision:
             return None
-        items = await self._filtered(self._cache.candidates(selection), selection, visible)
+        candidates = self._cache.few_candidates(selection) if limit else self._cache.candidates(selection)
+        if candidates is None:
+            return None
+        items = await self._filtered(candidates, selection, visible)
         return None if limit and len(items) > limit else items
+
+    async def _index_labels(self, selection: Selection) -> None:
+        with closing(self._cache.index_labels(selection)) as steps:
+            for _ in steps:
+                await asyncio.sleep(0)
 
     async def _filtered(
         self, candidates: Sequence[CachedObject], selection: Selection, visible: Visible
@@ -237,6 +249,8 @@ class MergedResource:
 
     async def _wait_for_revision(self, revision: int) -> None:
         """Wait until everything is known that was up to a version, of ours or of another replica."""
+        if not revision:
+            return
         replicas = self._cacher.replicas
         elsewhere = replicas if replicas and revision and replicas.is_foreign(revision) else None
 
@@ -263,6 +277,12 @@ class MergedResource:
     def freshness(self, visible: Visible = everyone) -> Sequence[ClusterFreshness]:
         """How current each visible member is."""
         return [feed.freshness() for feed in self._cacher.visible_feeds(visible)]
+
+    def stale_member(self, cluster: str) -> ClusterFreshness | None:
+        """How current a member is whose objects may be out of date; None for any other."""
+        feed = self._cacher.feeds.get(cluster)
+        state = feed.freshness() if feed else None
+        return state if state and state.stale else None
 
     def stale(self, visible: Visible = everyone) -> Sequence[ClusterFreshness]:
         """The visible members whose objects may be out of date."""

@@ -25,6 +25,8 @@ SAMPLE = 10
 """Objects looked at to tell whether a member is still the one that is known."""
 _SHORT_WATCH = 1.0
 """Seconds. A watch that brings nothing and ends sooner is a failure, or the member would be asked in a tight loop."""
+_FRUITLESS = 2
+"""So many watches in a row may break off without having told anything; after that only lists tell what happens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,8 @@ class Reflector:
                 self._resume = await self._list()
             await self._watch()
         except _BrokenOff:
+            if self._failures >= _FRUITLESS:
+                self._resume = ""
             raise
         except ListWatchError:
             # The member may come back as another one, so only a complete list tells the truth.
@@ -224,22 +228,33 @@ class Reflector:
         shortest, longest = self._settings.watch_timeout
         timeout = shortest + int(self._jitter() * (longest - shortest))
         clock = asyncio.get_running_loop().time
-        began = clock()
+        began, failures = clock(), self._failures
         splitter = LineSplitter()
         self._established = fruitful = False
-        async with aclosing(
-            self._lister_watcher.watch(resource_version=self._resume, timeout_seconds=timeout)
-        ) as stream:
-            while (chunk := await self._chunk(stream)) is not None:
-                self._established = True
-                self._feed.contact()
-                if chunk:
-                    fruitful, self._failures = True, 0
-                    await self._apply(splitter, chunk)
-        if splitter.unfinished:
-            raise _BrokenOff("the watch ended inside an event")
-        if not fruitful and clock() - began < _SHORT_WATCH:
-            raise _BrokenOff("the watch ended as soon as it began")
+        try:
+            async with aclosing(
+                self._lister_watcher.watch(resource_version=self._resume, timeout_seconds=timeout)
+            ) as stream:
+                while (chunk := await self._chunk(stream)) is not None:
+                    if not self._established:
+                        self._established = True
+                        self._feed.contact()
+                    if chunk and await self._apply(splitter, chunk):
+                        fruitful, self._failures = True, 0
+                        self._feed.contact()
+            if splitter.unfinished:
+                raise _BrokenOff("the watch ended inside an event")
+            if not fruitful and clock() - began < _SHORT_WATCH:
+                raise _BrokenOff("the watch ended as soon as it began")
+        except Malformed:
+            # Everything is listed again: not at once and for ever, whatever good events come before the bad one.
+            self._failures = failures
+            raise
+        except _BrokenOff:
+            # One that was merely quiet told all there was.
+            if not splitter.unfinished and clock() - began >= _SHORT_WATCH:
+                self._failures = 0
+            raise
 
     async def _chunk(self, stream: AsyncGenerator[bytes, None]) -> bytes | None:
         """The next chunk, or None at the end."""
@@ -253,9 +268,11 @@ class Reflector:
                 raise _BrokenOff(str(error)) from None
             raise
 
-    async def _apply(self, splitter: LineSplitter, chunk: bytes) -> None:
+    async def _apply(self, splitter: LineSplitter, chunk: bytes) -> bool:
+        """Apply the events that a chunk completes. Returns whether there were any."""
         try:
-            for count, line in enumerate(splitter.feed(chunk), start=1):
+            lines = splitter.feed(chunk)
+            for count, line in enumerate(lines, start=1):
                 self._apply_line(line)
                 if count % _SLICE == 0:
                     self._changed()
@@ -265,6 +282,7 @@ class Reflector:
         except DECODE_ERRORS as fault:
             raise Malformed(f"not a watch event: {fault}") from None
         self._changed()
+        return bool(lines)
 
     def _apply_line(self, encoded: bytes) -> None:
         line = read_line(encoded)

@@ -38,7 +38,7 @@ class Resumption:
     """Decides it for one merged resource.
 
     Mutable state: `_awaited` and `_members_known`, what is missing until the lost window is closed; `_granted`, whether
-    a client went on from there; `_gaps`, what was found to be lost.
+    a client went on from there; `_told_again`, when it was closed; `_gaps`, what was found to be lost.
     """
 
     def __init__(self, history: History, clock: RevisionClock, former: FormerRun | None = None) -> None:
@@ -54,6 +54,7 @@ class Resumption:
         self._awaited = set(self._members)
         self._members_known = False
         self._granted = False
+        self._told_again = 0  # up to this version what came in the lost window may be told again, once it is closed
         self.contested = False
         """Whether another replica issues versions of this slot, too: only those are trusted that are known exactly."""
         self.takeovers = Takeovers(self._lose_since)
@@ -84,7 +85,8 @@ class Resumption:
             return None
         if rv <= self._checkpoint:
             return self._history.position_after(rv)
-        if rv < self._start and self._open:
+        if rv < self._start:
+            # Also when it is closed: a client may have waited longer than the members needed to tell all of it again.
             self._granted = True
             return self._history.position_after(self._checkpoint)
         return None
@@ -101,6 +103,21 @@ class Resumption:
     def follow(self, gaps: Collection[Range]) -> None:
         """Take over the gaps that another process found in this very history."""
         self._gaps = list(gaps)
+
+    @property
+    def losses(self) -> int:
+        """How often it was found that something may have been missed: `is_lost` answers the same while this does."""
+        return len(self._gaps)
+
+    def known_since(self, cluster: str, added: int) -> int:
+        """From which version on a client may know an object of a member that came at `added`.
+
+        Earlier than that where it is told again: what came in the lost window, or to a client of another replica.
+        """
+        since = self.takeovers.known_since(cluster, added)
+        if self._checkpoint < self._start < added and (self._open or added <= self._told_again):
+            return min(since, self._checkpoint + 1)
+        return since
 
     def may_come(self, rv: int) -> bool:
         """Whether a version is one that may yet be issued here."""
@@ -123,7 +140,7 @@ class Resumption:
 
     def caught_up(self, cluster: str) -> None:
         """A member has told everything that happened before it was asked, event by event."""
-        self.takeovers.caught_up(cluster)
+        self.takeovers.caught_up(cluster, self._clock.current)
         self._awaited.discard(cluster)
         self._close_when_proven()
 
@@ -163,6 +180,7 @@ class Resumption:
 
     def _close(self) -> None:
         self._open = False
+        self._told_again = self._clock.current
         self._touched.clear()
 
     def touch(self, cluster: str, namespace: str, name: str) -> None:

@@ -7,7 +7,7 @@ Values only: where they are written is not known here. Nothing is held twice: wh
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -33,7 +33,7 @@ class SavedObject(msgspec.Struct, frozen=True, gc=False):
     original_name: str
     member_rv: str
     added: int
-    """The version at which it came under this key; 0 when that is not known."""
+    """The version from which on clients may know it under this key; 0 when that is not known."""
     raw: bytes
 
 
@@ -78,7 +78,8 @@ class SavedChanges:
 class _Batch:
     """The events since the last snapshot, coalesced by key."""
 
-    def __init__(self) -> None:
+    def __init__(self, known_since: Callable[[str, int], int]) -> None:
+        self._known_since = known_since
         self.objects: dict[str, SavedObject | None] = {}
         self.added: dict[str, int] = {}
         self.tombstones: list[SavedObject] = []
@@ -90,7 +91,7 @@ class _Batch:
             self.objects[obj.key] = None
             return
         if event.type == ADDED:
-            self.added[obj.key] = obj.rv
+            self.added[obj.key] = self._known_since(obj.cluster, obj.rv)
         self.objects[obj.key] = _saved(obj, self.added.get(obj.key, 0))
 
 
@@ -108,7 +109,7 @@ class SnapshotCursor:
 
     async def collect(self) -> SavedChanges | None:
         """What changed since the last snapshot that was written, as of the moment this returns; None for nothing."""
-        batch = _Batch()
+        batch = _Batch(self._cache.resumption.known_since)
         position = self._position
         while True:
             events = self._cache.history.read(position, _SLICE)

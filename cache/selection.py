@@ -93,6 +93,12 @@ class Selection:
         """The only key that can be selected, when the query names one object."""
         self.indexed = tuple(_terms(query.fields, kind))
         """Where the kind's indexed fields have what is selected: under each of these."""
+        self.labelled = tuple(
+            (requirement.key, tuple(dict.fromkeys(requirement.values)))
+            for requirement in query.labels.requirements
+            if requirement.operator in {"=", "==", "in"} and requirement.key != CLUSTER_LABEL
+        )
+        """Labels that all that is selected bears, each with the values that it may have."""
         self.unrestricted = query.labels.empty and query.fields.empty
         """Whether neither labels nor fields matter."""
         self._tests = [_label_test(requirement) for requirement in query.labels.requirements]

@@ -48,7 +48,7 @@ class Takeovers:
     """Decides it for one merged resource.
 
     Mutable state: our checkpoints; for each member who may be ahead of it, before and after it was asked for its
-    version; which objects came and went lately; the present era.
+    version, and who was lately; which objects came and went lately; the present era.
     """
 
     def __init__(self, lose: Callable[[int], None]) -> None:
@@ -60,6 +60,7 @@ class Takeovers:
         self.era: Era | None = None
         self._ahead: dict[str, _Ahead] = {}
         self._asked: dict[str, _Ahead] = {}
+        self._were_ahead: dict[str, tuple[int, int]] = {}  # from which version of ours on clients were, until which
         self._last = self._first = 0  # versions of the first and last client that came, until replicas know the same
         self._touched: dict[str, tuple[str, int]] = {}  # what came or went -> its member, our version then
         self._touched_before: dict[str, tuple[str, int]] = {}
@@ -84,6 +85,12 @@ class Takeovers:
         starts = [ahead[cluster].start for ahead in (self._ahead, self._asked) if cluster in ahead]
         return min(starts, default=None)
 
+    def known_since(self, cluster: str, added: int) -> int:
+        """From which version on there may be clients that know an object of a member that came at `added`."""
+        start, end = self._were_ahead.get(cluster, (added, 0))
+        since = self.ahead_since(cluster)
+        return min(added, start if added <= end else added, added if since is None else since)
+
     @property
     def unproven_since(self) -> int | None:
         """The same of all members."""
@@ -96,9 +103,11 @@ class Takeovers:
         if ahead := self._ahead.pop(cluster, None):
             self._asked[cluster] = ahead.with_(self._asked.get(cluster))
 
-    def caught_up(self, cluster: str) -> None:
-        """The member has told everything up to that version."""
-        if self._asked.pop(cluster, None):
+    def caught_up(self, cluster: str, rv: int) -> None:
+        """The member has told everything up to that version, by a version of ours."""
+        if ahead := self._asked.pop(cluster, None):
+            start, end = self._were_ahead.get(cluster, (ahead.start, 0))
+            self._were_ahead[cluster] = (start if ahead.start - end < _GENERATION else ahead.start), rv
             self.era = None  # what is told to those who came before is no longer doubted as it should be for others
 
     def missed(self, cluster: str, rv: int) -> None:

@@ -6,11 +6,13 @@ members said and never asks; waking watchers and waiting are its caller's. One w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from itertools import chain
 
 from cache.cached_object import CachedObject, ObjectBuilder, ObservedObject, object_key
 from cache.history import DEFAULT_LIMITS, History, HistoryLimits
 from cache.indexed_fields import FieldIndex
+from cache.label_index import LabelIndex, Labels
 from cache.merge import original_names, precedence, served_names
 from cache.ordered_objects import OrderedObjects
 from cache.past_state import PastState
@@ -24,6 +26,10 @@ _UNPLACED = ""
 """The name of an object that is not served yet."""
 _RESERVE = 10 * TICKS * SLOTS
 """Versions that may have been issued after the last snapshot was written: ten seconds of them."""
+_MANY = 2_000
+"""So many objects are looked at one by one about as fast as they are found by an index."""
+_FEW = 16_384
+"""So many keys are sorted at once: about 10 ms."""
 
 
 class WatchCache:
@@ -51,6 +57,7 @@ class WatchCache:
         self._qualified: dict[str, CachedObject] = {}  # by served key, where that is not the original key
         self._ordered = OrderedObjects()  # by served key
         self._index = FieldIndex(kind.indexed_fields, kind.field_names)  # of served keys
+        self._labels = LabelIndex()  # of served keys
         # cluster -> original keys, in an order that does not differ from run to run
         self._keys: dict[str, dict[str, None]] = {}
 
@@ -87,6 +94,7 @@ class WatchCache:
         obj = self._builder.build(observed, cluster, known.name, self._clock.next())
         self._exchange(known, obj)
         self._index.replace(obj.key, obj.fields, known.fields)
+        self._labels.replace(obj.key, obj.labels, known.labels)
         self._ordered.put(obj)
         self._record(MODIFIED, obj, known)
         return obj
@@ -129,6 +137,7 @@ class WatchCache:
             self._qualified[obj.key] = obj
         self._ordered.put(obj)
         self._index.add(obj.key, obj.fields)
+        self._labels.add(obj.key, obj.labels)
 
     def observe_ahead(self, cluster: str, observed: ObservedObject) -> CachedObject | None:
         """Take an object's state that comes before the events that led to it: the answer to a write.
@@ -221,14 +230,43 @@ class WatchCache:
 
     def candidates(self, selection: Selection) -> list[CachedObject]:
         """All objects among which a selection finds its own, in key order: a snapshot."""
+        few = self.few_candidates(selection)
+        return self._ordered.between(*selection.range) if few is None else few
+
+    def few_candidates(self, selection: Selection) -> list[CachedObject] | None:
+        """The same where an index finds them, None where all objects of its range would have to be looked at."""
         if selection.single_key:
             obj = self.served(selection.single_key)
             return [obj] if obj else []
-        if selection.indexed:
-            start, end = selection.range
-            keys = sorted(key for key in self._index.find(selection.indexed) if start < key <= end)
-            return [obj for obj in map(self.served, keys) if obj]
-        return self._ordered.between(*selection.range)
+        keys = self._indexed(selection)
+        if keys is None:
+            return None
+        start, end = selection.range
+        return [obj for obj in map(self.served, sorted(key for key in keys if start < key <= end)) if obj]
+
+    def _indexed(self, selection: Selection) -> Iterable[str] | None:
+        by_field = self._index.find(selection.indexed) if selection.indexed else None
+        by_label = self._labels.find(selection.labelled)
+        if by_label is None:
+            return by_field
+        count = sum(map(len, by_label))
+        if by_field is not None and len(by_field) <= count:
+            return by_field
+        few = count <= _FEW and 4 * count <= self._ordered.count(*selection.range)
+        return chain.from_iterable(by_label) if few else by_field
+
+    def index_labels(self, selection: Selection) -> Generator[None]:
+        """Have `few_candidates` find what is selected by labels, where there are many objects.
+
+        Lets go of control after every few of them; to be closed when it is not run to its end.
+        """
+        if selection.labelled and self._ordered.count(*selection.range) > _MANY:
+            yield from self._labels.learn(selection.labelled, self._labels_now())
+
+    def _labels_now(self) -> Iterator[tuple[str, Labels | None]]:
+        for obj in self.everything():
+            now = self.served(obj.key)
+            yield obj.key, now.labels if now else None
 
     def knows(self, rv: int) -> bool:
         """Whether the state at this version can still be told."""
@@ -311,6 +349,7 @@ class WatchCache:
         """Serve an object under its name."""
         self._ordered.put(obj)
         self._index.add(obj.key, obj.fields)
+        self._labels.add(obj.key, obj.labels)
         self._record(ADDED, obj, None)
 
     def _vacate(self, obj: CachedObject) -> None:
@@ -318,6 +357,7 @@ class WatchCache:
         self._ordered.remove(obj.key)
         self._qualified.pop(obj.key, None)
         self._index.remove(obj.key, obj.fields)
+        self._labels.remove(obj.key, obj.labels)
         self._record(DELETED, obj.at_revision(self._clock.next()), obj)
 
     def _record(self, event_type: str, obj: CachedObject, previous: CachedObject | None) -> None:

@@ -130,6 +130,6 @@ class CoalescedEvent(CacheEvent):
     __slots__ = ("added",)
 
     def __init__(self, event_type: str, obj: CachedObject, recorded: float, added: int) -> None:
-        """`added` is the version at which the object came under its key; 0 when that is not known."""
+        """`added` is the version from which on clients may know it under its key; 0 when that is not known."""
         super().__init__(event_type, obj, None, recorded)
         self.added = added

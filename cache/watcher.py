@@ -1,7 +1,7 @@
 """One watch on a merged resource: a cursor into its history.
 
 It owns no task and no queue. A slow client is a cursor that lags; when it falls off the history it gets an ERROR 410
-and lists anew. `poll` decides, `next_batch` waits.
+and lists anew. `poll` decides, `next_batch` waits; where it is given an outlet, it rides along meanwhile (see FanOut).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from operator import attrgetter
 from typing import Protocol
 
 from cache.cached_object import CachedObject
+from cache.fan_out import Outlet, Rider
 from cache.selection import Selection
 from cache.watch_cache import WatchCache
 from cache.watch_event import ADDED, BOOKMARK, WatchEvent, error_event
@@ -69,6 +70,9 @@ class News(Protocol):
     async def wait(self, timeout: float) -> None:
         """Return when something changed, or after `timeout` seconds."""
 
+    async def ride(self, rider: Rider, timeout: float) -> None:
+        """Return when the rider, who is told what happens, is handed back, or after `timeout` seconds."""
+
     def changed(self) -> None:
         """Wake all who wait."""
 
@@ -107,6 +111,7 @@ class Watcher:
         self._awaited = self._resumed
         self._position = cache.history.position_after(start.after)
         self._revision = start.after
+        self._rider: Rider | None = None
 
     def poll(self) -> list[WatchEvent]:
         """What is to be sent now; nothing need not mean the end."""
@@ -121,14 +126,32 @@ class Watcher:
             self._ended = True
             return [error_event(error, self._revision)]
 
-    async def next_batch(self) -> list[WatchEvent]:
-        """Wait for what is to be sent next. Nothing is the orderly end; an ERROR event is the last one."""
+    async def next_batch(self, outlet: Outlet | None = None) -> list[WatchEvent]:
+        """Wait for what is to be sent next. Nothing is the orderly end; an ERROR event is the last one.
+
+        What is written to `outlet` meanwhile is not returned, too, and comes before what is.
+        """
         while not (batch := self.poll()) and not self._ended:
-            if self._caught_up:
+            if not self._caught_up:
+                await asyncio.sleep(0)
+            elif outlet is None or self._awaited or self._announce_end:
                 await self._news.wait(self._patience())
             else:
-                await asyncio.sleep(0)
+                await self._ride(outlet)
         return batch
+
+    async def _ride(self, outlet: Outlet) -> None:
+        rider = self._rider = Rider(self._selection, self._visible, outlet, self._position, self._revision)
+        try:
+            await self._news.ride(rider, self._patience())
+        finally:
+            self._position, self._revision = rider.position, rider.revision
+            self._rider = None
+
+    def look(self) -> None:
+        """Have `next_batch` look at what is new by itself, also where an outlet is told."""
+        if self._rider is not None:
+            self._rider.hand_back()
 
     def _patience(self) -> float:
         """Seconds until there may be something to send. What is overdue waits for a member, or a version, to come."""
@@ -139,13 +162,19 @@ class Watcher:
     def expire(self, message: str = "the watch cannot go on; list anew") -> None:
         """End with ERROR 410, so that the client lists anew: what it may see has changed."""
         self._error = expired(message)
-        self._news.changed()
+        self._wake()
 
     def close(self) -> None:
         """End without a word."""
         self._ended = True
         self._initial.clear()
-        self._news.changed()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._rider is not None:
+            self._rider.hand_back()
+        else:
+            self._news.changed()
 
     @property
     def ended(self) -> bool:

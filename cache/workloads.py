@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from typing import NamedTuple
 
 import msgspec
 
@@ -53,12 +54,23 @@ class _Labels(msgspec.Struct, gc=False):
 
 
 class _Metadata(msgspec.Struct, gc=False, rename="camel"):
-    owner_references: list[_Owner] | None = None
+    owner_references: msgspec.Raw = msgspec.Raw()
     labels: _Labels | None = None
     creation_timestamp: str | None = None
 
 
+class _Chain(NamedTuple):
+    """What owner references and the hashes of templates tell."""
+
+    text: str = ""
+    scheduled: str = ""
+    """The CronJob there is in the chain as well, if the Pod was created when its Job says."""
+    minute: str = ""
+
+
 _metadata_decoder = msgspec.json.Decoder(_Metadata | None)
+_owners_decoder = msgspec.json.Decoder(list[_Owner] | None)
+_NO_LABELS = _Labels()
 
 
 def workload_chain(metadata: msgspec.Raw | None) -> str:
@@ -67,32 +79,42 @@ def workload_chain(metadata: msgspec.Raw | None) -> str:
         pod = _metadata_decoder.decode(metadata) if metadata is not None else None
     except msgspec.ValidationError:
         return ""
-    controller = next((owner for owner in (pod and pod.owner_references) or () if owner.controller), None)
-    if pod is None or controller is None:
+    if pod is None or not (references := bytes(pod.owner_references)):
         return ""
+    labels = pod.labels or _NO_LABELS
+    chain = _chain(references, labels.template, labels.rollout)
+    if chain.scheduled and _is_schedule(chain.minute, pod.creation_timestamp or ""):
+        return f"{chain.text} {chain.scheduled}"
+    return chain.text
+
+
+@lru_cache(_KNOWN_CHAINS)
+def _chain(references: bytes, template: str | None, rollout: str | None) -> _Chain:
+    try:
+        owners = _owners_decoder.decode(references)
+    except msgspec.ValidationError:
+        return _Chain()
+    controller = next((owner for owner in owners or () if owner.controller), None)
+    if controller is None:
+        return _Chain()
     group = controller.api_version.rpartition("/")[0]
     if not controller.kind or not controller.name or _SEPARATOR.search(controller.kind + group + controller.name):
-        return ""
-    chain = [_written(controller.kind, group, controller.name), *_makers(pod, controller, group)]
-    return " ".join(chain)
+        return _Chain()
+    text = _written(controller.kind, group, controller.name)
+    if controller.kind == "ReplicaSet" and group in {"apps", "extensions"}:
+        if made_by := _before(controller.name, rollout):
+            text += " " + _written("Rollout", "argoproj.io", made_by)
+        elif made_by := _before(controller.name, template):
+            text += " " + _written("Deployment", "apps", made_by)
+    elif controller.kind == "Job" and group == "batch":
+        made_by, _, minute = controller.name.rpartition("-")
+        if made_by:
+            return _Chain(text, _written("CronJob", "batch", made_by), minute)
+    return _Chain(text)
 
 
 def _written(kind: str, group: str, name: str) -> str:
     return f"{kind.lower()}.{group.lower()}/{name}" if group else f"{kind.lower()}/{name}"
-
-
-def _makers(pod: _Metadata, controller: _Owner, group: str) -> Iterator[str]:
-    """What made the controller, where its name tells."""
-    if controller.kind == "ReplicaSet" and group in {"apps", "extensions"}:
-        labels = pod.labels or _Labels()
-        if made_by := _before(controller.name, labels.rollout):
-            yield _written("Rollout", "argoproj.io", made_by)
-        elif made_by := _before(controller.name, labels.template):
-            yield _written("Deployment", "apps", made_by)
-    elif controller.kind == "Job" and group == "batch":
-        made_by, _, minute = controller.name.rpartition("-")
-        if made_by and _is_schedule(minute, pod.creation_timestamp or ""):
-            yield _written("CronJob", "batch", made_by)
 
 
 def _before(name: str, template_hash: str | None) -> str:

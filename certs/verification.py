@@ -14,7 +14,6 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from hashlib import sha256
 from typing import Protocol
 
 from cachetools import LRUCache
@@ -134,15 +133,14 @@ class ClientCertificateVerifier:
     def verify(self, der: bytes) -> CertificateIdentity | CertificateRefusal:
         """Say whom a certificate (DER) names at this moment; cheap when it was seen before, so call it per request."""
         trusted = self._trust()
-        fingerprint = sha256(der).digest()
-        examined = self._examined.get(fingerprint)
+        examined = self._examined.get(der)
         if examined is None or examined.issuer not in trusted.fingerprints:
             # An issuer that went away may have come back under the same key: look again before refusing.
             found = _examine(der, trusted)
             if isinstance(found, CertificateRefusal):
-                self._examined.pop(fingerprint, None)
+                self._examined.pop(der, None)
                 return found
-            examined = self._examined[fingerprint] = found
+            examined = self._examined[der] = found
         return _judge(examined, self._revocations, self._now())
 
 

@@ -45,16 +45,24 @@ class Lifecycle:
     @contextmanager
     def serving(self, *, long_running: bool) -> Iterator[None]:
         """Count one request while it is served."""
-        self.in_flight += 1
-        self.long_running += long_running
-        self._idle.clear()
+        self.begin(long_running=long_running)
         try:
             yield
         finally:
-            self.in_flight -= 1
-            self.long_running -= long_running
-            if self.in_flight == 0:
-                self._idle.set()
+            self.end(long_running=long_running)
+
+    def begin(self, *, long_running: bool) -> None:
+        """Count a request that is served from here on; it is owed an `end`."""
+        self.in_flight += 1
+        self.long_running += long_running
+        self._idle.clear()
+
+    def end(self, *, long_running: bool) -> None:
+        """A request is served no longer."""
+        self.in_flight -= 1
+        self.long_running -= long_running
+        if self.in_flight == 0:
+            self._idle.set()
 
     async def idle(self) -> None:
         """Wait until nothing is in flight."""

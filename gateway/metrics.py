@@ -6,8 +6,6 @@ users, nor anything a caller made up: they would stay for ever.
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -22,7 +20,6 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _LAG_BUCKETS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0)
-_LAG_PERIOD = 0.25
 _VERBS = frozenset({"get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"})
 _METHODS = frozenset({"get", "head", "options", "post", "put", "patch", "delete"})
 _UNKNOWN = ("", "", "", "")
@@ -55,7 +52,7 @@ class _Published(Collector):
 
 
 class Metrics:
-    """Everything `/metrics` shows. One per server; written by the access filter and the lag probe."""
+    """Everything `/metrics` shows. One per server; written by the access filter and the watch over the event loop."""
 
     def __init__(self) -> None:
         """Register the gateway's own metrics in a registry of their own."""
@@ -82,6 +79,17 @@ class Metrics:
             buckets=_LAG_BUCKETS,
             registry=self.registry,
         )
+        self._held = Histogram(
+            "fleetgate_event_loop_held_seconds",
+            "CPU time that the event loop itself used while a timer waited to be woken.",
+            buckets=_LAG_BUCKETS,
+            registry=self.registry,
+        )
+        longest = (
+            "The longest time since the start that a timer waited (clock=wall) for the loop's own work (clock=cpu)."
+        )
+        self._longest = Gauge("fleetgate_event_loop_longest_stall_seconds", longest, ["clock"], registry=self.registry)
+        self._longest_seconds = {"wall": 0.0, "cpu": 0.0}
         self._seen: set[tuple[str, str, str, str]] = set()
         # By their labels, which are few: finding them again in prometheus_client costs more than counting.
         self._counters: dict[tuple[str, ...], Counter] = {}
@@ -109,6 +117,15 @@ class Metrics:
         if not info.is_long_running:
             self._latency_of((verb, resource[0], resource[2])).observe(seconds)
 
+    def observe_loop(self, late: float, held: float) -> None:
+        """Note how late the event loop woke a timer, and for how much of that it computed; in seconds."""
+        self._lag.observe(late)
+        self._held.observe(held)
+        for clock, seconds in (("wall", late), ("cpu", held)):
+            if seconds > self._longest_seconds[clock]:
+                self._longest_seconds[clock] = seconds
+                self._longest.labels(clock).set(seconds)
+
     def _counter(self, labels: tuple[str, ...]) -> Counter:
         counter = self._counters.get(labels)
         if counter is None:
@@ -124,10 +141,3 @@ class Metrics:
     def render(self) -> bytes:
         """Return the exposition text."""
         return generate_latest(self.registry)
-
-    async def run(self) -> None:
-        """Measure the event loop's lag, for ever."""
-        while True:
-            started = time.perf_counter()
-            await asyncio.sleep(_LAG_PERIOD)
-            self._lag.observe(max(0.0, time.perf_counter() - started - _LAG_PERIOD))

@@ -47,6 +47,7 @@ from gateway.handlers.write import WriteHandler
 from gateway.identity import ADMIN_KUBECONFIG, Identity, open_identity, write_admin_kubeconfig
 from gateway.lifecycle import Lifecycle, Stage
 from gateway.listener import Listener, shared_sockets
+from gateway.loop_watch import LoopWatch
 from gateway.members import Members, open_members
 from gateway.metrics import Metrics
 from gateway.proxy.write_target import UpstreamWriteTarget
@@ -135,7 +136,7 @@ class _Gateway:
         parts = await self._build(stack)
         listener = Listener(self._handler(parts), parts.identity.context.context)
         async with asyncio.TaskGroup() as tasks:
-            loops = [self._metrics.run, self._supervisor.run, freeze_garbage, *parts.loops]
+            loops = [LoopWatch(self._metrics).run, self._supervisor.run, freeze_garbage, *parts.loops]
             running = [tasks.create_task(loop(), name=loop.__qualname__) for loop in loops]
             url = _url(self._host, await self._listen(listener, parts))
             certificates.write_server_url(data_dir, url)

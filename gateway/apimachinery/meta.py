@@ -5,14 +5,14 @@ read as absent, because validation is done elsewhere and a reader must not crash
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 JsonObject = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class ObjectKey:
+class ObjectKey(msgspec.Struct, frozen=True, order=True, gc=False):
     """Where an object lives inside its resource; namespace is empty for cluster-scoped objects."""
 
     namespace: str

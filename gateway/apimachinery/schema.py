@@ -6,14 +6,14 @@ The floor of all packages: pure, imports nothing of ours.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 _VERSION = re.compile(r"v([1-9][0-9]*)(?:(alpha|beta)([1-9][0-9]*))?")
 _STABILITY = {None: 2, "beta": 1, "alpha": 0}
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class GroupResource:
+class GroupResource(msgspec.Struct, frozen=True, order=True, gc=False):
     """A resource (plural name) of an API group; the core group is the empty string."""
 
     group: str
@@ -24,8 +24,7 @@ class GroupResource:
         return f"{self.resource}.{self.group}" if self.group else self.resource
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class GroupVersion:
+class GroupVersion(msgspec.Struct, frozen=True, order=True, gc=False):
     """An API group at one version."""
 
     group: str
@@ -60,8 +59,7 @@ class GroupVersion:
         return GroupVersionKind(self.group, self.version, kind)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class GroupVersionResource:
+class GroupVersionResource(msgspec.Struct, frozen=True, order=True, gc=False):
     """A resource (plural, as in URLs) of a group and version."""
 
     group: str
@@ -79,8 +77,7 @@ class GroupVersionResource:
         return GroupResource(self.group, self.resource)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class GroupVersionKind:
+class GroupVersionKind(msgspec.Struct, frozen=True, order=True, gc=False):
     """A kind (as in the `kind` field) of a group and version."""
 
     group: str

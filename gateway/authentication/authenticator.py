@@ -17,6 +17,7 @@ from gateway.apimachinery.errors import ApiError, unauthorized
 from gateway.request import ANONYMOUS_USER, AUTHENTICATED_GROUP, RequestInfo, UserInfo
 from gateway.request_keys import REQUEST_INFO
 
+_KNOWN_USERS = 4096
 _OPEN_PATHS = frozenset({"livez", "readyz", "healthz"})
 
 
@@ -52,6 +53,7 @@ class UnionAuthenticator:
     def __init__(self, authenticators: Sequence[Authenticator]) -> None:
         """Take the authenticators, asked in this order."""
         self._authenticators = authenticators
+        self._users: dict[str, tuple[UserInfo, UserInfo]] = {}  # by fingerprint: as known by the credential, completed
 
     def authenticate(self, request: web.BaseRequest) -> UserInfo:
         """Return who asks, system:anonymous for the health endpoints alone. Raises ApiError 401."""
@@ -63,10 +65,21 @@ class UnionAuthenticator:
                 refusal = refusal or error
                 continue
             if user is not None:
-                return replace(user, groups=tuple(dict.fromkeys((*user.groups, AUTHENTICATED_GROUP))))
+                return self._completed(user)
         if refusal is None and is_open(request[REQUEST_INFO]):
             return ANONYMOUS_USER
         raise refusal or unauthorized()
+
+    def _completed(self, user: UserInfo) -> UserInfo:
+        """Return the user as a member of system:authenticated, which whoever authenticated is."""
+        known = self._users.get(user.credential_fingerprint)
+        if known is not None and known[0] is user:
+            return known[1]
+        completed = replace(user, groups=tuple(dict.fromkeys((*user.groups, AUTHENTICATED_GROUP))))
+        if len(self._users) >= _KNOWN_USERS:
+            self._users.clear()
+        self._users[user.credential_fingerprint] = user, completed
+        return completed
 
 
 def is_open(info: RequestInfo) -> bool:

@@ -20,6 +20,7 @@ from gateway.authorization.authorizer import Attributes
 from gateway.request import ANONYMOUS, AUTHENTICATED_GROUP, UNAUTHENTICATED_GROUP, UserInfo
 
 _PREFIX = "impersonate-"
+_FIRST_LETTERS = frozenset("iI")
 _EXTRA_PREFIX = "extra-"
 _STRAY_PERCENT = re.compile("%(?![0-9a-f]{2})")
 
@@ -50,6 +51,8 @@ def requested_identity(headers: Iterable[tuple[str, str]]) -> Impersonation | No
     groups: list[str] = []
     extra: dict[str, tuple[str, ...]] = {}
     for raw_name, value in headers:
+        if raw_name[:1] not in _FIRST_LETTERS:  # nearly all, in nearly all requests
+            continue
         header = raw_name.lower().replace("_", "-")
         if not header.startswith(_PREFIX):
             continue

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import ssl
+from weakref import WeakKeyDictionary
 
 from aiohttp import web
 
@@ -18,6 +19,8 @@ from gateway.request import UserInfo
 
 CREDENTIAL_ID = "authentication.kubernetes.io/credential-id"
 _KNOWN_USERS = 4096
+_presented: WeakKeyDictionary[ssl.SSLObject, bytes] = WeakKeyDictionary()
+"""By connection: none presents another one later, for the serving context allows no renegotiation."""
 
 logger = logging.getLogger("gateway.authentication")
 
@@ -31,7 +34,10 @@ def peer_certificate(request: web.BaseRequest) -> bytes | None:
     tls = transport.get_extra_info("ssl_object") if transport is not None else None
     if not isinstance(tls, ssl.SSLObject):
         return None
-    return tls.getpeercert(binary_form=True)
+    certificate = _presented.get(tls)
+    if certificate is None and (certificate := tls.getpeercert(binary_form=True)):
+        _presented[tls] = certificate
+    return certificate
 
 
 class CertificateAuthenticator:

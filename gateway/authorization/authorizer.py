@@ -5,9 +5,10 @@ A decision is a value with a reason; its zero value denies. Follows k8s.io/apise
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
+
+import msgspec
 
 from gateway.apimachinery.errors import ApiError, forbidden
 from gateway.apimachinery.json_syntax import quote
@@ -23,8 +24,7 @@ class Outcome(Enum):
     ALLOW = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """An outcome and why; the reason is shown to the caller and written to the audit log."""
 
     outcome: Outcome = Outcome.DENY
@@ -36,8 +36,7 @@ class Decision:
         return self.outcome is Outcome.ALLOW
 
 
-@dataclass(frozen=True, slots=True)
-class Attributes:
+class Attributes(msgspec.Struct, frozen=True):
     """Who wants to do what. For a non-resource request only `user`, `verb` and `path` mean something."""
 
     user: UserInfo

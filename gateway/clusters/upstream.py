@@ -20,6 +20,7 @@ import msgspec
 from multidict import CIMultiDict
 from yarl import URL
 
+from cache.cached_object import DECODE_ERRORS
 from gateway.apimachinery.errors import ApiError, PathNotFound, internal_error
 from gateway.apimachinery.meta import JsonObject
 from gateway.clusters.connections import CONNECT_TIMEOUT, AddressRefused, Connection, Connections
@@ -35,6 +36,9 @@ ANSWER_TIMEOUT = 30.0
 
 HEADERS_TIMEOUT = 35.0
 """Seconds until a stream starts; an API server itself waits up to 30 s for a kubelet before it answers an exec."""
+
+ANSWER_LIMIT = 256 * 1024 * 1024
+"""Bytes of an answer that is read as a whole, unless the caller says otherwise: more would fill our memory."""
 
 _UNAUTHORIZED = 401
 _NOT_MODIFIED = 304
@@ -52,6 +56,17 @@ class UpstreamError(ApiError):
         """Build from the Status' parts."""
         super().__init__(code, reason, message)
         self.unanswered = unanswered
+
+
+class AnswerTooLarge(UpstreamError):
+    """An answer of more bytes than are read: 502."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(502, "BadGateway", message, unanswered=True)
+
+
+class _LongerThanRead(Exception):
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,18 +195,23 @@ class Upstream:
             answer = await self.read_body(response)
         return self.json_answer(response.status, response.content_type, answer)
 
-    async def read_body(self, response: aiohttp.ClientResponse) -> bytes:
-        """Read the rest of an answer. Raises UpstreamError when it breaks off."""
+    async def read_body(self, response: aiohttp.ClientResponse, *, at_most: int = ANSWER_LIMIT) -> bytes:
+        """Read the rest of an answer. Raises UpstreamError when it breaks off, AnswerTooLarge when it is longer."""
         try:
-            return await response.read()
+            if (response.content_length or 0) <= at_most:
+                return await response.read() if response.content_length else await _read(response, at_most)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise self.failure(error, unanswered=True) from error
+        except _LongerThanRead:
+            pass
+        response.close()
+        raise AnswerTooLarge(f"{self.title} answered with more than {at_most >> 20} MiB")
 
     def json_answer(self, code: int, content_type: str, body: bytes) -> JsonObject:
         """Return the object of a complete answer, or raise the ApiError or PathNotFound that it is."""
         try:
             document = msgspec.json.decode(body)
-        except msgspec.DecodeError:
+        except DECODE_ERRORS:
             document = None
         if code < 400 and isinstance(document, dict):
             return document
@@ -303,6 +323,18 @@ class Upstream:
         # Not a 401: that would tell the client that *its* credentials are bad, and make it fetch new ones.
         text = f"{self.title} refused our credentials (401 Unauthorized)"
         return UpstreamError(503, "ServiceUnavailable", text, unanswered=False)
+
+
+async def _read(response: aiohttp.ClientResponse, at_most: int) -> bytes:
+    """Read an answer that does not say how long it is. Raises _LongerThanRead."""
+    chunks: list[bytes] = []
+    length = 0
+    async for chunk in response.content.iter_any():
+        chunks.append(chunk)
+        length += len(chunk)
+        if length > at_most:
+            raise _LongerThanRead
+    return b"".join(chunks)
 
 
 def _explain(error: BaseException) -> str:

@@ -13,10 +13,22 @@ from aiohttp import web
 
 from gateway.request_keys import AUDIT_ID, RECEIVED_AT, WARNINGS, Filter, Handler
 
+_DRAWN = 4096
+_drawn = bytearray()
+
+
+def _random_bytes(count: int) -> bytes:
+    """Return random bytes of the kernel, asking it for many at a time."""
+    if len(_drawn) < count:
+        _drawn.extend(os.urandom(_DRAWN))
+    taken = bytes(_drawn[-count:])
+    del _drawn[-count:]
+    return taken
+
 
 def new_audit_id() -> str:
     """Return a random UUID (version 4) as text, without the object that uuid.uuid4 would make of it first."""
-    digits = os.urandom(16).hex()
+    digits = _random_bytes(16).hex()
     variant = "89ab"[int(digits[16], 16) & 3]
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 

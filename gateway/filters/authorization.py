@@ -6,9 +6,8 @@ every delegating API server: whether the gateway lives does not depend on a stor
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from aiohttp import web
+from msgspec.structs import replace
 
 from gateway.audit.record import DECISION, REASON
 from gateway.authentication.authenticator import is_open

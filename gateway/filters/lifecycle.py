@@ -34,8 +34,12 @@ def with_lifecycle(lifecycle: Lifecycle) -> Filter:
                 response.headers["Retry-After"] = "5"
                 response.force_close()
                 return response
-            with lifecycle.serving(long_running=info.is_long_running):
+            long_running = info.is_long_running
+            lifecycle.begin(long_running=long_running)
+            try:
                 return await handler(request)
+            finally:
+                lifecycle.end(long_running=long_running)
 
         return serve
 

@@ -8,7 +8,7 @@ import msgspec
 
 from gateway.apimachinery.meta import ObjectKey
 from gateway.apimachinery.options import ListOptions
-from gateway.handlers.read_source import Page, WatchChange
+from gateway.handlers.read_source import Outlet, Page, WatchChange
 from gateway.printers import workloads
 from gateway.printers.columns import Column
 from gateway.printers.printer import StoredPrinter
@@ -95,8 +95,8 @@ class EmbeddedSubscription:
         """Take over an open watch."""
         self._watch = watch
 
-    async def next_batch(self) -> Sequence[WatchChange]:
-        """Return the next events."""
+    async def next_batch(self, outlet: Outlet | None = None) -> Sequence[WatchChange]:
+        """Return the next events, all of them."""
         return [_change(event) for event in await self._watch.next_batch()]
 
     def bookmark_version(self) -> str:

@@ -19,7 +19,7 @@ from gateway.apimachinery.errors import ApiError, expired
 from gateway.apimachinery.meta import ObjectKey
 from gateway.apimachinery.options import ListOptions
 from gateway.apimachinery.schema import GroupVersionKind
-from gateway.handlers.read_source import Page, WatchChange
+from gateway.handlers.read_source import Outlet, Page, WatchChange
 from gateway.printers.columns import Column
 from gateway.printers.member_columns import KindPrinter, MemberColumnsPrinter
 from gateway.request import UserInfo
@@ -95,7 +95,8 @@ class MergedSource:
         if len(owners) > 1:
             names = ", ".join(sorted(f"{owner.name} ({owner.cluster})" for owner in owners))
             self._scope.warn(f'"{key.name}" exists in several clusters, this is the oldest: {names}')
-        self._warn_stale([cluster for cluster in self._resource.stale(self._visible) if cluster.name == stored.cluster])
+        if stale := self._resource.stale_member(stored.cluster):
+            self._warn_stale([stale])
         return stored
 
     async def list(self, namespace: str, options: ListOptions) -> Page:
@@ -147,12 +148,20 @@ class MergedSubscription:
         self._view_holds = view_holds
         self._columns = printer if isinstance(printer, MemberColumnsPrinter) else None
 
-    async def next_batch(self) -> Sequence[WatchChange]:
-        """Return the next events."""
-        batch = await self._watcher.next_batch()
+    async def next_batch(self, outlet: Outlet | None = None) -> Sequence[WatchChange]:
+        """Return the next events, but for those that were written to the outlet."""
+        way = None if outlet is None else _WatcherOutlet(outlet, self._columns, self._may_see_more)
+        batch = await self._watcher.next_batch(way)
         if batch and not self._view_holds():
             return [WatchChange(ERROR, "", error=expired(VIEW_CHANGED))]
         return [_change(event, self._columns) for event in batch]
+
+    def _may_see_more(self) -> bool:
+        """Whether the caller's view holds; if not, `next_batch` returns, to say so."""
+        holds = self._view_holds()
+        if not holds:
+            self._watcher.look()
+        return holds
 
     def bookmark_version(self) -> None:
         """The cache's watcher sends bookmarks on its own."""
@@ -160,6 +169,25 @@ class MergedSubscription:
     def close(self) -> None:
         """End the watch."""
         self._watcher.close()
+
+
+class _WatcherOutlet:
+    """An outlet for what a watcher of the cache tells."""
+
+    __slots__ = ("_columns", "_may_see_more", "_outlet", "form", "write")
+
+    def __init__(self, outlet: Outlet, columns: MemberColumnsPrinter | None, may_see_more: Callable[[], bool]) -> None:
+        self._outlet = outlet
+        self._columns = columns
+        self._may_see_more = may_see_more
+        self.form: Hashable = outlet.form, columns
+        self.write = outlet.write
+
+    def encode(self, events: Sequence[WatchEvent]) -> bytes:
+        return self._outlet.encode([_change(event, self._columns) for event in events])
+
+    def ready(self) -> bool:
+        return self._outlet.ready() and self._may_see_more()
 
 
 def _change(event: WatchEvent, columns: MemberColumnsPrinter | None) -> WatchChange:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 from gateway.apimachinery.errors import not_acceptable
 
@@ -21,6 +22,7 @@ STREAM_TYPES = (f"{JSON};stream=watch", f"{PROTOBUF};stream=watch")
 _META_GROUP = "meta.k8s.io"
 _META_VERSIONS = frozenset({"v1", "v1beta1"})
 _PRETTY_AGENTS = ("curl", "Wget", "Mozilla/5.0")
+_REMEMBERED_LENGTH = 512
 _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 
 
@@ -147,6 +149,18 @@ def negotiate(
         ApiError: 406, when nothing of what is accepted can be sent.
     """
     wants_pretty = _wants_pretty(pretty, user_agent)
+    choose = _chosen_before if len(accept) <= _REMEMBERED_LENGTH else _choose
+    return choose(accept, offered, untransformed, tables, transformed, wants_pretty)
+
+
+def _choose(
+    accept: str,
+    offered: tuple[str, ...],
+    untransformed: tuple[str, ...] | None,
+    tables: bool,
+    transformed: bool,
+    wants_pretty: bool,
+) -> Representation:
     if not accept:
         return Representation(offered[0], pretty=wants_pretty)
     for clause in parse_accept(accept):
@@ -159,3 +173,7 @@ def negotiate(
             asked_pretty = wants_pretty or clause.parameters.get("pretty") == "1"
             return Representation(media_type, *chosen, pretty=asked_pretty)
     raise not_acceptable(offered)
+
+
+_chosen_before = lru_cache(maxsize=256)(_choose)
+"""The same: clients send the same few headers again and again."""

@@ -49,11 +49,35 @@ class WatchChange(msgspec.Struct, frozen=True, gc=False):
     error: ApiError | None = None
 
 
+class Outlet(Protocol):
+    """The way to the client of a watch, for a source that tells many watchers at once what happens."""
+
+    @property
+    def form(self) -> Hashable:
+        """What bytes are equal under: all outlets of a form encode alike."""
+        ...
+
+    def encode(self, changes: Sequence[WatchChange]) -> bytes:
+        """Return what a client is sent of some changes."""
+        ...
+
+    def ready(self) -> bool:
+        """Whether the client has taken most of what was sent before."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Send what `encode` made, without waiting."""
+        ...
+
+
 class Subscription(Protocol):
     """An open watch."""
 
-    async def next_batch(self) -> Sequence[WatchChange]:
-        """Wait for the next events. Safe to cancel: nothing is lost. An empty batch means the watch has ended."""
+    async def next_batch(self, outlet: Outlet | None = None) -> Sequence[WatchChange]:
+        """Wait for the next events. Safe to cancel: nothing is lost. An empty batch means the watch has ended.
+
+        Until it returns, events may be written to `outlet` instead: they come before those that are returned.
+        """
         ...
 
     def bookmark_version(self) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 import msgspec
 from aiohttp import web
@@ -23,7 +23,7 @@ from gateway.apimachinery.schema import GroupVersionKind
 from gateway.handlers.negotiation import JSON, PROTOBUF, STREAM_TYPES, YAML, Representation, Shape
 from gateway.handlers.read import include_object, object_json, read_representation
 from gateway.handlers.read_source import ReadSource, Subscription, WatchChange
-from gateway.handlers.watch_stream import HttpStream, WatchStream, WebSocketStream, is_websocket
+from gateway.handlers.watch_stream import HttpStream, ImmediateStream, WatchStream, WebSocketStream, is_websocket
 from gateway.request_keys import LONG_RUNNING
 
 MIN_TIMEOUT = 1800.0
@@ -49,6 +49,11 @@ class _Frames:
         self._columns_sent = False
         self._first_form = _form(source.gvk, representation, include, True)
         self._form = _form(source.gvk, representation, include, False)
+
+    @property
+    def shared_form(self) -> Hashable | None:
+        """What frames are equal under from now on, None before a Table's columns were sent."""
+        return self._form if self._columns_sent or self._representation.shape is not Shape.TABLE else None
 
     @property
     def turn(self) -> int:
@@ -106,6 +111,29 @@ class _Form:
 def _form(_gvk: GroupVersionKind, _representation: Representation, _include: str, _with_columns: bool) -> _Form:
     """Return the same form for the same arguments. One that was forgotten is made anew: its frames are, too."""
     return _Form()
+
+
+class _Outlet:
+    """Takes what the source tells many watchers at once."""
+
+    __slots__ = ("_frames", "_now", "_stream", "form", "ready", "write")
+
+    def __init__(self, stream: ImmediateStream, form: Hashable, frames: _Frames, now: Callable[[], float]) -> None:
+        self._stream = stream
+        self._frames = frames
+        self._now = now
+        self.form = form
+        self.ready = stream.ready
+        self.write = stream.write
+
+    def encode(self, changes: Sequence[WatchChange]) -> bytes:
+        now = self._now()
+        return self._stream.join([self._frames.frame(change, now) for change in changes])
+
+
+def _outlet(stream: WatchStream, frames: _Frames, now: Callable[[], float]) -> _Outlet | None:
+    immediate, form = stream.immediate, frames.shared_form
+    return None if immediate is None or form is None else _Outlet(immediate, form, frames, now)
 
 
 class _Clock:
@@ -215,7 +243,7 @@ async def _pump(
     """Send until the time is over, the source has no more, or an error was sent."""
     loop = asyncio.get_running_loop()
     while loop.time() < clock.end:
-        batch = await _next_batch(subscription, clock.wake_at())
+        batch = await _next_batch(subscription, clock.wake_at(), _outlet(stream, frames, now))
         if batch is not None:
             if not batch:
                 return
@@ -226,11 +254,11 @@ async def _pump(
             await stream.send([frames.frame(WatchChange("BOOKMARK", version), now())])
 
 
-async def _next_batch(subscription: Subscription, until: float) -> Sequence[WatchChange] | None:
+async def _next_batch(subscription: Subscription, until: float, outlet: _Outlet | None) -> Sequence[WatchChange] | None:
     """Return the next events, or None when nothing happened until the given event-loop time."""
     try:
         async with asyncio.timeout_at(until):
-            return await subscription.next_batch()
+            return await subscription.next_batch(outlet)
     except TimeoutError:
         return None
 

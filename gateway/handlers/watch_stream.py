@@ -30,8 +30,27 @@ _FAREWELL = 2.0
 _LONGEST_MESSAGE = 64 * 1024
 """Bytes of a message from the client; nothing is expected of it."""
 
+_READY_BYTES = 64 * 1024
+"""Bytes that may wait for a client before it is given more without waiting for it."""
+
 _LENGTH = 4
 """Bytes of the length in front of a protobuf frame of an HTTP answer."""
+
+
+class ImmediateStream(Protocol):
+    """An open answer that takes bytes without waiting. What is joined for one such stream is good for all."""
+
+    def join(self, frames: Sequence[bytes]) -> bytes:
+        """Return what carries frames."""
+        ...
+
+    def ready(self) -> bool:
+        """Whether the client has taken most of what was written; never once the connection closes."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Send what `join` made."""
+        ...
 
 
 class WatchStream(Protocol):
@@ -43,6 +62,11 @@ class WatchStream(Protocol):
 
     async def send(self, frames: Sequence[bytes]) -> None:
         """Send frames, in order; waits while the client does not read. Raises ConnectionResetError when it has gone."""
+        ...
+
+    @property
+    def immediate(self) -> ImmediateStream | None:
+        """The same stream for who cannot wait; None where there is no such way."""
         ...
 
     async def end(self) -> None:
@@ -63,11 +87,35 @@ class HttpStream:
         self._response = web.StreamResponse(headers=answer_headers(request))
         self._response.headers["Content-Type"] = representation.stream_content_type
         self._response.enable_chunked_encoding()
+        self._transport: asyncio.WriteTransport | None = None
 
     async def open(self) -> web.StreamResponse:
         """Send the head."""
         await self._response.prepare(self._request)
+        self._transport = self._request.transport
         return self._response
+
+    @property
+    def immediate(self) -> HttpStream | None:
+        """Once the head was sent, chunks may be written past the answer."""
+        return None if self._transport is None else self
+
+    def join(self, frames: Sequence[bytes]) -> bytes:
+        """Return one chunk."""
+        body = b"".join(frames)
+        return b"%x\r\n%b\r\n" % (len(body), body)
+
+    def ready(self) -> bool:
+        """Whether little is waiting for the client."""
+        transport = self._transport
+        return (
+            transport is not None and not transport.is_closing() and transport.get_write_buffer_size() <= _READY_BYTES
+        )
+
+    def write(self, data: bytes) -> None:
+        """Send a chunk."""
+        assert self._transport is not None, "written to when ready only"  # noqa: S101  (a fault of ours)
+        self._transport.write(data)
 
     async def send(self, frames: Sequence[bytes]) -> None:
         """Send frames."""
@@ -121,6 +169,10 @@ class WebSocketStream:
                 await self._socket.send_bytes(frame[_LENGTH:])
             else:
                 await self._socket.send_str(frame.decode())
+
+    @property
+    def immediate(self) -> None:
+        """There is none: a message takes its turn."""
 
     async def end(self) -> None:
         """Say good-bye, and wait a little for the client's own."""

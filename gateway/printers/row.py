@@ -38,6 +38,9 @@ Cell = str | int | float | None | Ago | Slot
 """What a printer gives for one column."""
 
 _NAME, _CLUSTER = Slot.NAME, Slot.CLUSTER
+_MARK = b"\0"
+"""Stands for a blank in JSON, which never has this byte."""
+_BLANK = msgspec.Raw(_MARK)
 _TEN_MINUTES, _EIGHT_HOURS = 600, 8 * 3600
 
 
@@ -80,25 +83,29 @@ encode_text = _json.encode
 def prepare_row(cells: Sequence[Cell], conditions: Sequence[dict[str, Any]] = ()) -> PreparedRow:
     """Render everything that will not change any more."""
     blanks: list[Slot | float] = []
-    inside: list[bytes] = []
+    inside: list[Any] = []
     for cell in cells:
-        if isinstance(cell, Slot):
-            inside.append(b"%b")
+        if isinstance(cell, str):
+            inside.append(cell)
+        elif isinstance(cell, Slot):
+            inside.append(_BLANK)
             blanks.append(cell)
         elif isinstance(cell, Ago):
-            inside.append(b'"' + _literal(cell.before)[1:-1] + b"%b" + _literal(cell.after)[1:-1] + b'"')
+            text = _json.encode(cell.before)[:-1] + _MARK + _json.encode(cell.after)[1:]
+            inside.append(msgspec.Raw(text))
             blanks.append(cell.since)
         else:
-            inside.append(_literal(cell))
-    template = b'"cells":[' + b",".join(inside) + b"]"
+            inside.append(cell)
+    row = b'"cells":' + _json.encode(inside)
     if conditions:
-        template += b',"conditions":' + _literal(conditions)
-    return PreparedRow(template, tuple(blanks))
+        row += b',"conditions":' + _json.encode(conditions)
+    return PreparedRow(row.replace(b"%", b"%%").replace(_MARK, b"%b"), _shared(tuple(blanks)))
 
 
-def _literal(value: Any) -> bytes:
-    """Return JSON as it is written into a template."""
-    return _json.encode(value).replace(b"%", b"%%")
+@lru_cache(maxsize=4096)
+def _shared(blanks: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Keep one copy: objects that are made together are shown with the same times."""
+    return blanks
 
 
 def age_cell(since: float | None, before: str = "", after: str = "") -> Cell:

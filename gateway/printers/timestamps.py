@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from calendar import timegm
 from datetime import datetime
 from typing import Any
 
@@ -15,10 +14,6 @@ def epoch(text: Any) -> float | None:
     if not isinstance(text, str) or len(text) < 20 or text == _ZERO:
         return None
     try:
-        if text[-1] == "Z" and len(text) == 20:  # the usual form, ten times faster than fromisoformat
-            return timegm(
-                (int(text[:4]), int(text[5:7]), int(text[8:10]), int(text[11:13]), int(text[14:16]), int(text[17:19]))
-            )
         moment = datetime.fromisoformat(text)
         return moment.timestamp() if moment.tzinfo is not None else None
     except ValueError:

@@ -31,6 +31,7 @@ from gateway.garbage import collect_seldom, freeze_garbage
 from gateway.identity import Identity, open_identity
 from gateway.lifecycle import Lifecycle
 from gateway.listener import Listener
+from gateway.loop_watch import LoopWatch
 from gateway.metrics import Metrics
 from gateway.printers.printer import MERGED_PRINTERS
 from gateway.supervision import Supervisor
@@ -121,7 +122,13 @@ async def _serve(core: WorkerEnd, sockets: Sockets) -> None:
     )
     listener = Listener(router.handle, identity.context.context, connection=ForwardingConnection)
     async with asyncio.TaskGroup() as tasks:
-        loops = [metrics.run(), supervisor.run(), freeze_garbage(), _measure(core, metrics), _renew(identity)]
+        loops = [
+            LoopWatch(metrics).run(),
+            supervisor.run(),
+            freeze_garbage(),
+            _measure(core, metrics),
+            _renew(identity),
+        ]
         running = [tasks.create_task(loop) for loop in loops]
         await listener.start_on(sockets.listening)
         lifecycle.ready()

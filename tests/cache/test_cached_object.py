@@ -167,9 +167,17 @@ def test_odd_labels_read_as_none(labels):
     assert built(obj).labels == {}
 
 
-def test_cells_are_rendered_once_from_the_encoded_sections():
-    obj = built(pod(), renderer=lambda sections: (sorted(sections), bytes(sections["status"])))
-    assert obj.cells == (["apiVersion", "kind", "metadata", "spec", "status"], b'{"phase":"Running"}')
+def test_cells_are_rendered_once_from_the_encoded_sections_as_they_are_served():
+    asked = []
+
+    def render(sections):
+        asked.append(json.loads(bytes(sections["metadata"])))
+        return sorted(sections), bytes(sections["status"])
+
+    obj = built(pod(), renderer=render)
+    assert asked == []
+    assert obj.cells == obj.cells == (["metadata", "spec", "status"], b'{"phase":"Running"}')
+    assert asked == [json.loads(obj.metadata)]
 
 
 def test_a_renderer_that_fails_costs_only_the_cells(caplog):

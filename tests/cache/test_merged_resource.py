@@ -15,6 +15,7 @@ from cache.watch_event import BOOKMARK, DELETED, WatchEvent, error_event
 from gateway.apimachinery.errors import ApiError, expired
 from gateway.apimachinery.options import ListOptions, parse_list_options
 from tests.cache.test_cached_object import encoded
+from tests.cache.test_selection import selection
 from tests.support import virtual_time
 from tests.support.objects import event, pod
 
@@ -146,6 +147,69 @@ async def test_list_looks_through_many_objects_without_blocking(desk):
     task.cancel()
 
 
+class TestManyByLabel:
+    @pytest.fixture
+    def many(self, desk):
+        for number in range(2_500):
+            desk.put(f"p{number:05}", labels={"shard": f"s{number % 100:02}", "app": "web"})
+        return desk
+
+    async def test_lists_look_at_few(self, many):
+        wanted = [f"p{number:05}" for number in range(7, 2_500, 100)]
+        few = many.cacher.cache.few_candidates
+        assert few(selection(labels="shard=s07")) is None, "nobody has asked yet"
+        assert await many.names(labelSelector="shard=s07") == wanted
+        assert [obj.name for obj in few(selection(labels="shard=s07"))] == wanted
+        assert [obj.name for obj in few(selection(labels="app,shard in (s07)"))] == wanted
+        assert few(selection("other", labels="shard=s07")) is None, "a small namespace is looked through"
+        assert few(selection(labels="shard!=s07")) is None
+        assert await many.names(labelSelector="shard=s07", limit="500") == wanted
+        assert await many.names(labelSelector="shard=s07", limit="3") == wanted[:3]
+        assert await many.names(labelSelector="shard=s07,app!=web") == []
+        assert await many.names(labelSelector="shard in (s07,s08,s07)") == sorted(
+            [*wanted, *(await many.names(labelSelector="shard=s08"))]
+        )
+
+    async def test_what_most_objects_bear_is_not_sorted(self, many):
+        assert len(await many.names(labelSelector="app=web")) == 2_500
+        assert many.cacher.cache.few_candidates(selection(labels="app=web")) is None
+        assert len(await many.names(labelSelector="app=web,shard=s07")) == 25
+        assert len(many.cacher.cache.few_candidates(selection(labels="app=web,shard=s07"))) == 25
+        assert many.cacher.cache.few_candidates(selection(labels="app=web", fields="spec.nodeName=n1")) == []
+
+    async def test_lists_and_watches_see_what_changes_meanwhile(self, many):
+        listed = asyncio.get_running_loop().create_task(many.names(labelSelector="shard=s07"))
+        watched = asyncio.get_running_loop().create_task(many.watch(labelSelector="shard=s07"))
+        await asyncio.sleep(0)
+        many.put("p00007", rv="11", labels={"shard": "s08"})
+        many.put("p02499", rv="11", labels={"shard": "s07"})
+        many.put("p02407", rv="11", labels={"shard": "s07", "app": "other"})
+        wanted = [*(f"p{number:05}" for number in range(107, 2_500, 100)), "p02499"]
+        assert await listed == wanted
+        assert await many.names(labelSelector="shard=s07") == wanted
+        watcher = await watched
+        seen = {}
+        while "p02499" not in seen:
+            seen |= {event.object.name: event.type for event in await watcher.next_batch() if event.object}
+        assert sorted(name for name, kind in seen.items() if kind != DELETED) == wanted
+
+    async def test_names_in_several_members(self, many):
+        await many.names(labelSelector="shard=s07")
+        many.put("p00007", cluster="m2", labels={"shard": "s07"}, created=1)
+        assert (await many.names(labelSelector="shard=s07"))[:2] == ["p00007", "p00007.m1"]
+        many.cacher.cache.forget("m2", "default/p00007")
+        assert (await many.names(labelSelector="shard=s07"))[:2] == ["p00007", "p00107"]
+
+    async def test_labels_are_read_without_blocking(self, many):
+        task = asyncio.get_running_loop().create_task(many.names(labelSelector="none=x"))
+        turns = 0
+        while not task.done():
+            turns += 1
+            await asyncio.sleep(0)
+        assert turns >= 2
+        assert task.result() == []
+
+
 async def test_the_list_version_is_the_highest_issued(desk):
     desk.put("a")
     desk.put("b")
@@ -265,6 +329,7 @@ async def test_stale_members_are_named(desk):
     assert [member.name for member in result.stale] == ["m2"]
     assert [member.name for member in desk.pods.freshness()] == ["m1", "m2"]
     assert (await desk.list(visible=lambda cluster: cluster == "m1")).stale == []
+    assert [desk.pods.stale_member(name) for name in ("m1", "m2", "none")] == [None, result.stale[0], None]
 
 
 class TestWatches:

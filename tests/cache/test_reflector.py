@@ -295,6 +295,52 @@ async def test_silence_is_an_error_and_the_member_is_listed_anew():
     await asyncio.gather(task, return_exceptions=True)
 
 
+class MadWatches(FakeMember):
+    """Lists as it should; each watch is answered with the same chunks, and then its end."""
+
+    def __init__(self, *chunks: bytes) -> None:
+        super().__init__()
+        self.answer = chunks
+
+    async def watch(self, *, resource_version, timeout_seconds):
+        self.watches += 1
+        yield b""
+        for chunk in self.answer:
+            yield chunk
+
+
+MAD_WATCHES = {
+    "a page for people": (b"<html><body>please log in</body></html>",),
+    "half an event": (b'{"type":"ADDED","object":{"metadata":{"name":"b"',),
+    "protobuf": (b"k8s\x00\n\x0f\n\x02v1\x12\tWatchEvent", b"\x12\x00"),
+    "no events, but lines": (b"<html>\n<body>\n",),
+    "a line without an end": (b"x" * (8 << 20),) * 13,
+    "a list": (b'{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"7"},"items":[]}\n',),
+    "a version of the past": (b'{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"1"}}}\n',),
+    "nothing": (),
+    "only ends of lines": (b"\n\n",),
+    "always too old": (b'{"type":"ERROR","object":{"kind":"Status","code":410,"message":"too old"}}\n',),
+}
+
+
+@pytest.mark.parametrize("answer", MAD_WATCHES.values(), ids=MAD_WATCHES)
+async def test_a_member_whose_watches_tell_nothing_is_marked_and_read_by_lists(answer):
+    member = MadWatches(*answer)
+    member.put(pod("a", uid="a"))
+    bench = Bench(member)
+    task = asyncio.get_running_loop().create_task(bench.reflector.run())
+    await asyncio.sleep(120)
+    assert bench.feed.freshness().stale
+    assert bench.names() == ["a"]
+    asked = member.lists, member.watches
+    member.put(pod("b", uid="b"))
+    await asyncio.sleep(300)
+    assert bench.names() == ["a", "b"]
+    assert max(member.lists - asked[0], member.watches - asked[1]) <= 11, "it is asked without a pause"
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 async def test_what_no_event_told_is_found_in_the_end():
     member = FakeMember(revision=100)
     for number in range(12):

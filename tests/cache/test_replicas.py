@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from cache.lister_watcher import ListerWatcher
 from cache.resource_version import SLOTS, TICKS
+from cache.watcher import everyone
 from gateway.apimachinery.errors import ApiError
 from gateway.apimachinery.options import parse_list_options
 from gateway.apimachinery.schema import GroupVersionResource
@@ -274,6 +275,21 @@ async def test_without_checkpoints_of_the_other_replica_a_client_lists_anew():
     for replica in world.replicas:
         world.board.publish(replica.slot, replica.cache)
     assert await resume(world, 1, version) != ["ERROR"]
+    for task in running:
+        task.cancel()
+
+
+async def test_a_caller_who_sees_every_member_may_have_seen_some_only_at_the_other_replica():
+    """Where callers see different members, `since` is not 0; what this one saw elsewhere is not known here."""
+    world, running = await steady()
+    for replica in world.replicas:
+        world.board.publish(replica.slot, replica.cache)
+    pods = world.pods_of(1)
+    version = (await world.pods_of(0).list("", parse_list_options({}, watch=False))).resource_version
+    options = parse_list_options({"resourceVersion": version}, watch=True)
+    since = pods.view_since("alice", everyone)
+    watcher = await pods.watch("", options, timeout=100, since=since)
+    assert [event.type for event in watcher.poll()] == ["ERROR"]
     for task in running:
         task.cancel()
 

@@ -47,8 +47,15 @@ class RestartedClient(Client):
         self.restarted = world
         self.informer = PatientInformer(world.pods)
         self.lists = 0
+        self.back_at = 0.0
+
+    def be_away(self, seconds: float) -> None:
+        """As one that was refused often, and waits before it asks again, for a whole run of the gateway maybe."""
+        self.back_at = asyncio.get_running_loop().time() + seconds
+        self.break_off()
 
     async def _begin(self) -> None:
+        await asyncio.sleep(max(0.0, self.back_at - asyncio.get_running_loop().time()))
         await self.restarted.up.wait()
         gateway = self.informer.resource = self.world.pods
         self.lists += bool(self.informer.expired or not self.informer.version)
@@ -109,6 +116,9 @@ class RestartedWorld(World):
             case ("begin",):
                 if not self.up.is_set():
                     await self.begin()
+            case ("away", client, seconds):
+                present: Any = self.clients[client % len(self.clients)]
+                present.be_away(seconds)
             case ("join" | "leave" as change, cluster) if not self.up.is_set():
                 (self.joined.add if change == "join" else self.joined.discard)(cluster)
             case ("write", *_) | ("answer",) if not self.up.is_set():
@@ -121,6 +131,7 @@ restarts = st.one_of(
     st.tuples(st.just("end"), st.booleans()),
     st.just(("begin",)),
     st.tuples(st.just("wait"), st.sampled_from((0.15, 2, 20, 100))),
+    st.tuples(st.just("away"), st.integers(0, 7), st.sampled_from((2, 20, 100))),
 )
 steps_of_restarts = st.lists(st.one_of(test_convergence.actions, test_convergence.actions, restarts), max_size=80)
 
@@ -201,6 +212,23 @@ def test_nobody_lists_anew_who_saw_what_no_snapshot_holds():
         ("end", True),
     ]
     world = run([*steps, *AWAY[:1], ("delete", "b", "web"), ("begin",), ("wait", 100)])
+    assert [client.lists for client in world.clients] == [1] * len(world.clients)
+
+
+def test_who_saw_what_no_snapshot_holds_may_sleep_through_the_next_run():
+    """The end of what he saw is told to that run only, in which the object came and went."""
+    steps = [put("a", "db"), put("b", "db"), ("wait", 20.5), put("b", "web"), ("wait", 0.15)]
+    asleep = [("away", client, 30) for client in range(len(SELECTORS) * 2)]
+    between = [("delete", "b", "web"), ("begin",), ("wait", 20), ("end", True), ("wait", 5)]
+    world = run([*steps, *asleep, ("end", True), *between, ("begin",), ("wait", 100)])
+    assert [client.lists for client in world.clients] == [1] * len(world.clients)
+
+
+def test_nobody_lists_anew_who_comes_late():
+    """When the members have told everything again."""
+    steps = [put("a", "db"), put("b", "db"), ("wait", 20.5), put("b", "web"), ("wait", 0.15)]
+    asleep = [("away", client, 30) for client in range(len(SELECTORS) * 2)]
+    world = run([*steps, *asleep, ("end", True), ("delete", "b", "web"), put("a", "api"), ("begin",), ("wait", 100)])
     assert [client.lists for client in world.clients] == [1] * len(world.clients)
 
 

@@ -31,19 +31,38 @@ def test_a_member_has_caught_up_with_those_who_came_before_it_was_asked():
     lost = Losses()
     takeovers = lost.takeovers()
     takeovers.take_over(START, START - 5, MEMBERS)
-    takeovers.caught_up("a")
+    takeovers.caught_up("a", START + 10)
     assert takeovers.ahead_since("a") == START, "it was asked before the client came"
     takeovers.asked("a")
     takeovers.take_over(START + 50, START + 40, MEMBERS)
     assert takeovers.ahead_since("a") == START
-    takeovers.caught_up("a")
+    takeovers.caught_up("a", START + 52)
     assert takeovers.ahead_since("a") == START + 50
     takeovers.asked("a")
-    takeovers.caught_up("a")
+    takeovers.caught_up("a", START + 54)
     assert takeovers.ahead_since("a") is None
     assert takeovers.unproven_since == START, "of b nothing is known yet"
     takeovers.missed("a", START + 60)
     assert lost == []
+
+
+def test_what_those_who_are_ahead_may_know_of_an_object_before_it_comes():
+    """It matters after a restart, which is told only that the object came and went."""
+    takeovers = Losses().takeovers()
+    assert takeovers.known_since("a", START + 1) == START + 1
+    takeovers.take_over(START, START - 5, MEMBERS)
+    assert takeovers.known_since("a", START - 1) == START - 1
+    assert takeovers.known_since("a", START + 10) == START
+    takeovers.asked("a")
+    takeovers.caught_up("a", START + 20)
+    assert takeovers.known_since("a", START + 10) == START, "it is asked about a moment later"
+    assert takeovers.known_since("a", START + 30) == START + 30
+    later = START + 700 * SECOND
+    takeovers.take_over(later, later - 5, MEMBERS)
+    takeovers.asked("a")
+    takeovers.caught_up("a", later + 20)
+    assert takeovers.known_since("a", later - 1) == later - 1
+    assert takeovers.known_since("a", later + 10) == later
 
 
 def test_a_member_that_comes_soon_after_loses_clients():

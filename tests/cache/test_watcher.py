@@ -29,6 +29,9 @@ class Play(Playbook):
         self.clock.advance(seconds)
         self.on_wait()
 
+    async def ride(self, rider, seconds: float) -> None:
+        await self.wait(seconds)
+
     def changed(self) -> None:
         self.woken += 1
 

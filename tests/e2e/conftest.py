@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e import stalls
 from tests.e2e.environment.build import built_programs
 from tests.e2e.environment.fleet import Fleet
 from tests.e2e.environment.kubectl import Kubectl, kubectl_versions
@@ -34,6 +35,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             built_programs()
         except subprocess.CalledProcessError as error:
             pytest.exit(f"the programs of the test environment cannot be built: {error}", returncode=1)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say for how long anything held the event loop of a gateway at the most."""
+    if stalls.noted:
+        terminalreporter.section("longest stalls of the gateways' event loops")
+        for stall in sorted(stalls.noted, key=lambda stall: stall.held, reverse=True)[:5]:
+            terminalreporter.write_line(str(stall))
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
+from tests.e2e import stalls
 from tests.e2e.environment.controlplane import ControlPlane
 from tests.e2e.environment.fleet import Fleet
 from tests.e2e.environment.kubectl import Kubectl
@@ -59,8 +60,14 @@ class Gateway:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop."""
+        """Stop. Raises AssertionError when something held its event loop for long."""
+        stall = self._longest_stall() if self.process.running else None
         self.process.stop()
+        assert stall is None or stall.held < stalls.LONGEST_HELD, f"{stall}; its log says where: {self.process.log}"
+
+    def _longest_stall(self) -> stalls.Stall | None:
+        metrics = self.kubectl(self.admin).run("get", "--raw", "/metrics", "--request-timeout=5s")
+        return stalls.note(str(self.folder), metrics.stdout)
 
     def join(self, *members: ControlPlane) -> None:
         """Join members by the command, and wait until they are synced."""

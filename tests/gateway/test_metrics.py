@@ -1,6 +1,3 @@
-import asyncio
-
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.metrics import Metrics, Sample
@@ -78,10 +75,13 @@ def test_parts_publish_at_every_scrape() -> None:
     assert samples(metrics, "fleetgate_ready") == {(("cluster", "m2"),): 1.0}
 
 
-async def test_the_lag_of_the_event_loop_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.metrics._LAG_PERIOD", 0.01)
+def test_the_longest_stall_stays() -> None:
     metrics = Metrics()
-    running = asyncio.get_running_loop().create_task(metrics.run())
-    await asyncio.sleep(0.1)
-    running.cancel()
-    assert samples(metrics, "fleetgate_event_loop_lag_seconds_count")[()] >= 1
+    metrics.observe_loop(0.3, 0.1)
+    metrics.observe_loop(0.2, 0.15)
+    metrics.observe_loop(0.0, 0.0)
+    assert samples(metrics, "fleetgate_event_loop_lag_seconds_count")[()] == 3
+    assert samples(metrics, "fleetgate_event_loop_longest_stall_seconds") == {
+        (("clock", "wall"),): 0.3,
+        (("clock", "cpu"),): 0.15,
+    }

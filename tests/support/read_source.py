@@ -11,7 +11,7 @@ from gateway.apimachinery.errors import ApiError, not_found
 from gateway.apimachinery.meta import JsonObject, ObjectKey, metadata
 from gateway.apimachinery.options import ListOptions
 from gateway.apimachinery.schema import GroupResource, GroupVersionKind
-from gateway.handlers.read_source import Page, WatchChange
+from gateway.handlers.read_source import Outlet, Page, WatchChange
 from gateway.printers.columns import Column
 from gateway.printers.pods import COLUMNS, prepare_pod
 
@@ -23,11 +23,13 @@ class FakeSubscription:
     queue: "asyncio.Queue[list[WatchChange]]" = field(default_factory=asyncio.Queue)
     bookmark: str | None = "77"
     closed: bool = False
+    outlet: Outlet | None = None
 
     def send(self, *changes: WatchChange) -> None:
         self.queue.put_nowait(list(changes))
 
-    async def next_batch(self) -> Sequence[WatchChange]:
+    async def next_batch(self, outlet: Outlet | None = None) -> Sequence[WatchChange]:
+        self.outlet = outlet
         if self.closed and self.queue.empty():
             return []
         return await self.queue.get()

@@ -42,6 +42,17 @@ def test_the_first_with_an_opinion_decides() -> None:
     assert union.authenticate(request()) == UserInfo("alice", groups=("system:authenticated",))
 
 
+def test_users_of_one_certificate_are_told_apart() -> None:
+    alice = UserInfo("alice", credential_fingerprint="ab12")
+    says = Says(alice)
+    union = UnionAuthenticator((says,))
+    assert union.authenticate(request()) is union.authenticate(request())
+    says.user = UserInfo("alice", groups=("ops",), credential_fingerprint="ab12")
+    assert union.authenticate(request()).groups == ("ops", "system:authenticated")
+    says.user = UserInfo("bob")
+    assert union.authenticate(request()).name == "bob"
+
+
 def test_one_good_credential_is_enough() -> None:
     union = UnionAuthenticator((Refuses(), Says(UserInfo("alice")), Refuses()))
     assert union.authenticate(request()).name == "alice"

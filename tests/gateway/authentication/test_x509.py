@@ -25,12 +25,12 @@ class FakeVerifier:
 
 
 class FakeTls(ssl.SSLObject):
-    def __init__(self) -> None:
-        pass
+    def __init__(self, certificate: bytes | None = b"der") -> None:
+        self.certificate = certificate
 
     def getpeercert(self, binary_form: bool = False) -> Any:
         assert binary_form
-        return b"der"
+        return self.certificate
 
 
 class FakeRequest:
@@ -52,6 +52,13 @@ def test_an_identity_becomes_a_user() -> None:
     assert (user.name, user.uid, user.groups, user.credential_fingerprint) == ("alice", "u-1", ("dev",), "ab12")
     assert user.extra == {"authentication.kubernetes.io/credential-id": ("X509SHA256=ab12",)}
     assert verifier.asked == [b"der"]
+
+
+def test_connections_are_told_apart() -> None:
+    connections = [FakeTls(b"one"), FakeTls(b"two"), FakeTls(None)]
+    for _ in range(2):
+        requests: list[Any] = [FakeRequest(tls) for tls in connections]
+        assert [peer_certificate(request) for request in requests] == [b"one", b"two", None]
 
 
 def test_what_was_an_identity_before_is_looked_at_again() -> None:

@@ -1,6 +1,6 @@
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +15,8 @@ from gateway.apimachinery.meta import ObjectKey
 from gateway.apimachinery.options import ListOptions, parse_list_options
 from gateway.apimachinery.schema import GroupResource, GroupVersionResource
 from gateway.authorization.cluster_visibility import NamedClusters
-from gateway.handlers.merged_source import VIEW_CHANGED, CallerView, MergedSource, stale_warning
+from gateway.handlers.merged_source import VIEW_CHANGED, CallerView, MergedSource, MergedSubscription, stale_warning
+from gateway.handlers.read_source import WatchChange
 from gateway.printers.printer import MERGED_POD_PRINTER
 from gateway.request import UserInfo, parse_request_info
 from gateway.request_scope import RequestScope
@@ -218,6 +219,49 @@ async def test_an_open_watch_goes_no_further_than_the_view_that_it_shows(fleet: 
     (change,) = await watch.next_batch()
     assert change.error is not None
     assert (change.error.code, change.error.message) == (410, VIEW_CHANGED)
+
+
+class Client:
+    """Who is sent the names of what changes."""
+
+    form = "names"
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def encode(self, changes: Sequence[WatchChange]) -> bytes:
+        return " ".join(change.stored.name for change in changes if change.stored).encode()
+
+    def ready(self) -> bool:
+        return True
+
+    def write(self, data: bytes) -> None:
+        self.told += data.decode().split()
+
+
+async def test_many_watches_are_told_at_once_unless_they_look_different(fleet: Fleet) -> None:
+    watches = [fleet.source("m1", "m2"), fleet.source_of(by_caller("m1", "m2")), fleet.source_of(by_caller("m1"))]
+    async with asyncio.TaskGroup() as tasks:
+        clients = [Client() for _ in watches]
+        following = []
+        for source, client in zip(watches, clients, strict=True):
+            page = await source.list("", parse_list_options({}, watch=False))
+            watch = await source.watch("", watching(page.resource_version), 60)
+            following.append(tasks.create_task(_follow(watch, client)))
+        fleet.members["m1"].put(pod("one", uid="1"))
+        fleet.members["m2"].put(pod("two", uid="2"))
+        while not clients[0].told[1:]:
+            await asyncio.sleep(0.01)
+        assert [sorted(client.told) for client in clients[::2]] == [["one", "two"], ["one"]]
+        (refused,) = await following[1]
+        assert refused.error is not None
+        assert refused.error.message == VIEW_CHANGED, "a watch was opened with another view since"
+        for task in following:
+            task.cancel()
+
+
+async def _follow(watch: MergedSubscription, client: Client) -> Sequence[WatchChange]:
+    return await watch.next_batch(client)
 
 
 async def test_a_list_that_was_overtaken_is_no_start_for_the_later_view(fleet: Fleet) -> None:

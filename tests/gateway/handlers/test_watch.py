@@ -13,7 +13,7 @@ from gateway.apimachinery.options import parse_list_options
 from gateway.apimachinery.protobuf import decode_object
 from gateway.apimachinery.protobuf_wire import scan
 from gateway.handlers import watch as watch_module
-from gateway.handlers.read_source import WatchChange
+from gateway.handlers.read_source import Outlet, WatchChange
 from gateway.handlers.watch import MIN_TIMEOUT, watch_objects
 from gateway.request_keys import QUERY, SCOPE, Handler
 from tests.support.gateway_chain import Pki, RunningChain, running_chain
@@ -288,6 +288,68 @@ async def test_frames_are_shared_between_watchers(gateway_pki: Pki) -> None:
             await next_event(response)
     assert made[3] == first, "another watch, of the same form"
     assert made[4] not in made[:4]
+
+
+async def waiting(source: FakeSource) -> Outlet | None:
+    """Wait until the handler has nothing left to send, and return what it lets the source write to."""
+    while not source.subscription.queue.empty():
+        await asyncio.sleep(0)
+    await asyncio.sleep(0.01)
+    return source.subscription.outlet
+
+
+async def test_a_source_may_write_to_the_client_itself(gateway_pki: Pki) -> None:
+    source = FakeSource(pod("a"), pod("b"))
+    async with open_watch(gateway_pki, source, "&timeoutSeconds=1") as (_, response):
+        source.subscription.send(changes(source)[0])
+        assert (await next_event(response))["object"]["metadata"]["name"] == "a"
+        outlet = await waiting(source)
+        assert outlet is not None
+        data = outlet.encode([*changes(source), WatchChange("DELETED", "11", source.objects[0])])
+        assert outlet.ready()
+        outlet.write(data)
+        outlet.write(data)
+        source.subscription.send(changes(source)[1])
+        lines = (await response.read()).splitlines()
+    assert [json.loads(line)["type"] for line in lines] == ["ADDED", "ADDED", "DELETED"] * 2 + ["ADDED"]
+    assert not outlet.ready(), "the answer has ended"
+
+
+async def test_outlets_of_a_form_are_told_apart_from_others(gateway_pki: Pki) -> None:
+    forms = []
+    for accept in (TABLE, TABLE, "", "", f"application/json;{PARTIAL}", PROTOBUF):
+        source = FakeSource(pod("a"))
+        async with open_watch(gateway_pki, source, accept=accept) as (_, response):
+            first = await waiting(source)
+            assert (first is None) == (accept == TABLE), "the first event of a Table has its columns"
+            source.subscription.send(*changes(source))
+            await response.content.readany()
+            outlet = await waiting(source)
+            assert outlet is not None
+            forms.append(outlet.form)
+    assert forms[0] == forms[1]
+    assert forms[2] == forms[3]
+    assert len(set(forms)) == 4
+
+
+async def test_a_client_that_does_not_read_is_not_ready(gateway_pki: Pki) -> None:
+    source = FakeSource(pod("a"))
+    async with open_watch(gateway_pki, source) as (_, response):
+        outlet = await waiting(source)
+        assert outlet is not None
+        data = outlet.encode(changes(source) * 100)
+        written = 0
+        while outlet.ready():
+            outlet.write(data)
+            written += 100
+            await asyncio.sleep(0)
+        assert written // 100 * len(data) < 100_000_000, "sockets hold a few megabytes"
+        for _ in range(written):
+            assert (await next_event(response))["type"] == "ADDED"
+        assert outlet.ready()
+        response.close()
+        while outlet.ready():
+            await asyncio.sleep(0.01)
 
 
 async def test_a_client_that_leaves_ends_the_subscription(gateway_pki: Pki) -> None:

@@ -1,0 +1,263 @@
+"""Writes what happens to all watchers that are up to date, in one pass, without waking the task of any of them.
+
+A watcher that has nothing to do but wait for events rides along: it leaves its cursor and an outlet here. Watchers that
+want the same in the same form are a group, for which what lies between a position and the end of the history is encoded
+and joined once. A client that does not read is a cursor that lags. Whoever cannot be served so is handed back and goes
+on by itself: one that fell off the history, one to whom an event is told in a way of its own. There is neither a task
+nor a queue here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Hashable, Sequence
+from typing import NamedTuple, Protocol
+
+from cache.selection import Selection
+from cache.watch_cache import WatchCache
+from cache.watch_event import CoalescedEvent, WatchEvent
+
+_SLICE = 250
+"""Watchers that are written to in one turn of the event loop."""
+_SLICE_BYTES = 4 * 1024 * 1024
+"""Bytes that are encrypted in one turn: about 3 ms."""
+_PIECE_BYTES = 64 * 1024
+_PIECE_EVENTS = 64
+_READ_EVENTS = 1_024
+_REST = 75e-6
+"""Seconds between the beginnings of two passes for each watcher that was written to: what happens meanwhile shares
+a write. A few watchers are told at once, a thousand are written to thirteen times a second."""
+_LONGEST_REST = 0.1
+_LOOK_AGAIN = 0.05
+"""Seconds until those are looked at again whose clients were not ready."""
+
+logger = logging.getLogger("cache.fan_out")
+
+
+class Outlet(Protocol):
+    """The way to one client, for bytes that may go there at any time."""
+
+    @property
+    def form(self) -> Hashable:
+        """What bytes are equal under: all outlets of a form encode alike."""
+
+    def encode(self, events: Sequence[WatchEvent]) -> bytes:
+        """Return what a client of this form is sent of some events."""
+
+    def ready(self) -> bool:
+        """Whether the client has taken most of what was sent before."""
+
+    def write(self, data: bytes) -> None:
+        """Send what `encode` made, without waiting."""
+
+
+class Rider:
+    """A watcher that rides along. Its cursor is moved here until it is handed back."""
+
+    __slots__ = ("_waiter", "group", "outlet", "position", "revision", "selection", "visible")
+
+    def __init__(
+        self, selection: Selection, visible: Callable[[str], bool], outlet: Outlet, position: int, revision: int
+    ) -> None:
+        """Ride on from a position of the history; `revision` is the version up to which everything was told."""
+        self.selection = selection
+        self.visible = visible
+        self.outlet = outlet
+        self.position = position
+        self.revision = revision
+        self.group: _Group | None = None
+        self._waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def aboard(self) -> bool:
+        """Whether it still rides."""
+        return not self._waiter.done()
+
+    def hand_back(self) -> None:
+        """Let the watcher go on by itself."""
+        if not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def wait(self, timeout: float) -> None:
+        """Return when the ride is over, after `timeout` seconds at the latest."""
+        try:
+            async with asyncio.timeout(timeout):
+                await self._waiter
+        except TimeoutError:
+            pass
+
+
+class _Piece(NamedTuple):
+    """What lies between two positions, for one group."""
+
+    data: bytes
+    position: int
+    revision: int
+    """Of the last event that was looked at."""
+    full: bool
+    """Whether more follows that would have made it too large."""
+
+
+class _Group:
+    """Riders who are sent the same."""
+
+    def __init__(self, rider: Rider) -> None:
+        self.riders: dict[Rider, None] = {}
+        self._selection = rider.selection
+        self._visible = rider.visible
+        self._encode = rider.outlet.encode
+        self._pieces: dict[int, _Piece | None] = {}
+
+    def forget_pieces(self) -> None:
+        """The pass is over: what follows a position may be more in the next one."""
+        self._pieces.clear()
+
+    def piece(self, position: int, cache: WatchCache) -> _Piece | None:
+        """What follows a position; None where each watcher has to see for itself."""
+        try:
+            return self._pieces[position]
+        except KeyError:
+            pass
+        try:
+            piece = self._join(position, cache)
+        except Exception:
+            # Each watcher will meet the fault, and end with it.
+            logger.exception("events could not be encoded for many watchers at once")
+            piece = None
+        self._pieces[position] = piece
+        return piece
+
+    def _join(self, start: int, cache: WatchCache) -> _Piece | None:
+        position, revision, size = start, 0, 0
+        seen: list[WatchEvent] = []
+        for event in cache.history.read(start, _READ_EVENTS) or ():
+            if event.doubted_since is not None or isinstance(event, CoalescedEvent):
+                break  # how it is told depends on what a watcher knows
+            position += 1
+            revision = event.rv
+            if self._visible(event.object.cluster) and (told := self._selection.see(event)):
+                seen.append(told)
+                size += len(event.object.raw)
+                if size >= _PIECE_BYTES or len(seen) >= _PIECE_EVENTS:
+                    break
+        if position == start:
+            return None
+        data = self._encode(seen) if seen else b""
+        return _Piece(data, position, revision, full=position != cache.history.end)
+
+
+class FanOut:
+    """The riders of one merged resource.
+
+    Mutable state: `_groups`, who rides; `_turn`, who is still to be served in the pass under way; `_next`, the slice or
+    pass that comes next; `_retry`, the pass that comes when nothing happens before.
+    """
+
+    def __init__(self, cache: WatchCache) -> None:
+        """Begin without riders."""
+        self._cache = cache
+        self._groups: dict[Hashable, _Group] = {}
+        self._turn: list[Rider] = []
+        self._next: asyncio.Handle | None = None
+        self._retry: asyncio.Handle | None = None
+        self._rests_until = 0.0
+        self._began = 0.0
+        self._written = 0
+        self._more = False
+        self._losses = cache.resumption.losses
+
+    def __len__(self) -> int:
+        return sum(len(group.riders) for group in self._groups.values())
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody rides."""
+        return not self._groups
+
+    async def ride(self, rider: Rider, timeout: float) -> None:
+        """Have a rider served until it is handed back, for `timeout` seconds at most. Safe to cancel."""
+        key = rider.selection, rider.visible, rider.outlet.form
+        group = self._groups.get(key)
+        if group is None:
+            group = self._groups[key] = _Group(rider)
+        rider.group = group
+        group.riders[rider] = None
+        try:
+            await rider.wait(timeout)
+        finally:
+            rider.hand_back()
+            del group.riders[rider]
+            if not group.riders:
+                del self._groups[key]
+
+    def news(self) -> None:
+        """Something happened: begin a pass, or have it follow the one before at the proper distance."""
+        if self._groups and self._next is None:
+            loop = asyncio.get_running_loop()
+            rest = self._rests_until - loop.time()
+            self._next = loop.call_later(rest, self._begin) if rest > 0 else loop.call_soon(self._begin)
+
+    def _begin(self) -> None:
+        for handle in (self._next, self._retry):
+            if handle is not None:
+                handle.cancel()
+        self._retry = None
+        self._began = asyncio.get_running_loop().time()
+        self._written = 0
+        self._more = False
+        self._hand_back_the_lost()
+        self._turn = self._behind()
+        self._serve_slice()
+
+    def _behind(self) -> list[Rider]:
+        end = self._cache.history.end
+        riders = (rider for group in self._groups.values() for rider in group.riders)
+        return [rider for rider in riders if rider.position != end and rider.aboard]
+
+    def _hand_back_the_lost(self) -> None:
+        """Now and then it turns out that nobody can go on from some versions: let all look whether theirs is one."""
+        if self._losses == self._cache.resumption.losses:
+            return
+        self._losses = self._cache.resumption.losses
+        for group in self._groups.values():
+            for rider in group.riders:
+                rider.hand_back()
+
+    def _serve_slice(self) -> None:
+        self._next = None
+        size = 0
+        for _ in range(min(_SLICE, len(self._turn))):
+            size += self._serve(self._turn.pop())
+            if size >= _SLICE_BYTES:
+                break
+        if self._turn:
+            self._next = asyncio.get_running_loop().call_soon(self._serve_slice)
+        else:
+            self._end()
+
+    def _serve(self, rider: Rider) -> int:
+        """Send one rider what follows its position, and return the number of bytes."""
+        if not rider.aboard or rider.group is None or not rider.outlet.ready():
+            return 0
+        piece = rider.group.piece(rider.position, self._cache)
+        if piece is None:
+            rider.hand_back()
+            return 0
+        if piece.data:
+            rider.outlet.write(piece.data)
+            self._written += 1
+        rider.position, rider.revision = piece.position, piece.revision
+        self._more = self._more or piece.full
+        return len(piece.data)
+
+    def _end(self) -> None:
+        """The pass is over. What came meanwhile waits a little, what did not fit does not."""
+        for group in self._groups.values():
+            group.forget_pieces()
+        self._rests_until = 0.0 if self._more else self._began + min(_LONGEST_REST, self._written * _REST)
+        if behind := self._behind():
+            if self._more or any(rider.outlet.ready() for rider in behind):
+                self.news()
+            else:
+                self._retry = asyncio.get_running_loop().call_later(_LOOK_AGAIN, self._begin)
