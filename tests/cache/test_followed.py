@@ -139,6 +139,8 @@ def test_a_follower_is_the_same_at_every_version(steps):
                 case "begin":
                     pair.begin()
                     begun = pair.reader.revision
+                case _:
+                    pass  # there is no object to do that with
         pair.tell()
         pair.is_same()
         events = pair.follower.cache.history.read(pair.follower.cache.history.position_after(begun), 10_000)

@@ -213,7 +213,7 @@ async def test_a_core_that_closes_has_the_client_close_too(gateway_pki: Pki) -> 
 async def test_an_upgraded_connection_is_relayed(gateway_pki: Pki) -> None:
     async def echo(request: web.BaseRequest) -> web.StreamResponse:
         socket = web.WebSocketResponse(protocols=("v5.channel.k8s.io",))
-        await socket.prepare(request)  # type: ignore[arg-type]  # a low-level server has only this kind
+        await socket.prepare(request)
         async for message in socket:
             await socket.send_bytes(message.data)
         return socket

@@ -6,8 +6,14 @@ from gateway.workers.summed_metrics import SummedMetrics, measured
 from tests.gateway.test_metrics import samples
 
 LIST = parse_request_info("GET", "/api/v1/pods", {})
-LISTED = (("code", "200"), ("group", ""), ("resource", "pods"), ("scope", "cluster"), ("subresource", ""))
-LISTED += (("verb", "list"), ("version", "v1"))
+LISTED = tuple(
+    sorted(
+        {
+            "code": "200", "group": "", "resource": "pods", "scope": "cluster", "subresource": "", "verb": "list",
+            "version": "v1",
+        }.items()
+    )
+)  # fmt: skip
 
 
 def worker(requests: int) -> Metrics:
