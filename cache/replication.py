@@ -74,6 +74,7 @@ class LogReader:
         self._cacher = cacher
         self._position = cacher.cache.history.end
         self._told: Condition | None = None
+        self._names: set[str] = set()
         self.revision = cacher.cache.revision
         """The version that the follower has come to."""
         self._objects = cacher.cache.everything()
@@ -104,8 +105,14 @@ class LogReader:
         self.revision = cache.revision if self._position == cache.history.end else events[-1].rv
         return [_step_of(event) for event in events]
 
+    @property
+    def joined_or_left(self) -> bool:
+        """Whether there are other members than those that the follower knows; cheap, unlike `condition`."""
+        return self._names != self._cacher.feeds.keys()
+
     def condition(self) -> Condition | None:
         """How current everything is; None when the follower knows that."""
+        self._names = set(self._cacher.feeds)
         condition = Condition(tuple(self._reports()), self._cacher.cache.resumption.gaps)
         if condition == self._told:
             return None

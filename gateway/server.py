@@ -146,7 +146,8 @@ class _Gateway:
             await self._begin(parts)
             if self._workers is not None:
                 running.append(tasks.create_task(self._open_workers(parts), name="opening of workers"))
-                await self._workers.wait_up(_WORKERS_WAIT)
+                if await parts.members.registry.wait_synced(0):
+                    await self._workers.wait_up(_WORKERS_WAIT)
             ready(Ready(url, data_dir / ADMIN_KUBECONFIG))
             await stop.wait()
             await self._drain(listener, parts.writes, workers)
@@ -168,6 +169,7 @@ class _Gateway:
         )
         settings = worker_settings(self._settings.config, self._settings.data_dir, self._host)
         self._workers = WorkerPool(settings, core, self._summed, listener, others)
+        self._metrics.publish(self._workers.samples)
         return int(own[0].getsockname()[1])
 
     async def _open_workers(self, parts: _Parts) -> None:

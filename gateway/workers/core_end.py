@@ -42,7 +42,9 @@ from gateway.workers.messages import (
 _STEPS = 128
 """Steps in a frame: a few milliseconds of work for the one who applies them."""
 _CONDITION_PERIOD = 0.05
-"""Seconds between two looks at how current the members are, while the log is busy."""
+"""Seconds between two looks at how current the members are; that one joined or left is told at once."""
+_SILENCE = 15.0
+"""Seconds. A worker that says nothing twice so long, not even what it measured, answers nobody else either."""
 _LOOK = 0.5
 """Seconds after which it is looked at anyway: time makes members stale, and nobody tells."""
 
@@ -82,6 +84,8 @@ class CoreEnd:
         self._asked: set[asyncio.Task[None]] = set()
         self._scheduled = False
         self._looked = 0.0
+        self._look_again: asyncio.TimerHandle | None = None
+        self._heard = True
         self._loop = asyncio.get_running_loop()
 
     async def run(self, sock: socket.socket, settings: Settings) -> None:
@@ -91,11 +95,14 @@ class CoreEnd:
             async with asyncio.TaskGroup() as tasks:
                 running = [tasks.create_task(self._tell(settings), name="state for a worker")]
                 running += [tasks.create_task(self._follow(cacher), name="log") for cacher in self._parts.cachers]
+                running += [tasks.create_task(self._watch_life(), name="life of a worker")]
                 await self._channel.closed
                 for task in running:
                     task.cancel()
         finally:
             self._channel.close()
+            if self._look_again is not None:
+                self._look_again.cancel()
             for task in self._asked:
                 task.cancel()
 
@@ -170,8 +177,14 @@ class CoreEnd:
 
     def _conditions(self) -> Iterator[Told]:
         now = self._loop.time()
-        if now - self._looked < _CONDITION_PERIOD:
+        rest = self._looked + _CONDITION_PERIOD - now
+        if rest > 0 and not any(reader.joined_or_left for reader in self._readers):
+            if self._look_again is None:
+                self._look_again = self._loop.call_later(rest, self._flush)
             return
+        if self._look_again is not None:
+            self._look_again.cancel()
+            self._look_again = None
         self._looked = now
         for number, reader in enumerate(self._readers):
             if condition := reader.condition():
@@ -179,7 +192,17 @@ class CoreEnd:
 
     # What it asks
 
+    async def _watch_life(self) -> None:
+        silent = 0
+        while silent < 2:
+            self._heard = False
+            await asyncio.sleep(_SILENCE)
+            silent = silent + 1 if self.accepting.is_set() and not self._heard else 0
+        _log.error("a worker says nothing any more; another one takes its place")
+        self._channel.close()
+
     def _received(self, messages: Sequence[ToCore]) -> None:
+        self._heard = True
         for message in messages:
             match message:
                 case Accepting():

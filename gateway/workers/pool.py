@@ -19,6 +19,7 @@ from pathlib import Path
 from gateway.authorization.cluster_visibility import ALL
 from gateway.config import GatewayConfig
 from gateway.listener import Client, Listener
+from gateway.metrics import Sample
 from gateway.workers.core_end import CoreEnd, CoreParts
 from gateway.workers.handover import Handovers, socket_pair
 from gateway.workers.messages import Peer, Settings
@@ -66,10 +67,10 @@ class WorkerPool:
         """Return which workers have not come up yet, empty once all have; for readiness."""
         return f"worker {', '.join(str(1 + number) for number in sorted(self._awaited))}" if self._awaited else ""
 
-    @property
-    def processes(self) -> Sequence[int]:
-        """The process ids of those that accept connections."""
-        return [running.process.pid for running in self._running.values() if running.core.accepting.is_set()]
+    def samples(self) -> Sequence[Sample]:
+        """Return how many workers take connections."""
+        count = sum(running.core.accepting.is_set() for running in self._running.values())
+        return [Sample("fleetgate_workers", "Worker processes that take connections.", float(count))]
 
     async def wait_up(self, seconds: float) -> None:
         """Wait until every worker has come up once, or so long."""
@@ -92,7 +93,10 @@ class WorkerPool:
         """Have all of them end in order; `run` returns when they have."""
         self._draining = True
         for running in self._running.values():
-            running.core.drain()
+            if running.core.accepting.is_set():
+                running.core.drain()
+            else:
+                running.process.kill()  # it serves nobody
 
     async def _keep(self, number: int) -> None:
         while not self._draining:
@@ -116,8 +120,9 @@ class WorkerPool:
         files = [sock.fileno() for sock in inherited]
         try:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "gateway.workers", *map(str, files), pass_fds=files, stdin=DEVNULL
-            )
+                sys.executable, "-m", "gateway.workers", *map(str, files), pass_fds=files, stdin=DEVNULL,
+                start_new_session=True,
+            )  # fmt: skip  # of a session of its own: Ctrl-C is the core's to act on
         except BaseException:
             channel.close()
             handover.close()
@@ -149,8 +154,6 @@ class WorkerPool:
         self._awaited.discard(number)
         if not self._awaited:
             self._all_up.set()
-        if self._draining:
-            core.drain()
 
     async def _end(self, number: int, running: _Running) -> None:
         del self._running[number]

@@ -1,7 +1,7 @@
 """A worker: the composition root of its process, and its life from the first word of the core to its last.
 
 Start: hello -> certificates -> the state of the merged view -> listener. It ends when the core says so, in order; and
-at once when the core is gone, for then it knows nothing any more. Signals are the core's to act on.
+at once when the core is gone, for then it knows nothing any more. A signal is the core's to act on.
 """
 
 from __future__ import annotations
@@ -77,8 +77,7 @@ async def run_worker(sockets: Sockets) -> None:
     """Be a worker until the core ends it, or ends."""
     collect_seldom()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, lambda: None)  # the core, which gets them as well, tells what to do
+    loop.add_signal_handler(signal.SIGTERM, lambda: None)  # the core gets it as well, and tells what to do
     core = WorkerEnd(followed_cachers)
     await core.connect(sockets.channel)
     serving = loop.create_task(_serve(core, sockets), name="worker")

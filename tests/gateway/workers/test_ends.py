@@ -19,6 +19,7 @@ from gateway.audit.config import AuditConfig
 from gateway.audit.record import AuditRecord
 from gateway.authorization.authorizer import Attributes, Decision, Outcome
 from gateway.request import UserInfo, parse_request_info
+from gateway.workers import core_end
 from gateway.workers.channel import Channel
 from gateway.workers.core_end import CoreEnd, CoreParts
 from gateway.workers.messages import Accepting, Measured, MeasuredFamily, MeasuredSample, Settings
@@ -208,6 +209,26 @@ async def test_a_worker_that_lags_too_far_is_let_go(core: Core) -> None:
         for number in range(10_000):
             core.put("web", rv=1 + number)
         await worker.wait_closed()
+
+
+async def test_a_worker_that_says_nothing_any_more_is_let_go(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core_end, "_SILENCE", 0.1)
+    async with core.worker() as (_, worker):
+        worker.send(Accepting())
+        for _ in range(6):
+            worker.send(Measured([]))
+            await asyncio.sleep(0.05)
+        assert (await worker.authorize(ASKED)).allowed
+        await worker.wait_closed()
+
+
+async def test_a_member_that_joins_is_known_with_the_next_answer(core: Core) -> None:
+    async with core.worker() as (_, worker):
+        await worker.open.wait()
+        for name in ("m1", "m2", "m3"):
+            core.pods.feed(name)
+            await worker.authorize(ASKED)
+            assert list(worker.cachers[0].feeds) == list(core.pods.feeds)
 
 
 async def test_a_core_that_knows_less_tells_less(core: Core) -> None:

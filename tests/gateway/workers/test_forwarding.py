@@ -164,6 +164,17 @@ async def test_bodies_of_all_sizes(gateway_pki: Pki, size: int) -> None:
             assert answer.headers.get("Content-Length", "0") == str(size)
 
 
+async def test_a_body_that_the_core_does_not_want(gateway_pki: Pki) -> None:
+    async def refuse(_request: web.BaseRequest) -> web.StreamResponse:
+        response = web.Response(status=413, text="too large")
+        response.force_close()
+        return response
+
+    async with processes(gateway_pki, refuse) as both, both.session() as session:
+        async with session.post(both.url("/"), data=b"x" * 10_000_000) as answer:
+            assert (answer.status, await answer.text()) == (413, "too large")
+
+
 async def test_each_piece_of_a_stream_is_passed_on_at_once_and_a_client_that_leaves_is_missed(gateway_pki: Pki) -> None:
     left = asyncio.Event()
 
