@@ -16,6 +16,7 @@ from gateway.workers.messages import MeasuredFamily, MeasuredSample
 
 _GROWING = frozenset({"counter", "histogram", "summary"})
 _CREATED = "_created"
+_LONGEST = "_longest_"
 
 _Key = tuple[str, tuple[tuple[str, str], ...]]
 
@@ -63,7 +64,7 @@ class _Sum(CollectorRegistry):
 
 
 def added_up(processes: Iterable[Sequence[MeasuredFamily]]) -> Iterator[Metric]:
-    """Add numbers of the same name and labels; of the times at which something began the first one counts."""
+    """Add numbers of the same name and labels; of when something began the first counts, of the longest the longest."""
     families: dict[str, MeasuredFamily] = {}
     sums: dict[str, dict[_Key, float]] = {}
     for family in (family for process in processes for family in process):
@@ -76,6 +77,8 @@ def added_up(processes: Iterable[Sequence[MeasuredFamily]]) -> Iterator[Metric]:
                 numbers[key] = sample.value
             elif sample.name.endswith(_CREATED):
                 numbers[key] = min(known, sample.value)
+            elif _LONGEST in sample.name:
+                numbers[key] = max(known, sample.value)
             else:
                 numbers[key] = known + sample.value
     for name, family in families.items():

@@ -44,12 +44,20 @@ def test_a_wrong_configuration_names_its_line(tmp_path, capsys):
     assert 'gateway.yaml:3: unknown field "listen"' in capsys.readouterr().err
 
 
-def test_an_address_in_use_is_told_plainly(tmp_path):
+@pytest.mark.parametrize("workers", ["0", "-1", "65"])
+def test_a_wrong_number_of_workers(workers, capsys):
+    assert main(["serve", f"--workers={workers}"]) == 2
+    assert "workers must be between 1 and 64" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_an_address_in_use_is_told_plainly(tmp_path, workers):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        done = run("serve", "--data-dir", str(tmp_path / "data"), "--listen", f"127.0.0.1:{port}")
+        listen = ["--listen", f"127.0.0.1:{port}", "--workers", workers]
+        done = run("serve", "--data-dir", str(tmp_path / "data"), *listen)
     assert done.returncode == 1
     assert done.stderr.strip().startswith("fleetgate: the address is in use by another program")
     assert "Traceback" not in done.stderr

@@ -170,9 +170,13 @@ async def test_a_body_that_the_core_does_not_want(gateway_pki: Pki) -> None:
         response.force_close()
         return response
 
-    async with processes(gateway_pki, refuse) as both, both.session() as session:
-        async with session.post(both.url("/"), data=b"x" * 10_000_000) as answer:
-            assert (answer.status, await answer.text()) == (413, "too large")
+    body = b"x" * 10_000_000
+    async with (
+        processes(gateway_pki, refuse) as both,
+        both.session() as session,
+        session.post(both.url("/"), data=body) as answer,
+    ):
+        assert (answer.status, await answer.text()) == (413, "too large")
 
 
 async def test_each_piece_of_a_stream_is_passed_on_at_once_and_a_client_that_leaves_is_missed(gateway_pki: Pki) -> None:

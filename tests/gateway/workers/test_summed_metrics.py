@@ -51,6 +51,15 @@ def test_a_worker_that_ended_keeps_what_it_counted_and_nothing_of_the_moment() -
     assert samples(core, "apiserver_request_total")[LISTED] == 6
 
 
+def test_of_the_longest_stalls_the_longest_counts() -> None:
+    core, other = SummedMetrics(), Metrics()
+    core.observe_loop(0.5, 0.1)
+    other.observe_loop(0.3, 0.2)
+    core.report(1, measured(other.registry))
+    stalls = samples(core, "fleetgate_event_loop_longest_stall_seconds")
+    assert stalls == {(("clock", "cpu"),): 0.2, (("clock", "wall"),): 0.5}
+
+
 def test_times_at_which_counting_began_are_not_added_up() -> None:
     core = SummedMetrics()
     first = worker(1)
