@@ -14,6 +14,7 @@ from cache.caller_views import CallerViews
 from cache.fan_out import FanOut, Rider
 from cache.history import DEFAULT_LIMITS, HistoryLimits
 from cache.member_feed import MemberFeed
+from cache.naming import UNCONTESTED
 from cache.recovery import Recovery
 from cache.replicas import Peers, Replicas
 from cache.resource_kind import ResourceKind
@@ -35,6 +36,8 @@ class CacherSettings:
     """How long after its joining reads wait for a member that was not read yet."""
     first_sync_limit: float = 60.0
     """How long the end of a watch's initial state waits for such a member, while it does answer."""
+    by_view: bool = False
+    """Whether callers see different members."""
     future_wait: float = 3.0
     """How long a read waits for a version that lies in the future, as kube-apiserver does."""
 
@@ -60,6 +63,7 @@ class Cacher:
         self._now = now
         self._builder = ObjectBuilder(kind, renderer)
         self.cache = WatchCache(kind, self._builder, clock or RevisionClock(now), now, settings.history)
+        self.cache.by_view = settings.by_view
         self.views = CallerViews(self.cache.mark)
         self._fan_out = FanOut(self.cache)
         self.feeds: dict[str, MemberFeed] = {}
@@ -188,7 +192,8 @@ class Cacher:
         """An object as it would be served, without taking it into the cache: dry runs, and states already past."""
         known = self.cache.of_member(cluster, observed.key)
         name = known.name if known else observed.name
-        return self._builder.build(observed, cluster, name, self._revision_of(known, observed))
+        naming = known.naming if known else UNCONTESTED
+        return self._builder.build(observed, cluster, name, self._revision_of(known, observed), naming)
 
     def _revision_of(self, known: CachedObject | None, observed: ObservedObject) -> int:
         if not observed.member_rv:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from cache.cached_object import CachedObject
 from cache.freshness import ClusterFreshness
 from cache.merged_resource import MergedResource
+from cache.naming import seen_name
 from cache.watch_event import ERROR, WatchEvent
 from cache.watcher import Visible, Watcher
 from gateway.apimachinery.duration import human_duration
@@ -93,7 +94,7 @@ class MergedSource:
         self._remember_view()
         owners = self._resource.owners(key.namespace, key.name, visible=self._visible)
         if len(owners) > 1:
-            names = ", ".join(sorted(f"{owner.name} ({owner.cluster})" for owner in owners))
+            names = ", ".join(sorted(f"{seen_name(owner, self._visible)} ({owner.cluster})" for owner in owners))
             self._scope.warn(f'"{key.name}" exists in several clusters, this is the oldest: {names}')
         if stale := self._resource.stale_member(stored.cluster):
             self._warn_stale([stale])
