@@ -115,13 +115,7 @@ class _Group:
             return self._pieces[position]
         except KeyError:
             pass
-        try:
-            piece = self._join(position, cache)
-        except Exception:
-            # Each watcher will meet the fault, and end with it.
-            logger.exception("events could not be encoded for many watchers at once")
-            piece = None
-        self._pieces[position] = piece
+        piece = self._pieces[position] = self._join(position, cache)
         return piece
 
     def _join(self, start: int, cache: WatchCache) -> _Piece | None:
@@ -224,7 +218,13 @@ class FanOut:
         self._next = None
         size = 0
         for _ in range(min(_SLICE, len(self._turn))):
-            size += self._serve(self._turn.pop())
+            rider = self._turn.pop()
+            try:
+                size += self._serve(rider)
+            except Exception:
+                # One connection must not keep the others from what they wait for.
+                logger.exception("a watcher could not be written to")
+                rider.hand_back()
             if size >= _SLICE_BYTES:
                 break
         if self._turn:
