@@ -67,6 +67,8 @@ class Cacher:
         self.views = CallerViews(self.cache.mark)
         self._fan_out = FanOut(self.cache)
         self.feeds: dict[str, MemberFeed] = {}
+        self.look_again: dict[str, Callable[[], None]] = {}
+        """By member, what has its feed tried anew at once."""
         self.selections = Selections(kind)
         self.replicas: Replicas | None = None
         """What there is to other replicas of the gateway; None for the only one."""
@@ -187,6 +189,17 @@ class Cacher:
         obj = feed.written(observed) if feed else None
         self.changed()
         return obj or self.represent(cluster, observed)
+
+    async def find(self, cluster: str) -> None:
+        """Look at once whether a member has come to serve the kind, which it was not known to have.
+
+        Waits as long as reads wait for a version to come, and no longer.
+        """
+        feed = self.feeds.get(cluster)
+        if feed is not None and feed.absent:
+            if look_again := self.look_again.get(cluster):
+                look_again()
+            await self.wait_until(lambda: not feed.absent, self.settings.future_wait)
 
     def represent(self, cluster: str, observed: ObservedObject) -> CachedObject:
         """An object as it would be served, without taking it into the cache: dry runs, and states already past."""

@@ -367,6 +367,12 @@ class MergedResource:
             replicas.correct(obj, parse_integer(resource_version))
         return None
 
+    async def made(self, cluster: str, body: bytes, *, visible: Visible = everyone) -> bytes:
+        """Dress the answer to a creation, see `restamp`, also where the member was not known to have any of it yet."""
+        if self._read(body) is not None:
+            await self._cacher.find(cluster)
+        return self.restamp(cluster, body, visible=visible)
+
     def restamp(self, cluster: str, body: bytes, *, visible: Visible = everyone) -> bytes:
         """Dress a member's answer to the creation of an object as one of ours, under the name it has for the caller.
 

@@ -268,7 +268,7 @@ class ResourceHandler:
         result = await writes.serve(write, request[AUDIT], target)
         resource = members.cache.resource(scope.info.group_version_resource)
         if resource is not None and not write.options.dry_run:
-            result = replace(result, body=resource.restamp(cluster, result.body, visible=visible), obj=None)
+            result = replace(result, body=await resource.made(cluster, result.body, visible=visible), obj=None)
         return await answer.response(result)
 
     async def _read_subresource(

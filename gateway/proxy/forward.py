@@ -121,9 +121,7 @@ async def _gather(answer: Answer) -> tuple[bytes, bool]:
     return b"".join(parts), True
 
 
-def _answer_as(
-    answer: Answer, ours: Mapping[str, str] | None, body: bytes | None
-) -> web.Response | web.StreamResponse:
+def _answer_as(answer: Answer, ours: Mapping[str, str] | None, body: bytes | None) -> web.Response | web.StreamResponse:
     """Return the answer's status and headers for the client, with its body where that is known already."""
     passed_on = response_headers(answer.headers)
     headers = CIMultiDict(ours or {})
