@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from cache.field_values import Sections
+from cache.naming import UNCONTESTED, Naming
 from cache.resource_kind import ResourceKind
 
 CLUSTER_ANNOTATION = "resource.karmada.io/cached-from-cluster"
@@ -101,6 +102,8 @@ class CachedObject(msgspec.Struct, gc=False):
     raw: bytes
     """The JSON object as it stands in a list: metadata first, no kind and apiVersion."""
     metadata_end: int
+    naming: Naming = UNCONTESTED
+    """What its name depends on in the view of a caller who sees some members only."""
     rows: Rows | None = None
     """What makes its cells; one for all objects of the kind."""
     row: Any = msgspec.UNSET
@@ -331,7 +334,9 @@ class ObjectBuilder:
         self._rows = Rows(kind, renderer) if renderer else None
         self._label_sets: dict[bytes, Mapping[str, str]] = {}
 
-    def build(self, observed: ObservedObject, cluster: str, name: str, rv: int) -> CachedObject:
+    def build(
+        self, observed: ObservedObject, cluster: str, name: str, rv: int, naming: Naming = UNCONTESTED
+    ) -> CachedObject:
         """Return the object as it is served under a name, with a resourceVersion of the gateway."""
         raw, metadata_end = observed.compose(name, cluster, rv)
         return CachedObject(
@@ -348,6 +353,7 @@ class ObjectBuilder:
             fields=self._kind.read_fields(observed.sections),
             raw=raw,
             metadata_end=metadata_end,
+            naming=naming,
             rows=self._rows,
         )
 

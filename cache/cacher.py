@@ -14,6 +14,7 @@ from cache.caller_views import CallerViews
 from cache.fan_out import FanOut, Rider
 from cache.history import DEFAULT_LIMITS, HistoryLimits
 from cache.member_feed import MemberFeed
+from cache.naming import UNCONTESTED
 from cache.recovery import Recovery
 from cache.replicas import Peers, Replicas
 from cache.resource_kind import ResourceKind
@@ -35,6 +36,8 @@ class CacherSettings:
     """How long after its joining reads wait for a member that was not read yet."""
     first_sync_limit: float = 60.0
     """How long the end of a watch's initial state waits for such a member, while it does answer."""
+    by_view: bool = False
+    """Whether callers see different members."""
     future_wait: float = 3.0
     """How long a read waits for a version that lies in the future, as kube-apiserver does."""
 
@@ -60,9 +63,12 @@ class Cacher:
         self._now = now
         self._builder = ObjectBuilder(kind, renderer)
         self.cache = self._new_cache(clock or RevisionClock(now))
+        self.cache.by_view = settings.by_view
         self.views = CallerViews(self.cache.mark)
         self._fan_out = FanOut(self.cache)
         self.feeds: dict[str, MemberFeed] = {}
+        self.look_again: dict[str, Callable[[], None]] = {}
+        """By member, what has its feed tried anew at once."""
         self.selections = Selections(kind)
         self.replicas: Replicas | None = None
         """What there is to other replicas of the gateway; None for the only one."""
@@ -188,11 +194,23 @@ class Cacher:
         self.changed()
         return obj or self.represent(cluster, observed)
 
+    async def find(self, cluster: str) -> None:
+        """Look at once whether a member has come to serve the kind, which it was not known to have.
+
+        Waits as long as reads wait for a version to come, and no longer.
+        """
+        feed = self.feeds.get(cluster)
+        if feed is not None and feed.absent:
+            if look_again := self.look_again.get(cluster):
+                look_again()
+            await self.wait_until(lambda: not feed.absent, self.settings.future_wait)
+
     def represent(self, cluster: str, observed: ObservedObject) -> CachedObject:
         """An object as it would be served, without taking it into the cache: dry runs, and states already past."""
         known = self.cache.of_member(cluster, observed.key)
         name = known.name if known else observed.name
-        return self._builder.build(observed, cluster, name, self._revision_of(known, observed))
+        naming = known.naming if known else UNCONTESTED
+        return self._builder.build(observed, cluster, name, self._revision_of(known, observed), naming)
 
     def _revision_of(self, known: CachedObject | None, observed: ObservedObject) -> int:
         if not observed.member_rv:

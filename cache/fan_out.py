@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from typing import NamedTuple, Protocol
 
-from cache.selection import Selection
+from cache.sight import Sight
 from cache.watch_cache import WatchCache
 from cache.watch_event import CoalescedEvent, WatchEvent
 
@@ -55,14 +55,11 @@ class Outlet(Protocol):
 class Rider:
     """A watcher that rides along. Its cursor is moved here until it is handed back."""
 
-    __slots__ = ("_waiter", "group", "outlet", "position", "revision", "selection", "visible")
+    __slots__ = ("_waiter", "group", "outlet", "position", "revision", "sight")
 
-    def __init__(
-        self, selection: Selection, visible: Callable[[str], bool], outlet: Outlet, position: int, revision: int
-    ) -> None:
+    def __init__(self, sight: Sight, outlet: Outlet, position: int, revision: int) -> None:
         """Ride on from a position of the history; `revision` is the version up to which everything was told."""
-        self.selection = selection
-        self.visible = visible
+        self.sight = sight
         self.outlet = outlet
         self.position = position
         self.revision = revision
@@ -104,8 +101,7 @@ class _Group:
 
     def __init__(self, rider: Rider) -> None:
         self.riders: dict[Rider, None] = {}
-        self._selection = rider.selection
-        self._visible = rider.visible
+        self._see = rider.sight.see
         self._encode = rider.outlet.encode
         self._pieces: dict[int, _Piece | None] = {}
 
@@ -119,13 +115,7 @@ class _Group:
             return self._pieces[position]
         except KeyError:
             pass
-        try:
-            piece = self._join(position, cache)
-        except Exception:
-            # Each watcher will meet the fault, and end with it.
-            logger.exception("events could not be encoded for many watchers at once")
-            piece = None
-        self._pieces[position] = piece
+        piece = self._pieces[position] = self._join(position, cache)
         return piece
 
     def _join(self, start: int, cache: WatchCache) -> _Piece | None:
@@ -136,7 +126,7 @@ class _Group:
                 break  # how it is told depends on what a watcher knows
             position += 1
             revision = event.rv
-            if self._visible(event.object.cluster) and (told := self._selection.see(event)):
+            if told := self._see(event):
                 seen.append(told)
                 size += len(event.object.raw)
                 if size >= _PIECE_BYTES or len(seen) >= _PIECE_EVENTS:
@@ -177,7 +167,7 @@ class FanOut:
 
     async def ride(self, rider: Rider, timeout: float) -> None:
         """Have a rider served until it is handed back, for `timeout` seconds at most. Safe to cancel."""
-        key = rider.selection, rider.visible, rider.outlet.form
+        key = rider.sight, rider.outlet.form
         group = self._groups.get(key)
         if group is None:
             group = self._groups[key] = _Group(rider)
@@ -228,7 +218,13 @@ class FanOut:
         self._next = None
         size = 0
         for _ in range(min(_SLICE, len(self._turn))):
-            size += self._serve(self._turn.pop())
+            rider = self._turn.pop()
+            try:
+                size += self._serve(rider)
+            except Exception:
+                # One connection must not keep the others from what they wait for.
+                logger.exception("a watcher could not be written to")
+                rider.hand_back()
             if size >= _SLICE_BYTES:
                 break
         if self._turn:

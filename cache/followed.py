@@ -39,6 +39,8 @@ class FollowedCache(WatchCache):
         """Begin with nothing; `clock` is one that follows."""
         super().__init__(kind, builder, clock, now, limits)
         self._following = clock
+        # Moves of which the first half is told: the version of the other one -> the first, and the object before it.
+        self._moving: dict[int, tuple[CacheEvent, CachedObject]] = {}
 
     def place(self, step: Step) -> None:
         """Take an object of the state that everything begins with."""
@@ -58,14 +60,19 @@ class FollowedCache(WatchCache):
             gone = self._object(step) if known is None else known.at_revision(step.rv)
             if known is not None:
                 self._withdraw(known)
-            self._note(step, CacheEvent(DELETED, gone, known, self._now()))
+            leaving = self._note(step, CacheEvent(DELETED, gone, known, self._now()))
+            if step.moves_to is not None and known is not None:
+                self._moving[step.moves_to] = leaving, known
             return
         obj = self._object(step)
         if (known is not None) != (step.type == MODIFIED):
             raise OutOfStep(f"{step.type} of {step.key} at {step.rv}")
         if known is None:
             self._place(obj)
-            self._note(step, CacheEvent(ADDED, obj, None, self._now()))
+            arriving = self._note(step, CacheEvent(ADDED, obj, None, self._now()))
+            if moved := self._moving.pop(step.rv, None):
+                leaving, arriving.other_half = moved
+                leaving.other_half = obj
             return
         self._exchange(known, obj)
         self._index.replace(obj.key, obj.fields, known.fields)
@@ -86,9 +93,10 @@ class FollowedCache(WatchCache):
     def _object(self, step: Step) -> CachedObject:
         return self._builder.rebuild(step.raw, step.cluster, step.original_name, step.member_rv)
 
-    def _note(self, step: Step, event: CacheEvent) -> None:
+    def _note(self, step: Step, event: CacheEvent) -> CacheEvent:
         event.doubted_since = step.doubted_since
         self.history.append(event)
+        return event
 
     def _withdraw(self, obj: CachedObject) -> None:
         key = obj.original_key

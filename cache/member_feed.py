@@ -225,7 +225,7 @@ class MemberFeed:
     # Our own writes
 
     @property
-    def _absent(self) -> bool:
+    def absent(self) -> bool:
         """Whether the member has none of it, or has to be listed before anything is known: an answer may be old."""
         return self.synced and not self.reached and self._listed is None
 
@@ -235,7 +235,7 @@ class MemberFeed:
         Returns the object as it is served, or None when the feed is past that state already: applying it then could
         bring back what is deleted.
         """
-        if self._absent:
+        if self.absent:
             return None
         if self._is_past(observed.member_rv):
             known = self._cache.of_member(self.cluster, observed.key)

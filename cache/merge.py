@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from cache.cached_object import CachedObject
+from cache.naming import UNCONTESTED, Naming, name_among, qualified
 
 
 def precedence(obj: CachedObject) -> tuple[int, str]:
@@ -17,26 +18,26 @@ def precedence(obj: CachedObject) -> tuple[int, str]:
     return obj.created, obj.cluster
 
 
-def qualified_name(obj: CachedObject, is_literal: Callable[[str], bool]) -> str:
-    """The name of an object that may not use its own.
+def namings(group: Sequence[CachedObject], users: Callable[[str], Sequence[str]]) -> Iterator[Naming]:
+    """What the names of objects of one original name depend on; `group` is ordered by precedence.
 
-    A literal name wins over a qualified one, so a name that some member really uses is made longer by the object's uid.
-    Objects recorded in the federation store have no cluster to be qualified by and take their uid.
+    `users` tells which members have an object of that very name in the namespace.
     """
-    name = f"{obj.original_name}.{obj.cluster or obj.uid}"
-    while is_literal(name):
-        name = f"{name}.{obj.uid}"
-    return name
+    for position, obj in enumerate(group):
+        if position == 0:
+            yield UNCONTESTED
+            continue
+        rivals: list[tuple[str, ...]] = []
+        name = qualified(obj)
+        while rival := tuple(users(name)):
+            rivals.append(rival)
+            name = f"{name}.{obj.uid}"
+        yield Naming(tuple(elder.cluster for elder in group[:position]), tuple(rivals))
 
 
-def served_names(group: Sequence[CachedObject], is_literal: Callable[[str], bool]) -> list[str]:
-    """The names under which objects of one original name are served; `group` is ordered by precedence.
-
-    `is_literal` tells whether any member has an object of that very name in the namespace.
-    """
-    return [
-        obj.original_name if position == 0 else qualified_name(obj, is_literal) for position, obj in enumerate(group)
-    ]
+def served_names(group: Sequence[CachedObject], users: Callable[[str], Sequence[str]]) -> list[str]:
+    """The names under which objects of one original name are served to those who see all members."""
+    return [name_among(obj, naming, lambda _: True) for obj, naming in zip(group, namings(group, users), strict=True)]
 
 
 def original_names(name: str) -> Iterator[str]:

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Hashable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from operator import attrgetter
 
 import msgspec
 
@@ -20,6 +21,7 @@ from cache.freshness import ClusterFreshness
 from cache.past_state import PastState
 from cache.resource_kind import ServedVersion
 from cache.selection import Query, Selection
+from cache.view import View
 from cache.watch_event import BOOKMARK, ERROR, WatchEvent
 from cache.watcher import Visible, Watched, Watcher, WatchStart, everyone
 from gateway.apimachinery.errors import (
@@ -35,7 +37,10 @@ from gateway.apimachinery.options import EXACT, ListOptions, list_revision, watc
 
 _SLICE = 2_000
 """Objects looked at without letting anything else run: about 1 ms."""
+_SHOWN = 500
+"""The same of a view in which objects may have to be renamed: up to 10 us each."""
 _encoder = msgspec.json.Encoder()
+_key = attrgetter("key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +100,7 @@ class MergedResource:
         continued. Raises ApiError 400, 410 (with a token to continue with, where there was one) and 504.
         """
         selection = self._selection(namespace, options)
+        view = self._view(selection, visible)
         query = self._token_binding(binding, namespace, options)
         await self._cacher.wait_first_sync(visible)
         token = self._tokens.decode(options.continue_token, query) if options.continue_token else None
@@ -108,12 +114,12 @@ class MergedResource:
             if revision < since or not self._cache.knows(revision):
                 raise self._tokens.expired(token, query)
         limit = 0 if options.resource_version == "0" else options.limit
-        items = await self._whole(selection, revision, limit, visible) if token is None else None
+        items = await self._whole(selection, revision, limit, view) if token is None else None
         if items is not None:
             return MergedList(items, str(revision), stale=self.stale(visible))
-        past = self._cache.past(selection, revision)
+        past = self._cache.past(selection, revision, by_name=view.plain)
         try:
-            items, more = await self._page(selection, past, token.last_key if token else "", limit, visible)
+            items, more = await self._page(selection, past, token.last_key if token else "", limit, view)
         except ApiError:
             if token is None:
                 raise
@@ -137,14 +143,16 @@ class MergedResource:
         """
         selection = self._selection(namespace, options)
         revision = watch_revision(options.resource_version, self.served.gvr.group_resource)
-        start = await self._watch_start(selection, options, revision, visible, everywhere=not since)
+        view = self._view(selection, visible)
+        start = await self._watch_start(selection, options, revision, view, everywhere=not since)
         if start.initial is None and start.error is None and start.after < since:
             start = WatchStart(error=too_old_resource_version(start.after, since))
-        watched = Watched(selection, visible, options.allow_watch_bookmarks, timeout)
+        shown = None if view.plain else view
+        watched = Watched(selection, visible, options.allow_watch_bookmarks, timeout, shown)
         return Watcher(self._cache, watched, start, news=self._cacher, clock=asyncio.get_running_loop().time)
 
     async def _watch_start(
-        self, selection: Selection, options: ListOptions, revision: int, visible: Visible, *, everywhere: bool
+        self, selection: Selection, options: ListOptions, revision: int, view: View, *, everywhere: bool
     ) -> WatchStart:
         initial = options.send_initial_events
         if initial is None:
@@ -156,9 +164,9 @@ class MergedResource:
         except ApiError as error:
             return WatchStart(error=error)
         await self._index_labels(selection)
-        snapshot = self._cache.candidates(selection)
+        snapshot = self._candidates(selection, view)
         position = self._cache.revision
-        items = await self._filtered(snapshot, selection, visible)
+        items = await self._filtered(snapshot or (), selection, view)
         return WatchStart(initial=items, announce_end=options.send_initial_events is True, after=position)
 
     async def _going_on(self, revision: int, *, everywhere: bool) -> WatchStart:
@@ -186,16 +194,23 @@ class MergedResource:
         return self._cache.revision
 
     async def _whole(
-        self, selection: Selection, revision: int, limit: int, visible: Visible
+        self, selection: Selection, revision: int, limit: int, view: View
     ) -> Sequence[CachedObject] | None:
         """The present state in one piece, where it is wanted so or is known to be small."""
         if revision != self._cache.revision:
             return None
-        candidates = self._cache.few_candidates(selection) if limit else self._cache.candidates(selection)
+        candidates = self._candidates(selection, view, few=limit > 0)
         if candidates is None:
             return None
-        items = await self._filtered(candidates, selection, visible)
+        items = await self._filtered(candidates, selection, view)
         return None if limit and len(items) > limit else items
+
+    def _candidates(self, selection: Selection, view: View, *, few: bool = False) -> Sequence[CachedObject] | None:
+        """The objects among which are all that are selected; `few`: None where these are many."""
+        if selection.single_key and not view.plain:
+            owners = self._cache.owners(selection.namespace, selection.name, view.visible)
+            return [obj for obj in owners if view.name(obj) == selection.name]
+        return self._cache.few_candidates(selection) if few else self._cache.candidates(selection)
 
     async def _index_labels(self, selection: Selection) -> None:
         with closing(self._cache.index_labels(selection)) as steps:
@@ -203,29 +218,37 @@ class MergedResource:
                 await asyncio.sleep(0)
 
     async def _filtered(
-        self, candidates: Sequence[CachedObject], selection: Selection, visible: Visible
+        self, candidates: Sequence[CachedObject], selection: Selection, view: View
     ) -> Sequence[CachedObject]:
-        if selection.unrestricted and visible is everyone:
-            return candidates
+        if view.plain:
+            if selection.unrestricted:
+                return candidates
+            slice_, show = _SLICE, None
+        else:
+            slice_, show = _SHOWN, view
         found: list[CachedObject] = []
-        for start in range(0, len(candidates), _SLICE):
+        for start in range(0, len(candidates), slice_):
             if start:
                 await asyncio.sleep(0)
-            piece = candidates[start : start + _SLICE]
-            if visible is not everyone:
-                piece = [obj for obj in piece if visible(obj.cluster)]
+            piece = candidates[start : start + slice_]
+            if show is not None:
+                piece = [show.shown(obj) for obj in piece if show.visible(obj.cluster)]
             found += selection.select(piece)
+        if show is not None:
+            found.sort(key=_key)
         return found
 
     async def _page(
-        self, selection: Selection, past: PastState, after: str, limit: int, visible: Visible
+        self, selection: Selection, past: PastState, after: str, limit: int, view: View
     ) -> tuple[Sequence[CachedObject], bool]:
         """One page from behind a key, and whether more objects follow it. Raises ApiError 410."""
         items: list[CachedObject] = []
+        visible = view.visible
         while True:
             while not past.catch_up():  # noqa: ASYNC110  (nothing is waited for: others get a turn)
                 await asyncio.sleep(0)
-            for scanned, obj in enumerate(past.page(after)):
+            page = past.page(after) if view.plain else view.page(past, after, self._cache.qualified())
+            for scanned, obj in enumerate(page):
                 if limit and len(items) == limit and visible(obj.cluster):
                     return items, True
                 if scanned == _SLICE:
@@ -246,6 +269,15 @@ class MergedResource:
     def _selection(self, namespace: str, options: ListOptions) -> Selection:
         fields = options.field_selector.translate(self.served.field_labels)
         return self._cacher.selections.of(Query(namespace, options.label_selector, fields))
+
+    def _view(self, selection: Selection, visible: Visible) -> View:
+        """What is shown to somebody who may see some members, or asks for one object by its qualified name."""
+        name = selection.name
+        if "." not in name:
+            return View(visible)
+        owners = self._cache.owners(selection.namespace, name, visible) if selection.single_key else ()
+        literal = any(obj.original_name == name for obj in owners)
+        return View(visible, "" if literal else name)
 
     async def _wait_for_revision(self, revision: int) -> None:
         """Wait until everything is known that was up to a version, of ours or of another replica."""
@@ -335,55 +367,62 @@ class MergedResource:
             replicas.correct(obj, parse_integer(resource_version))
         return None
 
-    def restamp(self, cluster: str, body: bytes) -> bytes:
-        """Dress a member's answer to a write as an object of ours.
+    async def made(self, cluster: str, body: bytes, *, visible: Visible = everyone) -> bytes:
+        """Dress the answer to a creation, see `restamp`, also where the member was not known to have any of it yet."""
+        if self._read(body) is not None:
+            await self._cacher.find(cluster)
+        return self.restamp(cluster, body, visible=visible)
+
+    def restamp(self, cluster: str, body: bytes, *, visible: Visible = everyone) -> bytes:
+        """Dress a member's answer to the creation of an object as one of ours, under the name it has for the caller.
 
         The cache has the new state from here on, so reads show it, and the member's own event of it is no news. What
         is no object of this kind (a Status) comes back as it is. Not for dry runs: see `decorate`.
         """
-        return self._restamped(cluster, self._read(body), body)
+        observed = self._read(body)
+        return body if observed is None else self.object(View(visible).shown(self._cacher.written(cluster, observed)))
 
-    def _restamped(self, cluster: str, observed: ObservedObject | None, body: bytes) -> bytes:
-        return body if observed is None else self.object(self._cacher.written(cluster, observed))
-
-    async def changed(self, obj: CachedObject, body: bytes) -> bytes:
+    async def changed(self, obj: CachedObject, body: bytes, name: str = "") -> bytes:
         """Dress a member's answer to a change of an object, which was its end if it took the last finalizer off.
 
         A kube-apiserver then removes it and answers what it was sent, under the version from before
-        (Store.deleteWithoutFinalizers): that is no state to be read.
+        (Store.deleteWithoutFinalizers): that is no state to be read. `name` is the one that was asked for, see `get`.
         """
         observed = self._read(body)
         if observed is not None and observed.ended:
-            return await self._deleted(obj, observed, body)
-        return self._restamped(obj.cluster, observed, body)
+            return await self._deleted(obj, observed, body, name)
+        return body if observed is None else self._written(obj, observed, name)
 
-    async def deleted(self, obj: CachedObject, body: bytes) -> bytes:
+    def _written(self, obj: CachedObject, observed: ObservedObject, name: str) -> bytes:
+        return self.object(_called(self._cacher.written(obj.cluster, observed), name))
+
+    async def deleted(self, obj: CachedObject, body: bytes, name: str = "") -> bytes:
         """Dress a member's answer to the deletion of an object.
 
         One that is gone is no longer read by then, and has the version of its DELETED event; it is not remembered, or
         it would come back for a moment. One that lives on for a while was only changed.
         """
-        return await self._deleted(obj, self._read(body), body)
+        return await self._deleted(obj, self._read(body), body, name)
 
-    async def _deleted(self, obj: CachedObject, observed: ObservedObject | None, body: bytes) -> bytes:
+    async def _deleted(self, obj: CachedObject, observed: ObservedObject | None, body: bytes, name: str) -> bytes:
         if observed is not None and observed.lingers:
-            return self._restamped(obj.cluster, observed, body)
+            return self._written(obj, observed, name)
         await self.wait_gone(obj)
         if observed is None:
             return body
         last = self._cacher.represent(obj.cluster, observed)
-        return self.object(last.renamed(obj.name, self._cache.history.end_of(obj.uid) or last.rv))
+        return self.object(last.renamed(name or obj.name, self._cache.history.end_of(obj.uid) or last.rv))
 
-    def decorate(self, cluster: str, body: bytes) -> bytes:
+    def decorate(self, cluster: str, body: bytes, name: str = "") -> bytes:
         """Dress an object of a member that is not to be remembered, such as the answer to a dry run."""
         observed = self._read(body)
-        return body if observed is None else self.object(self._cacher.represent(cluster, observed))
+        return body if observed is None else self.object(_called(self._cacher.represent(cluster, observed), name))
 
-    async def decorate_part(self, cluster: str, body: bytes) -> bytes:
+    async def decorate_part(self, cluster: str, body: bytes, name: str = "") -> bytes:
         """Dress what a subresource answers: an object of ours, or one of another kind about one of ours: its Scale.
 
-        Waits until the cache has seen the version it speaks of, so that a write can be based on it. What is about
-        no object of ours comes back as it is.
+        It bears the name that was asked for. Waits until the cache has seen the version it speaks of, so that a write
+        can be based on it. What is about no object of ours comes back as it is.
         """
         try:
             observed = ObservedObject(body)
@@ -392,9 +431,9 @@ class MergedResource:
         await self.wait_for(cluster, observed.member_rv)
         known = self._cache.of_member(cluster, observed.key)
         if known is None or known.uid != observed.uid or self._read(body) is not None:
-            return self.decorate(cluster, body)
+            return self.decorate(cluster, body, name)
         head = _encoder.encode({"kind": observed.kind, "apiVersion": observed.api_version})
-        return head[:-1] + b"," + self._cacher.represent(cluster, observed).raw[1:]
+        return head[:-1] + b"," + _called(self._cacher.represent(cluster, observed), name).raw[1:]
 
     def _read(self, body: bytes) -> ObservedObject | None:
         try:
@@ -431,3 +470,8 @@ class MergedResource:
 
         await self._cacher.wait_until(lambda: gone() or unheard(), timeout)
         return gone()
+
+
+def _called(obj: CachedObject, name: str) -> CachedObject:
+    """An object under the name that was asked for, if one was."""
+    return obj.renamed(name, obj.rv) if name and name != obj.name else obj

@@ -240,6 +240,7 @@ class MultiClusterCache:
             changed=self._cachers[gvr].changed,
             settings=self._settings.reflector,
         )
+        self._cachers[gvr].look_again[name] = reflector.member_returned
         task = self._group.create_task(reflector.run(), name=f"reflector {name} {gvr.resource}")
         self._running[name][gvr] = reflector, task
 

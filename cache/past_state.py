@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from operator import attrgetter
 
 from cache.cached_object import CachedObject
@@ -70,6 +70,12 @@ class PastState:
         runs = [run[bisect_right(run, after, key=_key) :] for run in self._objects]
         stayed = (obj for piece in present for obj in piece if obj.key not in self._changed)
         return heapq.merge(stayed, *runs, key=_key) if any(runs) else stayed
+
+    def as_it_was(self, now: Iterable[CachedObject]) -> Iterator[CachedObject]:
+        """Of objects there are now those that there were then, and all those that there were in place of others."""
+        yield from (obj for obj in now if obj.key not in self._changed and self._start < obj.key <= self._end)
+        for run in self._objects:
+            yield from run
 
     def remaining(self, after: str) -> int:
         """How many objects lay behind a key."""

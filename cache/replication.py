@@ -35,6 +35,8 @@ class Step(msgspec.Struct, frozen=True, array_like=True, gc=False):
     raw: bytes
     """Empty where the follower has the object: at its end."""
     doubted_since: int | None = None
+    moves_to: int | None = None
+    """At the end of an object that moves to another name, the version at which it comes there."""
 
 
 class MemberReport(msgspec.Struct, frozen=True, array_like=True):
@@ -57,13 +59,28 @@ class Condition(msgspec.Struct, frozen=True, array_like=True):
     gaps: tuple[Range, ...]
 
 
-def _step(event_type: str, obj: CachedObject, raw: bytes, doubted_since: int | None = None) -> Step:
-    return Step(event_type, obj.rv, obj.key, obj.cluster, obj.original_name, obj.member_rv, raw, doubted_since)
+def _added(obj: CachedObject) -> Step:
+    return Step(ADDED, obj.rv, obj.key, obj.cluster, obj.original_name, obj.member_rv, obj.raw)
+
+
+def _moves_to(event: CacheEvent) -> int | None:
+    return event.other_half.rv if event.type == DELETED and event.other_half is not None else None
 
 
 def _step_of(event: CacheEvent) -> Step:
-    known = event.type == DELETED and event.previous is not None
-    return _step(event.type, event.object, b"" if known else event.object.raw, event.doubted_since)
+    obj = event.object
+    raw = b"" if event.type == DELETED and event.previous is not None else obj.raw
+    return Step(
+        event.type,
+        obj.rv,
+        obj.key,
+        obj.cluster,
+        obj.original_name,
+        obj.member_rv,
+        raw,
+        event.doubted_since,
+        _moves_to(event),
+    )
 
 
 class LogReader:
@@ -84,7 +101,7 @@ class LogReader:
         piece = self._objects[start : start + count]
         if not piece:
             self._objects = []
-        return [_step(ADDED, obj, obj.raw) for obj in piece]
+        return [_added(obj) for obj in piece]
 
     @property
     def at_end(self) -> bool:
@@ -93,14 +110,24 @@ class LogReader:
         return self._position == cache.history.end and self.revision == cache.revision
 
     def steps(self, most: int) -> Sequence[Step]:
-        """What comes next; `revision` is where that leads. Raises HistoryLost."""
+        """What comes next, few more than `most`: a move is told in one piece. `revision` is where that leads.
+
+        Raises HistoryLost.
+        """
         cache = self._cacher.cache
         if self.at_end:
             return ()
-        events = cache.history.read(self._position, most)
-        if events is None:
-            raise HistoryLost
-        self._position += len(events)
+        events: list[CacheEvent] = []
+        whole = 0
+        while len(events) < most or (events and events[-1].rv < whole):
+            piece = cache.history.read(self._position, most)
+            if piece is None:
+                raise HistoryLost
+            if not piece:
+                break
+            events += piece
+            self._position += len(piece)
+            whole = max([whole, *filter(None, map(_moves_to, piece))])
         # Versions without an event are issued as well: the follower is told the last one.
         self.revision = cache.revision if self._position == cache.history.end else events[-1].rv
         return [_step_of(event) for event in events]

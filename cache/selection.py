@@ -86,10 +86,12 @@ class Selection:
     def __init__(self, query: Query, kind: ResourceKind) -> None:
         """Compile `query` for objects of `kind`. Raises ApiError 400 for a value that a field never has."""
         self.query = query
-        name, namespace = query.fields.exact("metadata.name"), query.fields.exact("metadata.namespace")
+        self.name = query.fields.exact("metadata.name") or ""
+        """The only name that can be selected."""
+        namespace = query.fields.exact("metadata.namespace")
         self._contradictory = bool(query.namespace and namespace is not None and namespace != query.namespace)
         self.namespace = query.namespace or namespace or ""
-        self.single_key = object_key(self.namespace, name) if name and self.namespace else ""
+        self.single_key = object_key(self.namespace, self.name) if self.name and self.namespace else ""
         """The only key that can be selected, when the query names one object."""
         self.indexed = tuple(_terms(query.fields, kind))
         """Where the kind's indexed fields have what is selected: under each of these."""
@@ -120,6 +122,13 @@ class Selection:
             return ("", "")
         if self.single_key:
             return (self.single_key[:-1], self.single_key)
+        return self.namespace_range
+
+    @property
+    def namespace_range(self) -> tuple[str, str]:
+        """The keys between which everything of the namespace lies."""
+        if self._contradictory:
+            return ("", "")
         # "0" follows "/" in ASCII, so this ends after every key of the namespace.
         return (f"{self.namespace}/", f"{self.namespace}0") if self.namespace else ("", "\U0010ffff")
 
@@ -145,10 +154,8 @@ class Selection:
 
         `since` is the version from which it goes on, which tells what it knows of coalesced events.
         """
-        if isinstance(event, CoalescedEvent):
-            return self._judge_coalesced(event, event.added <= since)
-        if event.is_doubted(since):
-            return self._judge_coalesced(event, True)
+        if isinstance(event, CoalescedEvent) or event.is_doubted(since):
+            return self.see_apart(event, since)
         try:
             return self._verdicts[event.rv]
         except KeyError:
@@ -158,8 +165,20 @@ class Selection:
         verdict = self._verdicts[event.rv] = self._judge(event)
         return verdict
 
+    def see_apart(self, event: CacheEvent, since: int = 0) -> WatchEvent | None:
+        """How a watcher sees an event that is told to his view alone: no verdict is remembered."""
+        if isinstance(event, CoalescedEvent):
+            return self._judge_coalesced(event, event.added <= since)
+        return self._judge_coalesced(event, True) if event.is_doubted(since) else self._judge(event)
+
     def _judge(self, event: CacheEvent) -> WatchEvent | None:
-        before = event.previous is not None and self.matches(event.previous)
+        if event.stays:
+            if event.type == DELETED:
+                return None
+            previous = event.other_half
+        else:
+            previous = event.previous
+        before = previous is not None and self.matches(previous)
         now = event.type != DELETED and self.matches(event.object)
         if now:
             return event.seen_as(MODIFIED if before else ADDED)
@@ -167,6 +186,8 @@ class Selection:
 
     def _judge_coalesced(self, event: CacheEvent, perhaps: bool) -> WatchEvent | None:
         """Whether the object was selected before is not known, so whoever may have been told of it is told its end."""
+        if event.stays and event.type == DELETED:
+            return None
         if event.type != DELETED and self.matches(event.object):
             return event.seen_as(MODIFIED if perhaps else ADDED)
         return event.seen_as(DELETED) if perhaps and self._may_have_matched(event.object) else None

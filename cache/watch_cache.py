@@ -7,13 +7,17 @@ members said and never asks; waking watchers and waiting are its caller's. One w
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import chain
+
+import msgspec
 
 from cache.cached_object import CachedObject, ObjectBuilder, ObservedObject, object_key
 from cache.history import DEFAULT_LIMITS, History, HistoryLimits
 from cache.indexed_fields import FieldIndex
 from cache.label_index import LabelIndex, Labels
-from cache.merge import original_names, precedence, served_names
+from cache.merge import namings, original_names, precedence
+from cache.naming import UNCONTESTED, Naming, name_among, seen_name
 from cache.ordered_objects import OrderedObjects
 from cache.past_state import PastState
 from cache.resource_kind import ResourceKind
@@ -60,6 +64,8 @@ class WatchCache:
         self._labels = LabelIndex()  # of served keys
         # cluster -> original keys, in an order that does not differ from run to run
         self._keys: dict[str, dict[str, None]] = {}
+        self.by_view = False
+        """Whether callers see different members: then each object carries what its name depends on."""
 
     @property
     def revision(self) -> int:
@@ -91,7 +97,7 @@ class WatchCache:
         if known.uid != observed.uid or known.created != observed.created:
             self._remove(known)
             return self._add(cluster, observed)
-        obj = self._builder.build(observed, cluster, known.name, self._clock.next())
+        obj = self._builder.build(observed, cluster, known.name, self._clock.next(), known.naming)
         self._exchange(known, obj)
         self._index.replace(obj.key, obj.fields, known.fields)
         self._labels.replace(obj.key, obj.labels, known.labels)
@@ -121,6 +127,8 @@ class WatchCache:
         for obj in objects:
             self._place(obj)
             yield
+        if self.by_view:
+            yield from self._note_namings()
         self.history = History(horizon, self._limits)
         for event in events:
             self.history.append(event)
@@ -138,6 +146,20 @@ class WatchCache:
         self._ordered.put(obj)
         self._index.add(obj.key, obj.fields)
         self._labels.add(obj.key, obj.labels)
+
+    def _note_namings(self) -> Iterator[None]:
+        """Find out on what names depend that were given by the run before. That is told to nobody."""
+        for key, group in [(key, group) for key, group in self._groups.items() if len(group) > 1]:
+            namespace = group[0].namespace
+            self._groups[key] = tuple(
+                msgspec.structs.replace(obj, naming=naming)
+                for obj, naming in zip(group, namings(group, partial(self._users, namespace)), strict=True)
+            )
+            for obj in self._groups[key]:
+                self._ordered.put(obj)
+                if obj.name != obj.original_name:
+                    self._qualified[obj.key] = obj
+            yield
 
     def observe_ahead(self, cluster: str, observed: ObservedObject) -> CachedObject | None:
         """Take an object's state that comes before the events that led to it: the answer to a write.
@@ -220,7 +242,8 @@ class WatchCache:
         key = object_key(namespace, name)
         if group := tuple(obj for obj in self._groups.get(key, ()) if visible(obj.cluster)):
             return group
-        if (qualified := self._qualified.get(key)) and visible(qualified.cluster):
+        qualified = self._qualified.get(key)
+        if qualified and visible(qualified.cluster) and seen_name(qualified, visible) == name:
             return (qualified,)
         for original in original_names(name):
             for obj in self._groups.get(object_key(namespace, original), ()):
@@ -284,9 +307,14 @@ class WatchCache:
         """All objects in key order: a snapshot."""
         return self._ordered.between("", "\U0010ffff")
 
-    def past(self, selection: Selection, rv: int) -> PastState:
-        """What may be selected, as it was at a known version."""
-        return PastState(self.history, self._ordered, selection.range, rv)
+    def past(self, selection: Selection, rv: int, *, by_name: bool = True) -> PastState:
+        """What may be selected, as it was at a known version. `by_name`: names are selected as they are served."""
+        keys = selection.range if by_name else selection.namespace_range
+        return PastState(self.history, self._ordered, keys, rv)
+
+    def qualified(self) -> Iterable[CachedObject]:
+        """The objects that are not served under their own names. Not while anything changes."""
+        return self._qualified.values()
 
     # Names
 
@@ -325,18 +353,26 @@ class WatchCache:
 
         These are the objects of that original name, and those that would be served under it as their qualified name.
         """
-        moves: list[tuple[CachedObject, str]] = []
+        moves: list[tuple[CachedObject, str, Naming]] = []
         for original in (name, *original_names(name)):
             group = self._groups.get(object_key(namespace, original), ())
-            names = served_names(group, lambda literal: object_key(namespace, literal) in self._groups)
-            moves += [(obj, served) for obj, served in zip(group, names, strict=True) if obj.name != served]
-        for obj, _ in moves:
-            if obj.name != _UNPLACED:
-                self._vacate(obj)
-        for obj, served in moves:
-            moved = obj.renamed(served, self._clock.next())
+            for obj, naming in zip(group, namings(group, partial(self._users, namespace)), strict=True):
+                served = name_among(obj, naming, lambda _: True)
+                kept = naming if self.by_view else UNCONTESTED
+                if (obj.name, obj.naming) != (served, kept):
+                    moves.append((obj, served, kept))
+        # Whoever takes a name takes it after it was given up, in every view.
+        left = [None if obj.name == _UNPLACED else self._vacate(obj) for obj, _, _ in moves]
+        for (obj, served, naming), leaving in zip(moves, left, strict=True):
+            moved = msgspec.structs.replace(obj.renamed(served, self._clock.next()), naming=naming)
             self._exchange(obj, moved)
-            self._occupy(moved)
+            arriving = self._occupy(moved)
+            if leaving is not None:
+                leaving.other_half, arriving.other_half = moved, obj
+
+    def _users(self, namespace: str, name: str) -> Sequence[str]:
+        """The members that have an object of that very name."""
+        return [obj.cluster for obj in self._groups.get(object_key(namespace, name), ())]
 
     def _exchange(self, old: CachedObject, new: CachedObject) -> None:
         """Put an object's new state into its group."""
@@ -345,20 +381,22 @@ class WatchCache:
         if new.name != new.original_name:
             self._qualified[new.key] = new
 
-    def _occupy(self, obj: CachedObject) -> None:
+    def _occupy(self, obj: CachedObject) -> CacheEvent:
         """Serve an object under its name."""
         self._ordered.put(obj)
         self._index.add(obj.key, obj.fields)
         self._labels.add(obj.key, obj.labels)
-        self._record(ADDED, obj, None)
+        return self._record(ADDED, obj, None)
 
-    def _vacate(self, obj: CachedObject) -> None:
+    def _vacate(self, obj: CachedObject) -> CacheEvent:
         """Stop serving an object under its name."""
         self._ordered.remove(obj.key)
         self._qualified.pop(obj.key, None)
         self._index.remove(obj.key, obj.fields)
         self._labels.remove(obj.key, obj.labels)
-        self._record(DELETED, obj.at_revision(self._clock.next()), obj)
+        return self._record(DELETED, obj.at_revision(self._clock.next()), obj)
 
-    def _record(self, event_type: str, obj: CachedObject, previous: CachedObject | None) -> None:
-        self.history.append(CacheEvent(event_type, obj, previous, self._now()))
+    def _record(self, event_type: str, obj: CachedObject, previous: CachedObject | None) -> CacheEvent:
+        event = CacheEvent(event_type, obj, previous, self._now())
+        self.history.append(event)
+        return event

@@ -79,7 +79,7 @@ class CacheEvent:
     version of the deletion.
     """
 
-    __slots__ = ("_seen_as", "doubted_since", "object", "previous", "recorded", "type")
+    __slots__ = ("_seen_as", "doubted_since", "object", "other_half", "previous", "recorded", "type")
 
     def __init__(self, event_type: str, obj: CachedObject, previous: CachedObject | None, recorded: float) -> None:
         """`recorded` is when it happened, in seconds of the cache's clock."""
@@ -89,7 +89,14 @@ class CacheEvent:
         self.recorded = recorded
         self.doubted_since: int | None = None
         """Who goes on from a version since then may have known another state than `previous` before."""
+        self.other_half: CachedObject | None = None
+        """Of an object that moved from one name to another, which is DELETED and ADDED: how it stands in the other."""
         self._seen_as: dict[str, WatchEvent] = {}
+
+    @property
+    def stays(self) -> bool:
+        """Whether it is half of a move that leaves the object where it was: its name changed for some callers only."""
+        return self.other_half is not None and self.other_half.key == self.object.key
 
     @property
     def rv(self) -> int:

@@ -15,6 +15,7 @@ from typing import Protocol
 from cache.cached_object import CachedObject
 from cache.fan_out import Outlet, Rider
 from cache.selection import Selection
+from cache.sight import EventView, Sight
 from cache.watch_cache import WatchCache
 from cache.watch_event import ADDED, BOOKMARK, WatchEvent, error_event
 from gateway.apimachinery.errors import ApiError, expired, too_old_resource_version
@@ -62,6 +63,8 @@ class Watched:
     bookmarks: bool = False
     timeout: float = 0.0
     """Seconds."""
+    view: EventView | None = None
+    """How objects are shown, where it is not as they are served."""
 
 
 class News(Protocol):
@@ -94,8 +97,8 @@ class Watcher:
     ) -> None:
         """`clock` gives seconds since any moment."""
         self._cache = cache
-        self._selection = watched.selection
         self._visible = watched.visible
+        self._sight = Sight(watched.selection, watched.visible, watched.view)
         self._bookmarks = watched.bookmarks
         self._clock = clock
         self._news = news
@@ -141,7 +144,7 @@ class Watcher:
         return batch
 
     async def _ride(self, outlet: Outlet) -> None:
-        rider = self._rider = Rider(self._selection, self._visible, outlet, self._position, self._revision)
+        rider = self._rider = Rider(self._sight, outlet, self._position, self._revision)
         try:
             await self._news.ride(rider, self._patience())
         finally:
@@ -212,7 +215,7 @@ class Watcher:
         for event in events:
             self._position += 1
             self._revision = event.rv
-            if self._visible(event.object.cluster) and (seen := self._selection.see(event, self._resumed)):
+            if seen := self._sight.see(event, self._resumed):
                 batch.append(seen)
                 size += len(event.object.raw)
                 if size >= _BATCH_BYTES or len(batch) >= _BATCH_EVENTS:

@@ -10,9 +10,12 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
+from cachetools import LRUCache
+
 from cache.cached_object import CellRenderer
 from cache.multi_cluster_cache import MultiClusterCache
 from cache.resource_kind import BUILT_IN_KINDS, ResourceKind
+from cache.watcher import Visible, everyone
 from gateway.apimachinery.schema import GroupResource, GroupVersionResource
 from gateway.clusters.upstream import Upstream
 from gateway.config import CacheConfig
@@ -27,17 +30,23 @@ from gateway.request import RequestInfo
 _ALWAYS = frozenset(version.gvr.group_resource for kind in BUILT_IN_KINDS for version in kind.versions)
 
 
+_Seen = tuple[GroupVersionResource, frozenset[str]]
+_PRINTERS = 256
+"""So many are kept, of kinds and sets of members that callers see."""
+
+
 class MemberKinds:
     """What is cached beside Pods and Events.
 
-    Mutable state: the printers of custom kinds, each with the columns it was made of.
+    Mutable state: the printers of custom kinds for those who see the same members, each with the columns there were
+    when it was made.
     """
 
     def __init__(self, config: CacheConfig, cache: MultiClusterCache) -> None:
         """Nothing is asked or cached before members join."""
         names = [name for name in parse_resource_names(config.resources) if not name.group_resources & _ALWAYS]
         self._cache = cache
-        self._printers: dict[GroupVersionResource, tuple[Mapping[str, Columns], MemberColumnsPrinter]] = {}
+        self._printers: LRUCache[_Seen, tuple[Mapping[str, Columns], MemberColumnsPrinter]] = LRUCache(_PRINTERS)
         self.resources = MemberResources(names, found=self._found, now=time.monotonic)
 
     @property
@@ -72,16 +81,18 @@ class MemberKinds:
                 found.setdefault(member, {}).setdefault(str(resource), why)
         return found
 
-    def printer(self, info: RequestInfo) -> KindPrinter:
-        """Return what prints the objects of a merged kind, by the columns that the members declare now."""
+    def printer(self, info: RequestInfo, visible: Visible = everyone) -> KindPrinter:
+        """Return what prints the objects of a merged kind, by the columns that the visible members declare now."""
         gvr = info.group_version_resource
         if (printer := merged_printer(gvr.group_resource)) is not None:
             return printer
         columns = self.resources.columns(gvr)
-        known = self._printers.get(gvr)
+        seen = frozenset(filter(visible, columns))
+        known = self._printers.get((gvr, seen))
         if known is None or known[0] is not columns:
             custom = any(resource.gvr == gvr and resource.custom for resource in self.resources.resources)
-            known = self._printers[gvr] = columns, MemberColumnsPrinter(columns, built_in=not custom)
+            shown = {name: own for name, own in columns.items() if name in seen}
+            known = self._printers[gvr, seen] = columns, MemberColumnsPrinter(shown, built_in=not custom)
         return known[1]
 
     async def _found(self, resource: ApiResource) -> None:

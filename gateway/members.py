@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cache.cacher import CacherSettings
 from cache.lister_watcher import ListerWatcher
 from cache.multi_cluster_cache import CacheSettings, MultiClusterCache
 from cache.watcher import Visible
@@ -215,7 +216,7 @@ class Members:
         return items
 
 
-def _printer(info: RequestInfo) -> MergedPrinter:
+def _printer(info: RequestInfo, _visible: Visible) -> MergedPrinter:
     return MERGED_PRINTERS[info.group_resource]
 
 
@@ -259,6 +260,7 @@ async def open_members(
         remote: the store, where other replicas of the gateway reach it as well.
     """
     members = config.members
+    by_right = members.visibility == BY_CLUSTER_RIGHT
     registry = ClusterRegistry(
         source=source,
         kubeconfig=Path(members.kubeconfig) if members.kubeconfig else None,
@@ -271,7 +273,7 @@ async def open_members(
         jitter=random.random,
         token_key=await asyncio.to_thread(continue_token_key, data_dir / "continue-token.key"),
         renderers={PODS: MERGED_PRINTERS[PODS].prepare, EVENTS: MERGED_PRINTERS[EVENTS].prepare},
-        settings=CacheSettings(replica=config.cache.replica),
+        settings=CacheSettings(replica=config.cache.replica, cacher=CacherSettings(by_view=by_right)),
     )
     snapshot = None
     if config.cache.snapshot:
@@ -305,7 +307,6 @@ async def open_members(
 
     registry.on_change(changed)
     registry.on_health(probed)
-    by_right = members.visibility == BY_CLUSTER_RIGHT
     visibility = VisibleByRight(rights) if by_right else EveryClusterVisible()
     return Members(registry, cache, time.time, visibility, snapshot, kinds, checkpoints)
 

@@ -10,12 +10,13 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import aiohttp
 
 from gateway.clusters.credentials import Credentials, CredentialSource, client_context
 from gateway.clusters.endpoint import Endpoint, is_link_local
+from gateway.clusters.exchange import HEADER_LIMIT, HEADERS_LIMIT, READ_BUFFER, Exchange
 
 CONNECT_TIMEOUT = 5.0
 """Seconds for TCP and TLS together: a frozen API server accepts the one and never finishes the other."""
@@ -25,9 +26,6 @@ _REFRESH_INTERVAL = 10.0  # least seconds between two reads of credentials that 
 _EXPIRY_MARGIN = 30.0  # seconds before their expiry at which credentials are replaced
 _RETIRED_SESSIONS = 2  # older ones were made with credentials that two rotations have replaced
 _CLOSE_TIMEOUT = 1.0
-_HEADER_LIMIT = 1 << 16
-_HEADERS_LIMIT = 4096 + 256  # kube-apiserver gives up to 4096 characters of warnings, each in a header of its own
-_READ_BUFFER = 1 << 18
 _DEAD_PEER_MILLISECONDS = 45_000
 
 
@@ -55,10 +53,14 @@ def _upstream_socket(address: aiohttp.AddrInfoType) -> socket.socket:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """The current connections and the token to send on them. `upgrades` never reuses a connection."""
+    """The current connections and the token to send on them. `upgrades` never reuses a connection.
+
+    `plain` sends on the connections of `requests`; None where a proxy is on the way.
+    """
 
     requests: aiohttp.ClientSession
     upgrades: aiohttp.ClientSession
+    plain: Exchange | None
     token: str
 
 
@@ -116,7 +118,7 @@ class Connections:
         """Use these credentials from now on: the one place that changes the state."""
         old, previous = self._connection, self._credentials
         if old is not None and previous is not None and credentials.same_connection(previous):
-            self._connection = Connection(old.requests, old.upgrades, credentials.token)
+            self._connection = replace(old, token=credentials.token)
         else:
             self._connection = self._connect(credentials)
             if old is not None:
@@ -129,13 +131,14 @@ class Connections:
 
     def _connect(self, credentials: Credentials) -> Connection:
         context = client_context(self._endpoint, credentials) if self._endpoint.secure else True
+        pool = aiohttp.TCPConnector(ssl=context, limit=0, keepalive_timeout=_KEEPALIVE, socket_factory=_upstream_socket)
+        direct = not self._endpoint.proxy_url
         return Connection(
-            requests=self._session(aiohttp.TCPConnector(
-                ssl=context, limit=0, keepalive_timeout=_KEEPALIVE, socket_factory=_upstream_socket
-            )),
+            requests=self._session(pool),
             upgrades=self._session(aiohttp.TCPConnector(
                 ssl=context, limit=0, force_close=True, socket_factory=_upstream_socket
             )),
+            plain=Exchange(self._endpoint, pool, connect_timeout=CONNECT_TIMEOUT) if direct else None,
             token=credentials.token,
         )  # fmt: skip
 
@@ -146,15 +149,17 @@ class Connections:
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             trust_env=False,
-            read_bufsize=_READ_BUFFER,
-            max_line_size=_HEADER_LIMIT,
-            max_field_size=_HEADER_LIMIT,
-            max_headers=_HEADERS_LIMIT,
+            read_bufsize=READ_BUFFER,
+            max_line_size=HEADER_LIMIT,
+            max_field_size=HEADER_LIMIT,
+            max_headers=HEADERS_LIMIT,
             skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
         )
 
 
 async def _close(connection: Connection) -> None:
+    if connection.plain is not None:
+        connection.plain.close()
     for session in (connection.requests, connection.upgrades):
         # A peer that takes no bytes any more must not hold up whoever closes; its sockets end by themselves.
         with contextlib.suppress(TimeoutError):

@@ -18,6 +18,7 @@ from gateway.apimachinery.errors import ApiError, PathNotFound
 from gateway.apimachinery.integers import parse_integer
 from gateway.apimachinery.meta import JsonObject
 from gateway.apimachinery.schema import GroupVersionResource
+from gateway.clusters.exchange import Answer
 from gateway.clusters.upstream import ANSWER_LIMIT, AnswerTooLarge, Upstream
 
 PAGE_TIMEOUT = 60.0
@@ -121,7 +122,7 @@ def _told(body: bytes) -> str:
     return " ".join(text.split())[:_TOLD]
 
 
-def _refusal(response: aiohttp.ClientResponse, body: bytes, *, absent: bool) -> ListWatchError:
+def _refusal(response: Answer, body: bytes, *, absent: bool) -> ListWatchError:
     message = f"{response.status} {_told(body)}"
     if response.status == 410:
         return Expired(message)

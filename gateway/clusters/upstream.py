@@ -26,6 +26,7 @@ from gateway.apimachinery.meta import JsonObject
 from gateway.clusters.connections import CONNECT_TIMEOUT, AddressRefused, Connection, Connections
 from gateway.clusters.credentials import CredentialError, CredentialSource
 from gateway.clusters.endpoint import Endpoint
+from gateway.clusters.exchange import Answer, Exchange
 from gateway.clusters.identity_headers import impersonation_headers, strip_identity
 from gateway.request import UserInfo
 
@@ -72,7 +73,7 @@ class _LongerThanRead(Exception):
 @dataclass(frozen=True, slots=True)
 class _Call:
     method: str
-    url: URL
+    target: str
     headers: CIMultiDict[str]
     body: bytes | None
     timeout: float | None
@@ -127,7 +128,7 @@ class Upstream:
         user: UserInfo | None = None,
         audit_id: str = "",
         timeout: float | None = ANSWER_TIMEOUT,
-    ) -> aiohttp.ClientResponse:
+    ) -> Answer:
         """Send a request and return the answer with its body unread and still compressed; the caller releases it.
 
         Args:
@@ -155,7 +156,11 @@ class Upstream:
         The answer may be anything: the caller checks for 101 and the right protocol before it relays a byte.
         """
         prepared = self._prepare(path, query, headers, user, audit_id)
-        return await self._send(_Call(method, *prepared, body=None, timeout=None, upgrade=True), self._impersonator)
+        call = _Call(method, *prepared, body=None, timeout=None, upgrade=True)
+        answer = await self._send(call, self._impersonator)
+        if not isinstance(answer, aiohttp.ClientResponse):
+            raise internal_error("a tunnel was asked for on a connection that is shared")
+        return answer
 
     async def get_json(self, path: str, *, query: str = "", timeout: float = ANSWER_TIMEOUT) -> JsonObject:
         """GET a JSON document with the gateway's own identity.
@@ -195,7 +200,7 @@ class Upstream:
             answer = await self.read_body(response)
         return self.json_answer(response.status, response.content_type, answer)
 
-    async def read_body(self, response: aiohttp.ClientResponse, *, at_most: int = ANSWER_LIMIT) -> bytes:
+    async def read_body(self, response: Answer, *, at_most: int = ANSWER_LIMIT) -> bytes:
         """Read the rest of an answer. Raises UpstreamError when it breaks off, AnswerTooLarge when it is longer."""
         try:
             if (response.content_length or 0) <= at_most:
@@ -246,7 +251,7 @@ class Upstream:
 
     def _prepare(
         self, path: str, query: str, headers: Mapping[str, str] | None, user: UserInfo | None, audit_id: str
-    ) -> tuple[URL, CIMultiDict[str]]:
+    ) -> tuple[str, CIMultiDict[str]]:
         if not path.startswith("/"):
             raise internal_error(f"not a path: {path!r}")
         sent = strip_identity(headers or {})
@@ -255,10 +260,9 @@ class Upstream:
             sent.extend(impersonation_headers(user, users_and_groups_only=not self._full_impersonation))
         if audit_id:
             sent["Audit-ID"] = audit_id
-        url = f"{self.endpoint.url}{path}" + (f"?{query}" if query else "")
-        return URL(url, encoded=True), sent
+        return f"{path}?{query}" if query else path, sent
 
-    async def _send(self, call: _Call, connections: Connections) -> aiohttp.ClientResponse:
+    async def _send(self, call: _Call, connections: Connections) -> Answer:
         try:
             response = await self._send_with_fresh_credentials(call, connections)
         except CredentialError as error:
@@ -270,7 +274,7 @@ class Upstream:
             raise UpstreamError(502, "BadGateway", text, unanswered=False)
         return response
 
-    async def _send_with_fresh_credentials(self, call: _Call, connections: Connections) -> aiohttp.ClientResponse:
+    async def _send_with_fresh_credentials(self, call: _Call, connections: Connections) -> Answer:
         """Send; where the server refuses us or is not trusted, read the credentials again and try once more."""
         for second in (False, True):
             connection = await connections.current()
@@ -287,31 +291,39 @@ class Upstream:
                 break
         raise self._refused()
 
-    async def _attempt(self, call: _Call, connection: Connection) -> aiohttp.ClientResponse:
-        headers = call.headers  # copied by the session
+    async def _attempt(self, call: _Call, connection: Connection) -> Answer:
+        headers = call.headers.copy()  # another attempt may have another token
         if connection.token:
-            headers = headers.copy()  # another attempt may have another token
             headers["Authorization"] = f"Bearer {connection.token}"
-        session = connection.upgrades if call.upgrade else connection.requests
-        timeout = aiohttp.ClientTimeout(total=call.timeout, sock_connect=CONNECT_TIMEOUT)
-        options: dict[str, Any] = self._proxy_options()
-        if self.endpoint.tls_server_name:
-            options["server_hostname"] = self.endpoint.tls_server_name
-        answer = session.request(
-            call.method, call.url, headers=headers, data=call.body, timeout=timeout, allow_redirects=False, **options
-        )
         try:
-            if call.timeout is not None:
-                return await answer
-            async with asyncio.timeout(HEADERS_TIMEOUT):
-                return await answer
+            if call.upgrade or connection.plain is None:
+                return await self._attempt_in_session(call, connection, headers)
+            return await _exchange(call, connection.plain, headers)
         except aiohttp.ClientSSLError:
             raise
         except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as error:
             raise self.failure(error, unanswered=False) from error
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            # ValueError: a header or URL that aiohttp will not send; nothing of a client's may take us down.
+            # ValueError: a header or URL that is never sent; nothing of a client's may take us down.
             raise self.failure(error, unanswered=not isinstance(error, ValueError)) from error
+
+    async def _attempt_in_session(
+        self, call: _Call, connection: Connection, headers: CIMultiDict[str]
+    ) -> aiohttp.ClientResponse:
+        """Send through a proxy, or what becomes a tunnel."""
+        session = connection.upgrades if call.upgrade else connection.requests
+        timeout = aiohttp.ClientTimeout(total=call.timeout, sock_connect=CONNECT_TIMEOUT)
+        options: dict[str, Any] = self._proxy_options()
+        if self.endpoint.tls_server_name:
+            options["server_hostname"] = self.endpoint.tls_server_name
+        url = URL(self.endpoint.url + call.target, encoded=True)
+        answer = session.request(
+            call.method, url, headers=headers, data=call.body, timeout=timeout, allow_redirects=False, **options
+        )
+        if call.timeout is not None:
+            return await answer
+        async with asyncio.timeout(HEADERS_TIMEOUT):
+            return await answer
 
     def _proxy_options(self) -> dict[str, Any]:
         if not self.endpoint.proxy_url:
@@ -325,7 +337,7 @@ class Upstream:
         return UpstreamError(503, "ServiceUnavailable", text, unanswered=False)
 
 
-async def _read(response: aiohttp.ClientResponse, at_most: int) -> bytes:
+async def _read(response: Answer, at_most: int) -> bytes:
     """Read an answer that does not say how long it is. Raises _LongerThanRead."""
     chunks: list[bytes] = []
     length = 0
@@ -335,6 +347,16 @@ async def _read(response: aiohttp.ClientResponse, at_most: int) -> bytes:
         if length > at_most:
             raise _LongerThanRead
     return b"".join(chunks)
+
+
+async def _exchange(call: _Call, exchange: Exchange, headers: CIMultiDict[str]) -> Answer:
+    """Send to a server that is reached directly; the time for the whole answer goes on while its body is read."""
+    if call.timeout is None:
+        return await exchange.send(call.method, call.target, headers, call.body, timeout=HEADERS_TIMEOUT)
+    deadline = asyncio.get_running_loop().time() + call.timeout
+    answer = await exchange.send(call.method, call.target, headers, call.body, timeout=call.timeout)
+    answer.end_at(deadline)
+    return answer
 
 
 def _explain(error: BaseException) -> str:

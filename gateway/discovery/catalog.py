@@ -47,6 +47,10 @@ class ResourcesOfMembers(Protocol):
         """Whether every member could be read at least once."""
         ...
 
+    async def look(self) -> None:
+        """Look for what was not found, unless that was done a moment ago. Never takes long."""
+        ...
+
 
 class Catalog:
     """What is served.
@@ -112,7 +116,7 @@ class Catalog:
         """Return the surface to dispatch a request with.
 
         When it does not know the resource, the store is asked again first: a definition that was created a moment ago
-        is usable at once, and nothing is refused on old knowledge.
+        is usable at once, in a member as well, and nothing is refused on old knowledge.
 
         Raises ApiError 503 for an unknown resource while the store was never read, or its version cannot be read now,
         or while not every member was asked for it: nobody may take it for gone.
@@ -122,6 +126,8 @@ class Catalog:
         if self._members and not self._members.all_asked and info.group_resource in self._awaited():
             message = f"whether a member cluster serves {info.group_resource} is not known yet"
             raise service_unavailable(message, retry_after_seconds=1)
+        if self._members and info.group_resource in self._awaited():
+            await self._members.look()
         await self._source.refresh()
         if not self._source.synced:
             raise service_unavailable("what the federation store serves is not known yet", retry_after_seconds=1)

@@ -24,6 +24,11 @@ SEARCH_INTERVAL = 10.0
 INTERVAL = 60.0
 """Seconds between two looks at a member otherwise: columns and verbs change rarely, and mostly the answer is a 304."""
 
+LOOK_AGE = 1.0
+"""Seconds between two looks because somebody asks for what is not found."""
+LOOK_WAIT = 1.0
+"""Seconds that such a one waits for the members."""
+
 Found = Callable[[ApiResource], Awaitable[None]]
 """Told of a resource before it is served."""
 
@@ -35,6 +40,9 @@ class _Member:
     upstream: Upstream
     discovery: RemoteDiscovery
     asked: bool = False
+    looks: int = 0
+    wanted: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when it is to be looked at now."""
     columns: dict[GroupResource, ColumnsByVersion] = field(default_factory=dict)
     only_in: dict[GroupResource, tuple[str, ...]] = field(default_factory=dict)
     task: asyncio.Task[None] | None = None
@@ -64,6 +72,7 @@ class MemberResources:
         self._lock = asyncio.Lock()
         self._news = asyncio.Event()
         self._told_missing: tuple[str, ...] = ()
+        self._looked = float("-inf")
         self._group: asyncio.TaskGroup | None = None
 
     # What is known
@@ -101,6 +110,23 @@ class MemberResources:
         try:
             async with asyncio.timeout(seconds):
                 while not all(member.asked for member in self._members.values()):
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            return
+
+    async def look(self) -> None:
+        """Look for what is missing in all members at once, unless that was done within the last second."""
+        now = self._now()
+        if not self.missing or now < self._looked + LOOK_AGE:
+            return
+        self._looked = now
+        asked = [(member, member.looks + 1) for member in self._members.values()]
+        for member, _ in asked:
+            member.wanted.set()
+        try:
+            async with asyncio.timeout(LOOK_WAIT):
+                while self.missing and any(member.looks < look for member, look in asked):
                     self._news.clear()
                     await self._news.wait()
         except TimeoutError:
@@ -146,9 +172,10 @@ class MemberResources:
                 # What one member says must not end the gateway for all the others.
                 _log.exception("cannot make out what %s serves", member.upstream.title)
             member.asked = True
+            member.looks += 1
             self._news.set()
             self._tell_missing()
-            await asyncio.sleep(INTERVAL if readable and not self.missing else SEARCH_INTERVAL)
+            await _set_within(member.wanted, INTERVAL if readable and not self.missing else SEARCH_INTERVAL)
 
     async def _look(self, member: _Member) -> bool:
         if not await member.discovery.look():
@@ -232,6 +259,16 @@ class MemberResources:
             self._told_missing = missing
             for text in missing:
                 _log.warning("no member serves %s, which is to be cached; it is served as soon as one does", text)
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> None:
+    """Wait for an event, but no longer than that, and clear it."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return
+    event.clear()
 
 
 def _versions(resource: GroupResource, groups: Sequence[ApiGroup]) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -52,9 +52,9 @@ class EmbeddedSource:
         """Return its metadata."""
         return bytes(msgspec.json.decode(stored.raw, type=_Metadata).metadata)
 
-    def row(self, stored: StoredObject, now: float) -> bytes:
-        """Return the inside of its Table row."""
-        return self._printer.row(stored, now)
+    def rows(self, objects: Iterable[StoredObject], now: float) -> Iterator[bytes]:
+        """Return the inside of each Table row."""
+        return self._printer.rows(objects, now)
 
     async def get(self, key: ObjectKey, resource_version: str) -> StoredObject:
         """Return one object."""

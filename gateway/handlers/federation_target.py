@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 import msgspec
 
 from cache.merged_resource import MergedResource
-from cache.watcher import Visible
+from cache.watcher import Visible, everyone
 from gateway.apimachinery import meta
 from gateway.apimachinery.meta import JsonObject, ObjectKey
 from gateway.apimachinery.options import ListOptions
@@ -55,11 +55,13 @@ class FederationWriteTarget:
         """
         visible = await self._visible()
         contents = list(await self._store.namespace_contents(namespace))
-        pods = await self._pods.list(namespace, ListOptions())
         resource = self._pods.served.gvr.group_resource
-        for pod in pods.items:
-            obj: JsonObject = msgspec.json.decode(self._pods.object(pod))
-            contents.append((resource, obj if visible(pod.cluster) else _nameless(obj)))
+        seen = await self._pods.list(namespace, ListOptions(), visible=visible)
+        contents += [(resource, msgspec.json.decode(self._pods.object(pod))) for pod in seen.items]
+        if visible is not everyone:
+            pods = await self._pods.list(namespace, ListOptions())
+            hidden = (self._pods.object(pod) for pod in pods.items if not visible(pod.cluster))
+            contents += [(resource, _nameless(msgspec.json.decode(obj))) for obj in hidden]
         return contents
 
     async def collectable(

@@ -8,13 +8,13 @@ section 3).
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
-from cache.cached_object import CachedObject
+from cache.cached_object import ORIGINAL_NAME_ANNOTATION, CachedObject
 from cache.merged_resource import MergedResource
 from cache.watcher import Visible
 from gateway.apimachinery import meta
@@ -31,8 +31,10 @@ from gateway.write_request import Precondition, WriteRequest, WriteResult, Write
 
 JSON = "application/json"
 _VERSION_PATH = "/metadata/resourceVersion"
-_VIEW_POINTERS = frozenset({pointer("labels", CLUSTER_LABEL), pointer("annotations", CACHED_FROM_CLUSTER)})
+_NAME, _UID = "/metadata/name", "/metadata/uid"
+_CLUSTER_POINTERS = frozenset({pointer("labels", CLUSTER_LABEL), pointer("annotations", CACHED_FROM_CLUSTER)})
 """Where the merged view names the member of an object."""
+_ORIGINAL_NAME = pointer("annotations", ORIGINAL_NAME_ANNOTATION)
 
 
 def the_owner(resource: GroupResource, name: str, owners: Sequence[CachedObject]) -> CachedObject:
@@ -48,6 +50,43 @@ def the_owner(resource: GroupResource, name: str, owners: Sequence[CachedObject]
         qualified = ", ".join(sorted(f"{owner.original_name}.{owner.cluster}" for owner in owners))
         raise conflict(resource, name, f"ambiguous objects in clusters [{clusters}]; name one of them: {qualified}")
     return owners[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What tells objects of one name apart."""
+
+    uid: str = ""
+    resource_version: str = ""
+
+    def fits(self, obj: CachedObject) -> bool:
+        """Whether it can only be this object: by its uid, or without one by its version, which no other has."""
+        return obj.uid == self.uid if self.uid else str(obj.rv) == self.resource_version
+
+
+def meant_by(request: WriteRequest) -> Identity:
+    """Return what a write says of the object that it is about: what it must be, or else nothing is to be written."""
+    if request.verb == "delete":
+        options = request.delete
+        return Identity(options.precondition_uid or "", options.precondition_resource_version or "")
+    if isinstance(request.patch, list):
+        tested = {
+            operation.get("path"): operation.get("value")
+            for operation in request.patch
+            if isinstance(operation, dict) and (operation.get("op") == "test" or operation.get("path") == _VERSION_PATH)
+        }
+        return Identity(_text(tested.get(_UID)), _text(tested.get(_VERSION_PATH)))
+    obj = request.obj if request.obj is not None else request.patch or {}
+    told: Mapping[str, Any]
+    if request.scope.info.subresource == "eviction":
+        told = meta.field(obj, "deleteOptions", "preconditions") or {}
+    else:
+        told = meta.metadata(obj)
+    return Identity(_text(told.get("uid")), _text(told.get("resourceVersion")))
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 class MergedWriteTarget:
@@ -75,9 +114,16 @@ class MergedWriteTarget:
         self._targets = targets
         self._visible = visible
         self._local = local
+        self._meant: dict[ObjectKey, Identity] = {}
+
+    def mean(self, request: WriteRequest) -> None:
+        """Take a write's own word, by uid or resourceVersion, for which of several objects of a name it is about."""
+        self._meant[request.key] = meant_by(request)
 
     def _owner(self, scope: RequestScope, key: ObjectKey) -> CachedObject:
         owners = self._resource.owners(key.namespace, key.name, visible=self._visible)
+        if len(owners) > 1 and (meant := self._meant.get(key)):
+            owners = [owner for owner in owners if meant.fits(owner)] or owners
         return the_owner(scope.info.group_resource, key.name, owners)
 
     def _target(self, owner: CachedObject) -> WriteTarget:
@@ -111,6 +157,7 @@ class MergedWriteTarget:
         page = await self._resource.list(namespace, options, visible=self._visible)
         for owner in {item.cluster: item for item in page.items if item.cluster}.values():
             await self._member(owner).permit()
+        self._meant |= {ObjectKey(item.namespace, item.name): Identity(item.uid) for item in page.items}
         return [msgspec.json.decode(self._resource.object(stored)) for stored in page.items]
 
     async def preview(self, request: WriteRequest) -> JsonObject:
@@ -146,7 +193,7 @@ class MergedWriteTarget:
 
     def _translate_object(self, request: WriteRequest, owner: CachedObject, obj: JsonObject) -> JsonObject:
         metadata = dict(meta.metadata(obj))
-        if metadata.get("name"):
+        if metadata.get("name") in {request.name, owner.name}:
             metadata["name"] = owner.original_name
         if version := metadata.get("resourceVersion"):
             metadata["resourceVersion"] = self._member_version(request, owner, str(version))
@@ -158,7 +205,7 @@ class MergedWriteTarget:
         return [
             self._translate_operation(request, owner, operation)
             for operation in patch
-            if not _met_by_the_view(owner, operation)
+            if not _met_by_the_view(owner, request.name, operation)
         ]
 
     def _translate_operation(self, request: WriteRequest, owner: CachedObject, operation: Any) -> Any:
@@ -175,12 +222,12 @@ class MergedWriteTarget:
         if result.content_type.partition(";")[0] != JSON:
             return result
         if request.options.dry_run:
-            return replace(result, body=self._resource.decorate(owner.cluster, result.body), obj=None)
+            return replace(result, body=self._resource.decorate(owner.cluster, result.body, request.name), obj=None)
         if request.verb == "delete":
-            return replace(result, body=await self._resource.deleted(owner, result.body), obj=None)
-        body = await self._resource.changed(owner, result.body)
+            return replace(result, body=await self._resource.deleted(owner, result.body, request.name), obj=None)
+        body = await self._resource.changed(owner, result.body, request.name)
         if request.scope.info.subresource and body is result.body:
-            body = await self._resource.decorate_part(owner.cluster, body)  # a Scale
+            body = await self._resource.decorate_part(owner.cluster, body, request.name)  # a Scale
         return replace(result, body=body, obj=None)
 
     async def namespace_contents(self, namespace: str) -> Sequence[tuple[GroupResource, JsonObject]]:
@@ -211,16 +258,23 @@ class MergedWriteTarget:
         return await self._target(owner).definition(resource)
 
 
-def _met_by_the_view(owner: CachedObject, operation: Any) -> bool:
+def _met_by_the_view(owner: CachedObject, name: str, operation: Any) -> bool:
     """Whether a patch operation tests what only the merged view has, and finds it. Raises ApiError 422 if it does not.
 
     The member's own object has no such field, or one that the view does not show.
     """
     if not owner.cluster or not isinstance(operation, dict) or operation.get("op") != "test":
         return False
-    if operation.get("path") not in _VIEW_POINTERS:
-        return False
-    if operation.get("value") != owner.cluster:
+    match operation.get("path"):
+        case path if path in _CLUSTER_POINTERS:
+            shown = owner.cluster
+        case path if path == _ORIGINAL_NAME and name != owner.original_name:
+            shown = owner.original_name
+        case path if path == _NAME:
+            shown = name
+        case _:
+            return False
+    if operation.get("value") != shown:
         raise ApiError(422, "Invalid", "the server rejected our request due to an error in our request", details={})
     return True
 

@@ -6,19 +6,24 @@ go on, because what he did not see then will be in no event.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+import hashlib
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+
+import msgspec
 
 from cache.cached_object import CachedObject
 from cache.freshness import ClusterFreshness
 from cache.merged_resource import MergedResource
+from cache.naming import seen_name
 from cache.watch_event import ERROR, WatchEvent
-from cache.watcher import Visible, Watcher
+from cache.watcher import Visible, Watcher, everyone
 from gateway.apimachinery.duration import human_duration
 from gateway.apimachinery.errors import ApiError, expired
 from gateway.apimachinery.meta import ObjectKey
 from gateway.apimachinery.options import ListOptions
 from gateway.apimachinery.schema import GroupVersionKind
+from gateway.authorization.cluster_visibility import NamedClusters
 from gateway.handlers.read_source import Outlet, Page, WatchChange
 from gateway.printers.columns import Column
 from gateway.printers.member_columns import KindPrinter, MemberColumnsPrinter
@@ -36,9 +41,19 @@ class CallerView:
     by_caller: bool = False
 
 
-def _identity(user: UserInfo) -> Hashable:
-    """Return all of a caller that his rights depend on."""
-    return user.name, user.uid, user.groups, tuple(sorted(user.extra.items()))
+def _identity(user: UserInfo) -> str:
+    """Return what stands for all of a caller that his rights depend on, in every run, without saying who he is."""
+    facts = user.name, user.uid, user.groups, sorted(user.extra.items())
+    return hashlib.sha256(msgspec.json.encode(facts)).hexdigest()
+
+
+def _view(visible: Visible) -> str:
+    """Return what stands for the members that a caller sees, in every run. Raises TypeError where nothing can."""
+    if visible is everyone:
+        return "*"
+    if isinstance(visible, NamedClusters):
+        return ",".join(sorted(visible.names))
+    raise TypeError(f"{visible!r} does not tell which members are seen")
 
 
 class MergedSource:
@@ -58,7 +73,8 @@ class MergedSource:
         self._printer = printer
         self._scope = scope
         self._visible = view.visible
-        self._caller = _identity(scope.user) if view.by_caller else None
+        self._caller = _identity(scope.user) if view.by_caller else ""
+        self._view = _view(view.visible) if view.by_caller else ""
         served = resource.served
         self.built_in = printer.built_in
         self.gvk = GroupVersionKind(served.gvr.group, served.gvr.version, served.kind)
@@ -81,9 +97,9 @@ class MergedSource:
         """Return its metadata."""
         return stored.metadata
 
-    def row(self, stored: CachedObject, now: float) -> bytes:
-        """Return the inside of its Table row."""
-        return self._printer.row(stored, now)
+    def rows(self, objects: Iterable[CachedObject], now: float) -> Iterator[bytes]:
+        """Return the inside of each Table row."""
+        return self._printer.rows(objects, now)
 
     async def get(self, key: ObjectKey, resource_version: str) -> CachedObject:
         """Return one object; a name that several members use is announced."""
@@ -93,7 +109,7 @@ class MergedSource:
         self._remember_view()
         owners = self._resource.owners(key.namespace, key.name, visible=self._visible)
         if len(owners) > 1:
-            names = ", ".join(sorted(f"{owner.name} ({owner.cluster})" for owner in owners))
+            names = ", ".join(sorted(f"{seen_name(owner, self._visible)} ({owner.cluster})" for owner in owners))
             self._scope.warn(f'"{key.name}" exists in several clusters, this is the oldest: {names}')
         if stale := self._resource.stale_member(stored.cluster):
             self._warn_stale([stale])
@@ -117,10 +133,10 @@ class MergedSource:
 
     def _remember_view(self) -> int:
         """Return the version from which on the caller has seen what he sees; 0 where that is the same for everybody."""
-        return 0 if self._caller is None else self._resource.view_since(self._caller, self._visible)
+        return self._resource.view_since(self._caller, self._view) if self._caller else 0
 
     def _view_holds(self, since: int) -> bool:
-        return self._caller is None or self._resource.view_holds(self._caller, self._visible, since)
+        return not self._caller or self._resource.view_holds(self._caller, self._view, since)
 
     def _warn_stale(self, clusters: Sequence[ClusterFreshness]) -> None:
         for cluster in clusters:

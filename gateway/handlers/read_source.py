@@ -6,7 +6,7 @@ of them. Nothing behind this port hands out decoded objects, so nothing in front
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -124,10 +124,10 @@ class ReadSource(Protocol):
         """Return the JSON of its metadata."""
         ...
 
-    def row(self, stored: Stored, now: float) -> bytes:
-        """Return the inside of its Table row without the object: `"cells":[…]` and, where there are any, conditions.
+    def rows(self, objects: Iterable[Stored], now: float) -> Iterator[bytes]:
+        """Return the inside of each Table row, without the object: `"cells":[…]` and, where there are any, conditions.
 
-        Ages are counted to `now` (seconds since the epoch).
+        Ages are counted to `now` (seconds since the epoch). A row is written when it is asked for.
         """
         ...
 

@@ -89,7 +89,8 @@ class MemberParts:
     cache: MultiClusterCache
     clusters: ClusterRegistry
     targets: MemberTargets
-    printers: Callable[[RequestInfo], KindPrinter]
+    printers: Callable[[RequestInfo, Visible], KindPrinter]
+    """What prints a kind to somebody who sees some members."""
     visible: Callable[[RequestScope], Awaitable[Visible]]
     by_caller: bool
     """Whether callers may see different members."""
@@ -149,8 +150,8 @@ def not_served(info: RequestInfo, surface: Surface) -> Exception:
     return PathNotFound()
 
 
-def _own_form(members: MemberParts, info: RequestInfo) -> OwnForm:
-    printer = members.printers(info)
+def _own_form(members: MemberParts, info: RequestInfo, visible: Visible) -> OwnForm:
+    printer = members.printers(info, visible)
     return OwnForm(printer.built_in, printer)
 
 
@@ -235,19 +236,22 @@ class ResourceHandler:
         if destination is Destination.MERGED_READ:
             judge_again(request, partial(_same_view, members, scope, visible))
             view = CallerView(visible, members.by_caller)
-            source = MergedSource(resource, members.printers(scope.info), scope, view, self._parts.now)
+            source = MergedSource(resource, members.printers(scope.info, visible), scope, view, self._parts.now)
             return await read_from(request, scope, source, now=self._parts.now)
         local = self._parts.store.write_target()
         if scope.info.verb == "create" and not scope.info.subresource:
             return await self._create(request, scope, members, visible, local)
         target = MergedWriteTarget(scope, resource, members.targets, visible, local)
-        return await self._write(request, scope, target, _own_form(members, scope.info))
+        answer = WriteAnswer(request, scope.info, _own_form(members, scope.info, visible), self._parts.now)
+        write = await decode_apart(partial(decode_write, answer.asked(scope)), await read_body(request))
+        target.mean(write)
+        return await answer.response(await self._parts.writes.serve(write, request[AUDIT], target))
 
     async def _create(
         self, request: web.BaseRequest, scope: RequestScope, members: MemberParts, visible: Visible, local: WriteTarget
     ) -> web.StreamResponse:
         """Create at the member the object names; Events, and Pods where the store takes them, in the store."""
-        answer = WriteAnswer(request, scope.info, _own_form(members, scope.info), self._parts.now)
+        answer = WriteAnswer(request, scope.info, _own_form(members, scope.info, visible), self._parts.now)
         write = await decode_apart(partial(decode_write, answer.asked(scope)), await read_body(request))
         writes = self._parts.writes
         recorded = scope.info.resource == "events" and scope.info.api_group in EVENT_GROUPS
@@ -264,7 +268,7 @@ class ResourceHandler:
         result = await writes.serve(write, request[AUDIT], target)
         resource = members.cache.resource(scope.info.group_version_resource)
         if resource is not None and not write.options.dry_run:
-            result = replace(result, body=resource.restamp(cluster, result.body), obj=None)
+            result = replace(result, body=await resource.made(cluster, result.body, visible=visible), obj=None)
         return await answer.response(result)
 
     async def _read_subresource(
@@ -277,7 +281,7 @@ class ResourceHandler:
         owners = resource.owners(info.namespace, info.name, visible=visible)
         owner = the_owner(info.group_resource, info.name, owners)
         upstream = members.clusters.upstream(owner.cluster)
-        return await read_subresource(request, scope, upstream, resource, owner, _own_form(members, info))
+        return await read_subresource(request, scope, upstream, resource, owner, _own_form(members, info, visible))
 
     async def _write(
         self, request: web.BaseRequest, scope: RequestScope, target: WriteTarget, form: OwnForm | None

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from cache.cached_object import ORIGINAL_NAME_ANNOTATION
 from gateway.apimachinery import codec, meta
 from gateway.apimachinery.errors import (
     BODY_LIMIT,
@@ -40,7 +41,12 @@ CACHED_FROM_CLUSTER = "resource.karmada.io/cached-from-cluster"
 CLUSTER_LABEL = "fleetgate.io/cluster"
 """On what we serve a virtual label; on what is created, label or annotation, the member it shall go to."""
 
-_VIRTUAL = {("annotations", CACHED_FROM_CLUSTER), ("annotations", CLUSTER_LABEL), ("labels", CLUSTER_LABEL)}
+_VIRTUAL = {
+    ("annotations", CACHED_FROM_CLUSTER),
+    ("annotations", ORIGINAL_NAME_ANNOTATION),
+    ("annotations", CLUSTER_LABEL),
+    ("labels", CLUSTER_LABEL),
+}
 
 
 def pointer(field: str, key: str) -> str:

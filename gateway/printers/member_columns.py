@@ -7,7 +7,7 @@ of the first that does.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -92,6 +92,10 @@ class MemberColumnsPrinter:
                 self._rows.clear()
             self._rows[cached.key] = cached.rv, row
         return row.finish(now, encode_text(cached.name), encode_text(cached.cluster))
+
+    def rows(self, objects: Iterable[MergedObject], now: float) -> Iterator[bytes]:
+        """Return the inside of each object's Table row."""
+        return (self.row(cached, now) for cached in objects)
 
 
 KindPrinter = MergedPrinter | MemberColumnsPrinter

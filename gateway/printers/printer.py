@@ -6,7 +6,7 @@ A kind without a printer of its own is a custom one: shown by the columns it dec
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,7 +18,7 @@ from gateway.printers import events, pods
 from gateway.printers.built_in import BUILT_IN
 from gateway.printers.columns import Column
 from gateway.printers.custom import CustomColumn, CustomPrinter
-from gateway.printers.row import PreparedRow, Slot, encode_text
+from gateway.printers.row import PreparedRow, Slot, encode_text, finisher
 
 PODS = GroupResource("", "pods")
 EVENTS = GroupResource("", "events")
@@ -54,8 +54,17 @@ class MergedPrinter:
 
     def row(self, cached: Merged, now: float) -> bytes:
         """Return the inside of the object's Table row."""
-        row: PreparedRow = cached.cells
-        return row.finish(now, encode_text(cached.name), encode_text(cached.cluster))
+        return next(self.rows((cached,), now))
+
+    def rows(self, objects: Iterable[Merged], now: float) -> Iterator[bytes]:
+        """Return the inside of each object's Table row."""
+        finish = finisher(now)
+        clusters: dict[str, bytes] = {}
+        for cached in objects:
+            cluster = clusters.get(cached.cluster)
+            if cluster is None:
+                cluster = clusters[cached.cluster] = encode_text(cached.cluster)
+            yield finish(cached.cells, encode_text(cached.name), cluster)
 
 
 class Stored(Protocol):
@@ -85,6 +94,10 @@ class StoredPrinter:
             stored.cells = (self.prepare, self.prepare(_sections.decode(stored.raw)))
         row: PreparedRow = stored.cells[1]
         return row.finish(now, encode_text(stored.key.name), b'""')
+
+    def rows(self, objects: Iterable[Stored], now: float) -> Iterator[bytes]:
+        """Return the inside of each object's Table row."""
+        return (self.row(stored, now) for stored in objects)
 
 
 _sections = msgspec.json.Decoder(dict[str, msgspec.Raw])

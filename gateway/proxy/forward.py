@@ -15,6 +15,7 @@ import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 
+from gateway.clusters.exchange import Answer
 from gateway.clusters.upstream import Upstream
 from gateway.proxy.rewrite import query_string, request_headers, response_headers
 from gateway.request import RequestInfo, upstream_path
@@ -70,7 +71,7 @@ async def forward(
 async def stream_answer(
     request: web.BaseRequest,
     upstream: Upstream,
-    answer: aiohttp.ClientResponse,
+    answer: Answer,
     headers: Mapping[str, str] | None = None,
     *,
     gathered: bool = False,
@@ -108,7 +109,7 @@ async def stream_answer(
     return response
 
 
-async def _gather(answer: aiohttp.ClientResponse) -> tuple[bytes, bool]:
+async def _gather(answer: Answer) -> tuple[bytes, bool]:
     """Return the first bytes of an answer, and whether they are all of it."""
     parts: list[bytes] = []
     size = 0
@@ -120,9 +121,7 @@ async def _gather(answer: aiohttp.ClientResponse) -> tuple[bytes, bool]:
     return b"".join(parts), True
 
 
-def _answer_as(
-    answer: aiohttp.ClientResponse, ours: Mapping[str, str] | None, body: bytes | None
-) -> web.Response | web.StreamResponse:
+def _answer_as(answer: Answer, ours: Mapping[str, str] | None, body: bytes | None) -> web.Response | web.StreamResponse:
     """Return the answer's status and headers for the client, with its body where that is known already."""
     passed_on = response_headers(answer.headers)
     headers = CIMultiDict(ours or {})

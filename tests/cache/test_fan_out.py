@@ -310,4 +310,4 @@ async def test_a_fault_of_one_form_is_met_by_its_own_watchers(stage, monkeypatch
     await rest()
     assert whole.told == ["ADDED a"]
     assert [event.type for event in stage.returned[broken]] == ["ADDED"]
-    assert "could not be encoded" in caplog.text
+    assert "no such form" in caplog.text

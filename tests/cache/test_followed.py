@@ -85,7 +85,7 @@ def told(cacher, since):
     if position is None:
         return None
     return [
-        (event.type, event.object.raw, event.previous and event.previous.raw, event.doubted_since)
+        (event.type, event.object, event.previous, event.doubted_since, event.other_half)
         for event in cache.history.read(position, 10_000)
     ]
 

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -172,22 +173,38 @@ def test_a_hidden_pod_answers_as_an_absent_one(scene: Scene, command: tuple[str,
 def test_a_name_that_a_hidden_member_uses_as_well_is_not_ambiguous(scene: Scene) -> None:
     pod = {"metadata": {"name": "twice"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
     path = "/api/v1/namespaces/shop/pods"
-    members = [scene.gateway.fleet.members[name] for name in ("member1", "member2")]
-    for member in members:
-        member.client.request("POST", path, pod)
+    hidden, seen = (scene.gateway.fleet.members[name] for name in ("member2", "member1"))
+    created = hidden.client.request("POST", path, pod)["metadata"]["creationTimestamp"]
+    eventually(lambda: f"{datetime.now(UTC):%FT%TZ}" > created, "a second passes, so that the hidden one is older")
+    uid = seen.client.request("POST", path, pod)["metadata"]["uid"]
     named = ("pod", "twice", "-n", "shop")
     one, everybody = scene.callers["one"], scene.callers["everybody"]
     try:
         eventually(lambda: "several clusters" in everybody.run("get", *named).stderr, "both are there")
         assert "ambiguous objects in clusters [member1, member2]" in everybody.run("label", *named, "a=b").stderr
+        assert "twice.member1" in everybody.output("get", "pods", "-n", "shop")
         assert one.run("get", *named).stderr == ""
+        listed = json.loads(one.output("get", "--raw", path))
+        (item,) = (item for item in listed["items"] if item["metadata"]["uid"] == uid)
+        assert item["metadata"]["name"] == "twice"
+        assert "fleetgate.io/original-name" not in item["metadata"]["annotations"]
+        assert [obj["metadata"]["name"] for obj in listed["items"]] == sorted(
+            obj["metadata"]["name"] for obj in listed["items"]
+        )
         written = one.run("label", *named, "a=b")
         assert "ambiguous" not in written.stderr
         assert "member2" not in written.stderr
         assert one.run("get", "pod", "twice.member2", "-n", "shop").returncode != 0
+        since = listed["metadata"]["resourceVersion"]
+        hidden.client.request("DELETE", f"{path}/twice?gracePeriodSeconds=0")
+        eventually(lambda: "several clusters" not in everybody.run("get", *named).stderr, "the hidden one is gone")
+        told = one.output("get", "--raw", f"{path}?watch=1&resourceVersion={since}&timeoutSeconds=2").splitlines()
+        events = [json.loads(line) for line in told]
+        assert {event["type"] for event in events if event["object"]["metadata"]["uid"] == uid} <= {"MODIFIED"}
     finally:
-        for member in members:
-            member.client.request("DELETE", f"{path}/twice?gracePeriodSeconds=0")
+        for member in (hidden, seen):
+            if member.client.succeeds(f"{path}/twice"):
+                member.client.request("DELETE", f"{path}/twice?gracePeriodSeconds=0")
 
 
 def test_nothing_is_created_in_a_hidden_member_as_in_an_absent_one(scene: Scene) -> None:

@@ -162,3 +162,21 @@ async def test_what_is_cached_always_need_not_be_named(name: str) -> None:
         assert there.kinds.found == {}
         assert not there.kinds.resources.missing
         assert there.kinds.printer(asked("/api/v1/pods")) is MERGED_POD_PRINTER
+
+
+async def test_the_columns_of_hidden_members_are_not_shown() -> None:
+    async with setting("toys.shop.example.com") as there:
+        await there.join(Member("m1", SIZE))
+        await there.join(Member("m2", COLOUR))
+
+        def names(*visible: str) -> list[str]:
+            return [column.name for column in there.kinds.printer(TOYS_ASKED, visible.__contains__).columns]
+
+        assert names("m1") == ["Name", "Size", "Cluster"]
+        assert names("m2") == ["Name", "Colour", "Cluster"]
+        assert names("m1", "m2") == ["Name", "Size", "Colour", "Cluster"]
+        assert names() == ["Name", "Age", "Cluster"]
+        first = there.kinds.printer(TOYS_ASKED, "m1".__eq__)
+        assert there.kinds.printer(TOYS_ASKED, ["m1", "m3"].__contains__) is first, (
+            "who sees the same shares its frames"
+        )

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -69,10 +69,11 @@ class FakeSource:
     def metadata_bytes(self, stored: bytes) -> bytes:
         return json.dumps(json.loads(stored)["metadata"], separators=(",", ":")).encode()
 
-    def row(self, stored: bytes, now: float) -> bytes:
-        sections = msgspec.json.decode(stored, type=dict[str, msgspec.Raw])
-        name = json.loads(stored)["metadata"]["name"]
-        return prepare_pod(sections).finish(now, json.dumps(name).encode(), b'""')
+    def rows(self, objects: Iterable[bytes], now: float) -> Iterator[bytes]:
+        for stored in objects:
+            sections = msgspec.json.decode(stored, type=dict[str, msgspec.Raw])
+            name = json.loads(stored)["metadata"]["name"]
+            yield prepare_pod(sections).finish(now, json.dumps(name).encode(), b'""')
 
     async def get(self, key: ObjectKey, resource_version: str) -> bytes:
         if self.error:

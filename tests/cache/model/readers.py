@@ -2,12 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
 from cache.cached_object import CLUSTER_ANNOTATION, ORIGINAL_NAME_ANNOTATION
+from cache.watch_event import WatchEvent
 from cache.watcher import Visible, Watcher, everyone
 from gateway.apimachinery.errors import ApiError
 from gateway.apimachinery.meta import JsonObject
@@ -73,6 +74,30 @@ VIEWS = (
 )
 
 
+class Outlet:
+    """Takes events for a follower while its task sleeps; not always, and not once it has broken off."""
+
+    form = "lines"
+
+    def __init__(self, follower: "Follower", watcher: Watcher) -> None:
+        self._follower = follower
+        self._watcher = watcher
+
+    def encode(self, events: Sequence[WatchEvent]) -> bytes:
+        return b"".join(map(self._follower.world.pods.frame, events))
+
+    def ready(self) -> bool:
+        return not self._follower.slow or self._follower.random.random() < 0.3
+
+    def write(self, data: bytes) -> None:
+        if self._follower.watcher is self._watcher:
+            try:
+                self._follower.apply(data.splitlines(keepends=True))
+            except AssertionError as fault:
+                self._follower.fault = fault
+                self._watcher.close()
+
+
 class Follower:
     """An informer. Mutable state: its store, the version up to which that is current, and what it was before."""
 
@@ -84,6 +109,8 @@ class Follower:
         self.watch_list = number % 2 == 1
         self.slow = number % 3 == 2
         self.bookmarks = number % 5 != 4
+        self.rides = number % 7 < 4
+        self.fault: AssertionError | None = None
         self.store: dict[str, bytes] = {}
         self.version = 0
         self.synced = False
@@ -108,7 +135,8 @@ class Follower:
     async def run(self) -> None:
         while True:
             watcher = self.watcher = await self._begin()
-            while batch := await watcher.next_batch():
+            outlet = Outlet(self, watcher) if self.rides else None
+            while batch := await watcher.next_batch(outlet):
                 if self.watcher is not watcher:
                     break
                 lines = [self.world.pods.frame(event) for event in batch]
@@ -116,8 +144,9 @@ class Follower:
                     await asyncio.sleep(self.random.choice((0.0, 0.2, 1.0)))
                     if self.watcher is not watcher:
                         break
-                for line in lines:
-                    self._apply(line)
+                self.apply(lines)
+            if self.fault:
+                raise self.fault
             if self.pause:
                 await asyncio.sleep(self.pause)
                 self.pause = 0.0
@@ -147,6 +176,11 @@ class Follower:
         self.synced = True
         self.past.append((self.version, dict(self.store)))
         self.world.timeline.claims.append(Claim(self.name, self.version, dict(self.store), self.view.wanted))
+
+    def apply(self, lines: Sequence[bytes]) -> None:
+        """Take what was sent."""
+        for line in lines:
+            self._apply(line)
 
     def _apply(self, line: bytes) -> None:
         event_type, body, obj = read_frame(line)

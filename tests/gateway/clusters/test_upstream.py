@@ -468,7 +468,7 @@ async def test_verification_can_be_switched_off_and_that_is_said(
 async def test_a_server_that_never_finishes_the_handshake_is_given_up(
     authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.clusters.upstream.CONNECT_TIMEOUT", 0.2)
+    monkeypatch.setattr("gateway.clusters.connections.CONNECT_TIMEOUT", 0.2)
 
     async def frozen(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         await reader.read()

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -134,6 +134,10 @@ class OfMembers:
         self.generation = 0
         self.resources: list[ApiResource] = []
         self.all_asked = False
+        self.on_look: Callable[[], None] = lambda: None
+
+    async def look(self) -> None:
+        self.on_look()
 
     @property
     def missing(self) -> list[ResourceName]:
@@ -162,3 +166,13 @@ async def test_what_a_member_is_found_to_have_is_served_at_once_even_if_the_stor
     assert [(item["metadata"]["name"], item["versions"][0]["resources"][0]["resource"]) for item in document["items"]][
         -1
     ] == ("shop.example.com", "toys")
+
+
+async def test_what_a_member_has_got_a_moment_ago_is_served_to_who_asks_for_it() -> None:
+    members = OfMembers("toys.shop.example.com")
+    members.all_asked = True
+    served = Catalog(Source(CORE), allow_list=AllowList(), members=members)
+    toys = asked("/apis/shop.example.com/v1/toys")
+    assert not (await served.surface_for(toys)).serves(toys)
+    members.on_look = lambda: members.add(TOYS)
+    assert (await served.surface_for(toys)).is_merged(toys)

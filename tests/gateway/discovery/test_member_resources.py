@@ -223,3 +223,27 @@ async def test_without_names_nobody_is_asked() -> None:
         await members.join("m1", server)
         assert server.looks == 0
         assert members.found.all_asked
+
+
+async def test_who_asks_for_what_is_not_found_has_the_members_looked_at_now() -> None:
+    async with fleet("toys.shop.example.com") as members:
+        first, second = Server(CORE), Server(CORE)
+        await members.join("m1", first)
+        await members.join("m2", second)
+        looks = first.looks
+        second.groups.append(SHOP)
+        await members.found.look()
+        assert missing(members.found) == []
+        assert first.looks == looks + 1
+        await members.found.look()
+        assert first.looks == looks + 1, "there is nothing to look for"
+
+
+async def test_many_who_ask_have_the_members_looked_at_once() -> None:
+    async with fleet("toys.shop.example.com") as members:
+        server = Server(CORE)
+        await members.join("m1", server)
+        looks = server.looks
+        for _ in range(3):
+            await members.found.look()
+        assert server.looks == looks + 1

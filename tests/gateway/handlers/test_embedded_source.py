@@ -37,7 +37,7 @@ async def test_reads_what_was_written(registry: Registry) -> None:
     assert page.resource_version == made["metadata"]["resourceVersion"]
     assert json.loads(reading.object_bytes(stored)) == made
     assert json.loads(reading.metadata_bytes(stored)) == made["metadata"]
-    row = json.loads(b"{" + reading.row(stored, 1_780_000_060.0) + b"}")
+    row = json.loads(b"{%b}" % next(reading.rows([stored], 1_780_000_060.0)))
     assert dict(zip((column.name for column in reading.columns), row["cells"], strict=True)) == {
         "Name": "b",
         "Data": 1,
@@ -91,7 +91,7 @@ async def test_a_scale_is_read_like_an_object(registry: Registry) -> None:
         "status": {"replicas": 0, "selector": "app=d"},
     }
     assert [column.name for column in reading.columns] == ["Name", "Desired", "Available", "Age"]
-    assert b'"cells":["d",%d,0,' % made["spec"]["replicas"] in reading.row(stored, 0.0)
+    assert b'"cells":["d",%d,0,' % made["spec"]["replicas"] in next(reading.rows([stored], 0.0))
 
 
 async def test_there_is_no_scale_of_what_is_not_there(registry: Registry) -> None:

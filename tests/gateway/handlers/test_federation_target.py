@@ -30,12 +30,11 @@ class CachedPods:
     def __init__(self, *pods: Any) -> None:
         self._pods = pods
 
-    async def list(self, namespace: str, options: ListOptions) -> Any:
+    async def list(self, namespace: str, options: ListOptions, *, visible: Visible = everyone) -> Any:
         assert options == ListOptions(), "all of them, without paging"
         within = [one for one in self._pods if one["metadata"]["namespace"] == namespace]
-        return SimpleNamespace(
-            items=[SimpleNamespace(cluster=f"m{one['metadata']['name'][-1]}", pod=one) for one in within]
-        )
+        items = [SimpleNamespace(cluster=f"m{one['metadata']['name'][-1]}", pod=one) for one in within]
+        return SimpleNamespace(items=[item for item in items if visible(item.cluster)])
 
     def object(self, stored: Any) -> bytes:
         return json.dumps(stored.pod).encode()

@@ -33,9 +33,9 @@ PATH = "/apis/apps/v1/namespaces/shop/replicasets/web.m2/scale"
 class Merged:
     """The merged resource, which tells the member's words from its own."""
 
-    async def decorate_part(self, cluster: str, body: bytes) -> bytes:
+    async def decorate_part(self, cluster: str, body: bytes, name: str) -> bytes:
         assert cluster == "m2"
-        return body.replace(b'"name":"web"', b'"name":"web.m2"').replace(b'"7"', b'"1700"')
+        return body.replace(b'"name":"web"', b'"name":"%b"' % name.encode()).replace(b'"7"', b'"1700"')
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from cache.watcher import everyone
 from gateway.apimachinery.errors import ApiError
-from gateway.apimachinery.meta import ObjectKey
+from gateway.apimachinery.meta import JsonObject, ObjectKey
 from gateway.apimachinery.schema import GroupResource
 from gateway.authorization.member_review import MemberReviews
 from gateway.handlers.member_target import MergedWriteTarget
@@ -49,15 +49,21 @@ class Pods:
     def object(self, pod: Any) -> bytes:
         return json.dumps({"kind": "Pod", "metadata": {"name": pod.name, "namespace": "shop"}}).encode()
 
-    async def changed(self, pod: Any, body: bytes) -> bytes:
+    def member_version(self, pod: Any, version: str) -> str | None:
+        return f"member's {version}" if version == str(pod.rv) else None
+
+    async def changed(self, pod: Any, body: bytes, name: str) -> bytes:
         self.waited.append(f"changed {pod.name}")
         return body
 
-    def decorate(self, cluster: str, body: bytes) -> bytes:
+    def decorate(self, cluster: str, body: bytes, name: str) -> bytes:
         return body
 
-    async def deleted(self, pod: Any, body: bytes) -> bytes:
+    async def deleted(self, pod: Any, body: bytes, name: str) -> bytes:
         self.waited.append(f"deleted {pod.name}")
+        return body
+
+    async def decorate_part(self, cluster: str, body: bytes, name: str) -> bytes:
         return body
 
     async def wait_gone(self, pod: Any, *, or_lingers: bool) -> bool:
@@ -66,7 +72,7 @@ class Pods:
 
     def _all(self) -> Sequence[Any]:
         return [
-            SimpleNamespace(name=f"web-{number}", original_name="web", cluster=f"m{number}", uid="u")
+            SimpleNamespace(name=f"web-{number}", original_name="web", namespace="shop", cluster=f"m{number}", uid="u")
             for number in (1, 2)
         ]
 
@@ -233,3 +239,106 @@ async def test_an_end_is_answered_once_it_is_read(
     pods = Pods(SimpleNamespace(kind="Pod"))
     await fleet.target(scope, pods=pods).apply(request, None)
     assert pods.waited == waited
+
+
+class Twins(Pods):
+    """Both are served under names that either may be asked for by `web`."""
+
+    def owners(self, namespace: str, name: str, *, visible: Any) -> Sequence[Any]:
+        return self._all() if name == "web" else super().owners(namespace, name, visible=visible)
+
+    def _all(self) -> Sequence[Any]:
+        return [
+            SimpleNamespace(
+                name=name, original_name="web", namespace="shop", cluster=cluster, uid=f"u-{cluster}", rv=rv
+            )
+            for name, cluster, rv in (("web", "m1", 1100), ("web.m2", "m2", 1200))
+        ]
+
+
+def named_web(**metadata: str) -> JsonObject:
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", **metadata}}
+
+
+def eviction_of(**preconditions: str) -> JsonObject:
+    options = {"deleteOptions": {"preconditions": preconditions}}
+    return {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "web"}, **options}
+
+
+UID_TEST = {"op": "test", "path": "/metadata/uid", "value": "u-m1"}
+JSON_PATCH, MERGE_PATCH = "application/json-patch+json", "application/merge-patch+json"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "content_type", "body"),
+    [
+        ("PUT", "web", "application/json", named_web(uid="u-m1")),
+        ("PUT", "web", "application/json", named_web(resourceVersion="1100")),
+        ("PUT", "web/status", "application/json", named_web(uid="u-m1")),
+        ("PATCH", "web", MERGE_PATCH, named_web(uid="u-m1")),
+        ("PATCH", "web", MERGE_PATCH, named_web(resourceVersion="1100")),
+        ("PATCH", "web", JSON_PATCH, [UID_TEST]),
+        ("PATCH", "web", JSON_PATCH, [{"op": "replace", "path": "/metadata/resourceVersion", "value": "1100"}]),
+        ("DELETE", "web", "application/json", {"preconditions": {"uid": "u-m1"}}),
+        ("DELETE", "web", "application/json", {"preconditions": {"resourceVersion": "1100"}}),
+        ("POST", "web/eviction", "application/json", eviction_of(uid="u-m1")),
+    ],
+)
+async def test_a_write_that_says_which_object_it_means_is_not_ambiguous(
+    fleet: Fleet, method: str, path: str, content_type: str, body: Any
+) -> None:
+    scope = scope_of(method, f"{PODS}/{path}", content_type)
+    request = decode_write(scope, json.dumps(body).encode())
+    target = fleet.target(scope, pods=Twins(SimpleNamespace(kind="Pod")))
+    with pytest.raises(ApiError, match="ambiguous"):
+        await target.read(scope, request.key)
+    target.mean(request)
+    await target.read(scope, request.key)
+    await target.apply(request, None)
+    assert fleet.m1.seen
+    assert fleet.m2.seen == []
+
+
+@pytest.mark.parametrize("metadata", [{}, {"uid": "u-m3"}, {"resourceVersion": "1000"}, {"uid": 7}, {"uid": None}])
+async def test_a_write_that_means_none_of_them_stays_ambiguous(fleet: Fleet, metadata: Any) -> None:
+    scope = scope_of("PATCH", f"{PODS}/web", MERGE_PATCH)
+    request = decode_write(scope, json.dumps(named_web(**metadata)).encode())
+    target = fleet.target(scope, pods=Twins(SimpleNamespace(kind="Pod")))
+    target.mean(request)
+    with pytest.raises(ApiError, match="ambiguous"):
+        await target.apply(request, None)
+
+
+async def test_a_collection_means_the_objects_that_were_listed(fleet: Fleet) -> None:
+    scope = scope_of("DELETE", PODS)
+    target = fleet.target(scope, pods=Twins(SimpleNamespace(kind="Pod")))
+    await target.list(scope, "shop", "", "")
+    each = scope_of("DELETE", f"{PODS}/web")
+    await target.apply(decode_write(each, b""), None)
+    assert fleet.m1.seen == [("alice", f"DELETE {PODS}/web")]
+    assert fleet.m2.seen == []
+
+
+async def test_a_patch_may_test_the_name_by_which_an_object_is_asked_for(fleet: Fleet) -> None:
+    original = "/metadata/annotations/fleetgate.io~1original-name"
+    change = {"op": "add", "path": "/metadata/labels/a", "value": "b"}
+    tests = [
+        {"op": "test", "path": "/metadata/name", "value": "web-1"},
+        {"op": "test", "path": original, "value": "web"},
+    ]
+    request = json_patch(*tests, change)
+    await fleet.target(request.scope).apply(request, None)
+    assert fleet.m1.bodies[0][0] == change
+    assert all(operation["op"] != "test" for operation in fleet.m1.bodies[0])
+    for path, value in (("/metadata/name", "web"), (original, "web-1")):
+        request = json_patch({"op": "test", "path": path, "value": value}, change)
+        with pytest.raises(ApiError, match="the server rejected our request due to an error"):
+            await fleet.target(request.scope).apply(request, None)
+
+
+async def test_a_patch_of_the_name_is_left_to_the_member_to_refuse(fleet: Fleet) -> None:
+    for name, sent in {"web-1": "web", "web": "web", "other": "other"}.items():
+        scope = scope_of("PATCH", f"{PODS}/web-1", MERGE_PATCH)
+        request = decode_write(scope, json.dumps({"metadata": {"name": name}}).encode())
+        await fleet.target(scope).apply(request, None)
+        assert fleet.m1.bodies[-1]["metadata"]["name"] == sent

@@ -85,7 +85,7 @@ async def test_lists_what_all_members_have(fleet: Fleet) -> None:
 async def test_a_row_names_its_cluster(fleet: Fleet) -> None:
     source = fleet.source()
     stored = await source.get(ObjectKey("default", "web-m2"), "")
-    row = json.loads(b"{" + source.row(stored, NOW) + b"}")
+    row = json.loads(b"{%b}" % next(source.rows([stored], NOW)))
     shown = dict(zip((column.name for column in source.columns), row["cells"], strict=True))
     assert (shown["Name"], shown["Cluster"], shown["Status"]) == ("web-m2", "m2", "Running")
     assert json.loads(source.object_bytes(stored))["kind"] == "Pod"

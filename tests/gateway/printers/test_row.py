@@ -2,7 +2,7 @@ import msgspec
 import pytest
 
 from gateway.apimachinery.duration import human_duration
-from gateway.printers.row import Ago, Cell, Slot, age_cell, encode_text, prepare_row
+from gateway.printers.row import Ago, Cell, Slot, age_cell, encode_text, finisher, prepare_row
 from tests.gateway.printers.goldens import finished
 
 HOUR, DAY, YEAR = 3600, 86400, 365 * 86400
@@ -67,3 +67,12 @@ def test_conditions_follow_the_cells() -> None:
 
 def test_text_is_encoded_as_json() -> None:
     assert msgspec.json.decode(encode_text('a"\\é')) == 'a"\\é'
+
+
+def test_many_rows_of_one_time_are_those_of_each() -> None:
+    cells: list[Cell] = [Slot.NAME, "x", Slot.CLUSTER, "100%"]
+    rows = [prepare_row([*cells, Ago(float(since), f"{since} (", " ago)"), age_cell(7.0)]) for since in range(5_000)]
+    rows += [prepare_row([*cells, age_cell(None)]), *rows[:3]]
+    for now in (5_000.0, 9e8):
+        finish = finisher(now)
+        assert [finish(row, b'"n"', b'"m"') for row in rows] == [row.finish(now, b'"n"', b'"m"') for row in rows]

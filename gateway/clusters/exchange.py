@@ -1,0 +1,225 @@
+"""One HTTP/1.1 request and its answer on aiohttp's pooled connections, without what its client session does besides.
+
+A session serves cookies, redirects, traces, middlewares and bodies of any kind; nothing of that is asked of an API
+server, and it is more than half of what a forwarded request costs. Connections, TLS, the pool and the parser are
+aiohttp's own; the parts of it that are relied on are tested in tests/gateway/clusters/test_exchange.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http import HttpProcessingError, RawResponseMessage
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+from gateway.clusters.endpoint import Endpoint
+
+READ_BUFFER = 1 << 18
+HEADER_LIMIT = 1 << 16
+HEADERS_LIMIT = 4096 + 256
+"""Most header fields of an answer: kube-apiserver gives up to 4096 characters of warnings, each in one of its own."""
+
+_BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
+_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+"""What is sent once more when the connection it was sent on turns out to be closed (RFC 9110, 9.2.2)."""
+
+_REQUEST_LINE = re.compile(r"[!-~]+ /[!\"$-~]* HTTP/1\.1")
+
+
+class PlainAnswer:
+    """An answer whose body is still to come; as far as it goes like aiohttp.ClientResponse.
+
+    Its connection goes back to the pool when the body has come to its end, and is closed when that is not waited for.
+    """
+
+    __slots__ = ("_connection", "_open", "_timer", "content", "headers", "reason", "status")
+
+    def __init__(
+        self,
+        message: RawResponseMessage,
+        content: aiohttp.StreamReader,
+        connection: aiohttp.connector.Connection,
+        open_answers: set[PlainAnswer],
+    ) -> None:
+        self.status: int = message.code
+        self.reason: str | None = message.reason
+        self.headers: CIMultiDictProxy[str] = message.headers
+        self.content = content
+        self._connection = connection
+        self._timer: asyncio.TimerHandle | None = None
+        self._open = open_answers
+        open_answers.add(self)
+        content.on_eof(self._end)
+
+    @property
+    def content_type(self) -> str:
+        """The media type without its parameters."""
+        return self.headers.get("Content-Type", "application/octet-stream").partition(";")[0].strip().lower()
+
+    @property
+    def content_length(self) -> int | None:
+        """How many bytes the body has; None when that is not known beforehand."""
+        length = self.headers.get("Content-Length", "")
+        return int(length) if length else None  # the parser has refused what is no number
+
+    def end_at(self, deadline: float) -> None:
+        """Break the body off when it has not come to its end at this time of the event loop."""
+        if not self.content.is_eof():
+            self._timer = asyncio.get_running_loop().call_at(deadline, self._expire)
+
+    async def read(self) -> bytes:
+        """Read the rest of the body. Raises aiohttp.ClientError, TimeoutError or OSError when it breaks off."""
+        try:
+            return await self.content.read()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Give the connection up unless the body has come to its end; whoever reads it is told."""
+        self._settle()
+        if not self.content.is_eof() and self.content.exception() is None:
+            self.content.set_exception(aiohttp.ClientConnectionError("the answer was given up"))
+        self._connection.close()  # nothing when it has gone back already
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _end(self) -> None:
+        self._settle()
+        self._connection.release()
+
+    def _expire(self) -> None:
+        self.content.set_exception(TimeoutError())
+        self.close()
+
+    def _settle(self) -> None:
+        self._open.discard(self)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+Answer = aiohttp.ClientResponse | PlainAnswer
+"""What an API server answers: of a session where a proxy or an upgrade is in the way, else of an Exchange."""
+
+
+class Exchange:
+    """Sends requests to one API server that is reached without a proxy, on the connections of a connector.
+
+    Args:
+        endpoint: where it is.
+        connector: makes and keeps the connections; whoever made it closes it.
+        connect_timeout: seconds for TCP and TLS together.
+    """
+
+    def __init__(self, endpoint: Endpoint, connector: aiohttp.TCPConnector, *, connect_timeout: float) -> None:
+        url = URL(endpoint.url, encoded=True)
+        self._connector = connector
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout)
+        # Never sent: the connector takes from it where to connect.
+        self._asking = aiohttp.ClientRequest(
+            "GET",
+            url,
+            loop=asyncio.get_running_loop(),
+            server_hostname=endpoint.tls_server_name or None,
+        )
+        self._open: set[PlainAnswer] = set()
+        self._host = self._asking.headers["Host"]
+        self._prefix = url.raw_path.rstrip("/")
+
+    async def send(
+        self, method: str, target: str, headers: CIMultiDict[str], body: bytes | None, *, timeout: float
+    ) -> PlainAnswer:
+        """Send a request and return its answer once that has begun.
+
+        Args:
+            method: the HTTP method.
+            target: path and query, percent-encoded.
+            headers: become the exchange's: those that frame the message are replaced.
+            body: the bytes to send.
+            timeout: seconds until the answer begins.
+
+        Raises:
+            aiohttp.ClientError: there is no connection, or it broke.
+            TimeoutError: no answer has begun in time.
+            ValueError: what cannot stand in a request.
+        """
+        message = self._message(method, target, headers, body)
+        async with asyncio.timeout(timeout):
+            try:
+                return await self._attempt(method, message)
+            except aiohttp.ClientConnectorError:
+                raise
+            except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
+                if method not in _IDEMPOTENT:
+                    raise
+            return await self._attempt(method, message)
+
+    def close(self) -> None:
+        """Break off what is still read: closing the connections alone tells nobody."""
+        for answer in list(self._open):
+            answer.close()
+
+    def _message(self, method: str, target: str, headers: CIMultiDict[str], body: bytes | None) -> bytes:
+        headers["Host"] = self._host
+        headers.popall("Transfer-Encoding", None)
+        headers.popall("Content-Length", None)
+        if body or method not in _BODILESS:
+            headers["Content-Length"] = str(len(body or b""))
+        first = f"{method} {self._prefix}{target} HTTP/1.1"
+        lines = [first, *(f"{name}: {value}" for name, value in headers.items()), "\r\n"]
+        head = "\r\n".join(lines)
+        ends = len(lines)  # a line for each, and the empty one
+        if not _REQUEST_LINE.fullmatch(first) or head.count("\r") != ends or head.count("\n") != ends or "\0" in head:
+            raise ValueError("a request line or header that would be read as something else")
+        return head.encode() + (body or b"")
+
+    async def _attempt(self, method: str, message: bytes) -> PlainAnswer:
+        if self._connector.closed:
+            raise aiohttp.ClientConnectionError("the connections were closed")
+        try:
+            connection = await self._connector.connect(self._asking, [], self._timeout)
+        except TimeoutError as error:
+            raise aiohttp.ConnectionTimeoutError(str(error)) from error
+        try:
+            protocol = connection.protocol
+            if protocol is None or protocol.transport is None or protocol.transport.is_closing():
+                raise aiohttp.ClientConnectionResetError("the connection was closed")
+            protocol.set_response_params(
+                skip_payload=method == "HEAD",
+                read_until_eof=True,
+                auto_decompress=False,
+                read_bufsize=READ_BUFFER,
+                max_line_size=HEADER_LIMIT,
+                max_field_size=HEADER_LIMIT,
+                max_headers=HEADERS_LIMIT,
+            )
+            protocol.transport.write(message)
+            head, content = await _final_head(protocol)
+            return PlainAnswer(head, content, connection, self._open)
+        except BaseException:
+            connection.close()
+            raise
+
+
+async def _final_head(protocol: ResponseHandler) -> tuple[RawResponseMessage, aiohttp.StreamReader]:
+    """Wait for the head that is no interim answer (1xx)."""
+    while True:
+        try:
+            head, content = await protocol.read()
+        except HttpProcessingError as error:
+            raise aiohttp.ClientPayloadError("the answer is no HTTP") from error
+        if head.code >= 200 or head.code == 101:
+            return head, content

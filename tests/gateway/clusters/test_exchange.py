@@ -1,0 +1,269 @@
+"""What Exchange relies on in aiohttp, and what it promises, against raw sockets."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+from multidict import CIMultiDict
+
+from gateway.clusters.endpoint import Endpoint
+from gateway.clusters.exchange import Exchange, PlainAnswer
+from tests.support.http_server import read_head, serve_raw
+
+SHORT = b"HTTP/1.1 200 OK\r\nContent-Type: Application/JSON; x=y\r\nContent-Length: 2\r\n\r\n{}"
+
+
+class Server:
+    """Answers each request head with the next of its answers; None closes the connection instead."""
+
+    def __init__(self, *answers: bytes | None) -> None:
+        self.answers = list(answers)
+        self.heads: list[str] = []
+        self.connections = 0
+
+    async def script(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        while self.answers:
+            self.heads.append((await read_head(reader)).decode())
+            if (answer := self.answers.pop(0)) is None:
+                return
+            writer.write(answer)
+        await reader.read()
+
+
+@asynccontextmanager
+async def exchanging(server: Server, prefix: str = "") -> AsyncIterator[Exchange]:
+    async with serve_raw(server.script) as url, asyncio.timeout(20):
+        connector = aiohttp.TCPConnector(limit=0)
+        try:
+            yield Exchange(Endpoint(url + prefix), connector, connect_timeout=5)
+        finally:
+            await connector.close()
+
+
+async def ask(exchange: Exchange, method: str = "GET", target: str = "/x", body: bytes | None = None) -> PlainAnswer:
+    return await exchange.send(method, target, CIMultiDict(), body, timeout=10)
+
+
+async def test_a_connection_is_used_again_once_its_answer_was_read() -> None:
+    server = Server(SHORT, SHORT, SHORT)
+    async with exchanging(server, "/prefix") as exchange:
+        for _ in range(3):
+            answer = await ask(exchange, target="/x?a=%2F")
+            assert (answer.status, answer.reason, answer.content_type, answer.content_length) == (
+                200, "OK", "application/json", 2,
+            )  # fmt: skip
+            assert await answer.read() == b"{}"
+            answer.close()
+    assert server.connections == 1
+    assert {head.partition("\r\n")[0] for head in server.heads} == {"GET /prefix/x?a=%2F HTTP/1.1"}
+
+
+async def test_a_connection_whose_answer_was_not_read_is_closed() -> None:
+    server = Server(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nbegun", SHORT)
+    async with exchanging(server) as exchange:
+        async with await ask(exchange) as answer:
+            assert await answer.content.read(5) == b"begun"
+        with pytest.raises(aiohttp.ClientError):
+            await answer.content.read()
+        async with await ask(exchange) as answer:
+            assert await answer.read() == b"{}"
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize(
+    ("framed", "body"),
+    [
+        (b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", b"abcde"),
+        (b"Content-Length: 0\r\n\r\n", b""),
+    ],
+)
+async def test_bodies_end_as_they_say(framed: bytes, body: bytes) -> None:
+    server = Server(b"HTTP/1.1 200 OK\r\n" + framed, SHORT)
+    async with exchanging(server) as exchange:
+        assert await (await ask(exchange)).read() == body
+        assert await (await ask(exchange)).read() == b"{}"
+    assert server.connections == 1
+
+
+async def test_a_body_without_a_length_ends_with_its_connection() -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_head(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\nall of it")
+
+    server = Server()
+    server.script = script  # type: ignore[method-assign]  # (another script than its own)
+    async with exchanging(server) as exchange:
+        assert await (await ask(exchange)).read() == b"all of it"
+
+
+async def test_a_body_that_breaks_off_is_an_error() -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_head(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nbegun")
+
+    server = Server()
+    server.script = script  # type: ignore[method-assign]  # (another script than its own)
+    async with exchanging(server) as exchange:
+        answer = await ask(exchange)
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await answer.read()
+
+
+@pytest.mark.parametrize("code", [204, 304])
+async def test_answers_without_a_body_give_their_connection_back(code: int) -> None:
+    server = Server(f"HTTP/1.1 {code} X\r\nETag: e\r\n\r\n".encode(), SHORT)
+    async with exchanging(server) as exchange:
+        async with await ask(exchange) as answer:
+            assert (answer.status, answer.headers["etag"], await answer.read()) == (code, "e", b"")
+        async with await ask(exchange) as answer:
+            assert await answer.read() == b"{}"
+    assert server.connections == 1
+
+
+async def test_the_answer_to_head_has_no_body() -> None:
+    server = Server(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n", SHORT)
+    async with exchanging(server) as exchange:
+        async with await ask(exchange, "HEAD") as answer:
+            assert (answer.content_length, await answer.read()) == (99, b"")
+        async with await ask(exchange) as answer:
+            assert await answer.read() == b"{}"
+    assert server.connections == 1
+
+
+async def test_interim_answers_are_passed_over() -> None:
+    server = Server(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + SHORT)
+    async with exchanging(server) as exchange, await ask(exchange) as answer:
+        assert (answer.status, await answer.read()) == (200, b"{}")
+
+
+async def test_what_is_no_http_is_an_error() -> None:
+    server = Server(b"SSH-2.0-OpenSSH\r\n\r\n")
+    async with exchanging(server) as exchange:
+        with pytest.raises(aiohttp.ClientError):
+            await ask(exchange)
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+async def test_a_connection_that_was_closed_meanwhile_is_replaced(method: str) -> None:
+    server = Server(SHORT, None, SHORT)
+    async with exchanging(server) as exchange:
+        for _ in range(2):
+            assert await (await ask(exchange, method)).read() == b"{}"
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+async def test_what_may_not_be_done_twice_is_not_sent_again(method: str) -> None:
+    server = Server(SHORT, None, SHORT)
+    async with exchanging(server) as exchange:
+        await (await ask(exchange, method)).read()
+        with pytest.raises(aiohttp.ServerDisconnectedError):
+            await ask(exchange, method)
+    assert len(server.heads) == 2
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "header", "value"),
+    [
+        ("GET", "/x y", "A", "b"),
+        ("GET", "/x\r\nA: b", "A", "b"),
+        ("GET", "/x#y", "A", "b"),
+        ("GET", "/\u00e4", "A", "b"),
+        ("GET", "x", "A", "b"),
+        ("GET /", "/x", "A", "b"),
+        ("GET", "/x", "A", "b\r\nEvil: c"),
+        ("GET", "/x", "A", "b\nEvil: c"),
+        ("GET", "/x", "A", "b\rEvil: c"),
+        ("GET", "/x", "A\r\nEvil", "b"),
+        ("GET", "/x", "A", "b\0"),
+    ],
+)
+async def test_what_would_be_read_as_something_else_is_not_sent(
+    method: str, target: str, header: str, value: str
+) -> None:
+    server = Server(SHORT)
+    async with exchanging(server) as exchange:
+        with pytest.raises(ValueError, match="read as something else"):
+            await exchange.send(method, target, CIMultiDict({header: value}), None, timeout=10)
+    assert server.heads == []
+
+
+async def test_headers_that_frame_the_message_are_its_own() -> None:
+    server = Server(SHORT, SHORT)
+    forged = {"Content-Length": "1", "content-length": "7", "Transfer-Encoding": "chunked", "Host": "elsewhere"}
+    async with exchanging(server) as exchange:
+        for method, body in (("POST", b""), ("GET", None)):
+            await (await exchange.send(method, "/x", CIMultiDict(forged), body, timeout=10)).read()
+    post, get = (head.lower() for head in server.heads)
+    assert post.count("content-length") == 1
+    assert "content-length: 0\r\n" in post
+    assert "content-length" not in get
+    for head in (post, get):
+        assert "transfer-encoding" not in head
+        assert "elsewhere" not in head
+        assert head.count("host: 127.0.0.1:") == 1
+
+
+async def test_an_answer_that_does_not_begin_in_time() -> None:
+    server = Server(b"HTTP/1.1 200")
+    async with exchanging(server) as exchange:
+        with pytest.raises(TimeoutError):
+            await exchange.send("GET", "/x", CIMultiDict(), None, timeout=0.05)
+
+
+async def test_an_answer_that_does_not_end_in_time() -> None:
+    server = Server(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nbegun", SHORT)
+    async with exchanging(server) as exchange:
+        answer = await ask(exchange)
+        answer.end_at(asyncio.get_running_loop().time() + 0.05)
+        with pytest.raises(TimeoutError):
+            await answer.read()
+        assert await (await ask(exchange)).read() == b"{}"
+    assert server.connections == 2
+
+
+async def test_closing_the_connections_ends_what_is_read() -> None:
+    server = Server(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n")
+    async with serve_raw(server.script) as url, asyncio.timeout(20):
+        connector = aiohttp.TCPConnector(limit=0)
+        exchange = Exchange(Endpoint(url), connector, connect_timeout=5)
+        answer = await ask(exchange)
+        reading = asyncio.get_running_loop().create_task(answer.read())
+        await asyncio.sleep(0)
+        exchange.close()
+        await connector.close()
+        with pytest.raises(aiohttp.ClientError):
+            await reading
+        with pytest.raises(aiohttp.ClientConnectionError):
+            await ask(exchange)
+
+
+async def test_nothing_is_read_ahead_without_bound() -> None:
+    sent = 0
+    blocked = asyncio.Event()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        await read_head(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            writer.write(bytes(1 << 20))
+            try:
+                async with asyncio.timeout(1):
+                    await writer.drain()
+            except TimeoutError:
+                blocked.set()
+                return
+            sent += 1 << 20
+            assert sent < 1 << 30, "a client that reads nothing was sent a GiB"
+
+    server = Server()
+    server.script = script  # type: ignore[method-assign]  # (another script than its own)
+    async with exchanging(server) as exchange:
+        answer = await ask(exchange)
+        await blocked.wait()
+        answer.close()
+    assert sent < 64 << 20
