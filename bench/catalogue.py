@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from bench.result import Line
-from bench.rows import fanout, first_sync, get, growth, latency, lists, memory, proxied, stalls
+from bench.rows import fanout, first_sync, get, growth, latency, lists, memory, proxied, stalls, workers
 from bench.stage import Stage
 
 Row = Callable[[Stage], list[Line]]
@@ -26,4 +26,5 @@ ROWS: Mapping[str, Row] = {
     "first-sync": first_sync.first_sync,
     "stalls": stalls.event_loop,
     "growth": growth.growth,
+    "workers": workers.second_process,
 }

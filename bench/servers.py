@@ -148,8 +148,11 @@ class Gateway:
         synced: What it had used when it had read its members.
     """
 
-    def __init__(self, folder: Path, kubeconfigs: Sequence[Path]) -> None:
-        """Start it, give it the members of those kubeconfig files, and wait until it has read them."""
+    def __init__(self, folder: Path, kubeconfigs: Sequence[Path], *, workers: int = 1) -> None:
+        """Start it, give it the members of those kubeconfig files, and wait until it has read them.
+
+        `workers` is the number of its processes.
+        """
         folder.mkdir(parents=True)
         self._folder = folder
         self._member_file = folder / "members.kubeconfig"
@@ -157,7 +160,7 @@ class Gateway:
         config = {
             "apiVersion": "config.fleetgate.io/v1alpha1",
             "kind": "GatewayConfiguration",
-            "serving": {"listen": f"127.0.0.1:{free_port()}"},
+            "serving": {"listen": f"127.0.0.1:{free_port()}", "workers": workers},
             "members": {"kubeconfig": str(self._member_file)},
         }
         path = folder / "gateway.yaml"
@@ -188,6 +191,13 @@ class Gateway:
     def join(self, kubeconfigs: Sequence[Path]) -> None:
         """Give it the members of those files, and no others; it looks after some seconds."""
         self._member_file.write_text(yaml.safe_dump(_merged(kubeconfigs)))
+
+    @property
+    def pids(self) -> Sequence[int]:
+        """Its processes, the first of them the one that was started."""
+        pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [pid, *map(int, children)]
 
     def metrics(self) -> str:
         """What /metrics says."""

@@ -54,7 +54,7 @@ class FollowedCache(WatchCache):
 
     def apply(self, step: Step) -> None:
         """Take one step. Raises OutOfStep, MalformedObject."""
-        known = self.served(step.key)
+        known = self._standing(step.key)
         self._following.follow(step.rv)
         if step.type == DELETED:
             gone = self._object(step) if known is None else known.at_revision(step.rv)
@@ -89,6 +89,11 @@ class FollowedCache(WatchCache):
     def answers_from(self, rv: int) -> bool:
         """Whether it can be said here what followed a version, or will be once it has come."""
         return issuer(rv) == self.slot and (rv > self.revision or self.knows(rv))
+
+    def _standing(self, key: str) -> CachedObject | None:
+        """What stands under a key. In the middle of moves the first of a group may stand under another one yet."""
+        found = self.served(key)
+        return found if found is not None and found.key == key else None
 
     def _object(self, step: Step) -> CachedObject:
         return self._builder.rebuild(step.raw, step.cluster, step.original_name, step.member_rv)
