@@ -289,6 +289,15 @@ class MemberFeed:
         self._unreachable = fault
         return returned
 
+    def keys(self) -> Sequence[str]:
+        """The keys of all its objects, under its own names."""
+        return self._cache.keys_of(self.cluster)
+
+    def size_of(self, keys: Iterable[str]) -> int:
+        """How many bytes these objects have."""
+        known = (self._cache.of_member(self.cluster, key) for key in keys)
+        return sum(len(obj.raw) for obj in known if obj is not None)
+
     @property
     def last_contact(self) -> float:
         """When the member was heard from last, in seconds since the epoch; 0 for never."""

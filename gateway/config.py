@@ -100,6 +100,8 @@ class CacheConfig:
     members, so that clients move from one to another without listing anew."""
     checkpoint_namespace: str = "fleetgate-system"
     """Where in the store they do."""
+    member_megabytes: int = 2048
+    """Most MiB of one kind that one member may have; what is beyond is not read, or one could fill the memory."""
     resources: tuple[str, ...] = ()
     """Further resources to read from members, beside Pods and Events: `nodes`, `jobs.batch`, `jobs.v1.batch`. Each
     takes the place of the store's resource of that name, so none is read unless it is wanted."""
@@ -108,6 +110,8 @@ class CacheConfig:
         """Refuse numbers without a meaning, and what names no resource of members. Raises ValueError."""
         if not 0 <= self.replica < SLOTS:
             raise ValueError(f"replica must be between 0 and {SLOTS - 1}")
+        if self.member_megabytes < 1:
+            raise ValueError("memberMegabytes must be at least 1")
         if not _NAMESPACE.fullmatch(self.checkpoint_namespace):
             raise ValueError(f"checkpointNamespace must name a namespace, not {self.checkpoint_namespace!r}")
         parse_resource_names(self.resources)
