@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from cache.cached_object import CachedObject, CellRenderer, ObjectBuilder, ObservedObject
-from cache.caller_views import CallerViews
+from cache.caller_views import CallerViews, SavedViews
 from cache.fan_out import FanOut, Rider
 from cache.history import DEFAULT_LIMITS, HistoryLimits
 from cache.member_feed import MemberFeed
@@ -106,10 +106,12 @@ class Cacher:
             await asyncio.sleep(0)
         return recovery
 
-    async def recover(self, recovery: Recovery, members: Iterable[SavedMember]) -> None:
+    async def recover(self, recovery: Recovery, members: Iterable[SavedMember], views: SavedViews | None) -> None:
         """Go on from there. Raises ValueError when there is something already."""
         for _ in recovery.apply(self.cache):
             await asyncio.sleep(0)
+        if views is not None:
+            self.views.recover(views, self.cache.resumption.lost_window, self.cache.history.floor)
         for member in members:
             feed = self.feeds[member.cluster] = MemberFeed(member.cluster, self.cache, self._now)
             feed.recover(member.reached, member.last_contact, member.identity)

@@ -7,7 +7,7 @@ package authorises nobody. Writes go elsewhere: here their resourceVersions are 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from operator import attrgetter
@@ -21,6 +21,7 @@ from cache.freshness import ClusterFreshness
 from cache.past_state import PastState
 from cache.resource_kind import ServedVersion
 from cache.selection import Query, Selection
+from cache.version_order import in_version_order
 from cache.view import View
 from cache.watch_event import BOOKMARK, ERROR, WatchEvent
 from cache.watcher import Visible, Watched, Watcher, WatchStart, everyone
@@ -106,7 +107,7 @@ class MergedResource:
         token = self._tokens.decode(options.continue_token, query) if options.continue_token else None
         if token is None:
             await self._index_labels(selection)
-            revision = await self._list_revision(selection, options)
+            revision = await self._list_revision(selection, options, since)
         elif options.resource_version not in {"", "0"}:
             raise bad_request("specifying resource version is not allowed when using continue")
         else:
@@ -145,11 +146,15 @@ class MergedResource:
         revision = watch_revision(options.resource_version, self.served.gvr.group_resource)
         view = self._view(selection, visible)
         start = await self._watch_start(selection, options, revision, view, everywhere=not since)
-        if start.initial is None and start.error is None and start.after < since:
+        if start.initial is None and start.error is None and not self._has_seen(start.after, since):
             start = WatchStart(error=too_old_resource_version(start.after, since))
         shown = None if view.plain else view
         watched = Watched(selection, visible, options.allow_watch_bookmarks, timeout, shown)
         return Watcher(self._cache, watched, start, news=self._cacher, clock=asyncio.get_running_loop().time)
+
+    def _has_seen(self, rv: int, since: int) -> bool:
+        """Whether a caller who has a view since then has seen all of it at a version."""
+        return rv >= since and not (since and self._cacher.views.is_unknown(rv))
 
     async def _watch_start(
         self, selection: Selection, options: ListOptions, revision: int, view: View, *, everywhere: bool
@@ -167,7 +172,8 @@ class MergedResource:
         snapshot = self._candidates(selection, view)
         position = self._cache.revision
         items = await self._filtered(snapshot or (), selection, view)
-        return WatchStart(initial=items, announce_end=options.send_initial_events is True, after=position)
+        ordered = await in_version_order(items)
+        return WatchStart(initial=ordered, announce_end=options.send_initial_events is True, after=position)
 
     async def _going_on(self, revision: int, *, everywhere: bool) -> WatchStart:
         """`everywhere`: all callers see the same members, at every replica."""
@@ -182,13 +188,16 @@ class MergedResource:
 
     # Pages
 
-    async def _list_revision(self, selection: Selection, options: ListOptions) -> int:
-        """The version at which a list without a token is read."""
+    async def _list_revision(self, selection: Selection, options: ListOptions, since: int) -> int:
+        """The version at which a list without a token is read.
+
+        None is from before `since`: the caller did not see then what he sees now, and could go on from there as if.
+        """
         requested = list_revision(options.resource_version)
         legacy_exact = not options.resource_version_match and options.limit > 0 and not selection.single_key
         await self._wait_for_revision(requested)
         if requested and (legacy_exact or options.resource_version_match == EXACT):
-            if not self._cache.knows(requested):
+            if requested < since or not self._cache.knows(requested):
                 raise expired("The resourceVersion for the provided list is too old.")
             return requested
         return self._cache.revision
@@ -296,13 +305,16 @@ class MergedResource:
 
     # Views
 
-    def view_since(self, caller: Hashable, visible: Visible) -> int:
-        """The version from which on a caller has seen what is visible to him now. It is remembered as his view."""
-        return self._cacher.views.since(caller, visible)
+    def view_since(self, caller: str, view: str) -> int:
+        """The version from which on a caller has seen what is visible to him now. It is remembered as his view.
 
-    def view_holds(self, caller: Hashable, visible: Visible, since: int) -> bool:
+        Texts stand for both, the same ones in every run.
+        """
+        return self._cacher.views.since(caller, view)
+
+    def view_holds(self, caller: str, view: str, since: int) -> bool:
         """Whether a caller's view is still the one that was remembered."""
-        return self._cacher.views.holds(caller, visible, since)
+        return self._cacher.views.holds(caller, view, since)
 
     # Freshness
 
@@ -333,6 +345,11 @@ class MergedResource:
     def object(self, obj: CachedObject) -> bytes:
         """The complete object."""
         return self._prefix + self.item(obj)[1:]
+
+    @property
+    def head(self) -> bytes:
+        """What takes the place of the brace at the beginning of an `item` to make it the complete object."""
+        return self._prefix
 
     def frame(self, event: WatchEvent) -> bytes:
         """One line of a JSON watch, shared by all watchers of this version."""

@@ -142,9 +142,9 @@ class MultiClusterCache:
         self._left = {gvr: kind for gvr, kind in saved.items() if gvr not in self._cachers}
         for gvr, kind in saved.items():
             if cacher := self._cachers.get(gvr):
-                recovered.append((cacher, await cacher.recovery(kind), kind.members))
-        for cacher, recovery, members in recovered:
-            await cacher.recover(recovery, members)
+                recovered.append((cacher, await cacher.recovery(kind), kind))
+        for cacher, recovery, kind in recovered:
+            await cacher.recover(recovery, kind.members, kind.views)
 
     @staticmethod
     async def _recover_late(cacher: Cacher, saved: SavedKind) -> None:
@@ -153,7 +153,7 @@ class MultiClusterCache:
         except MalformedObject as fault:
             _logger.warning("what the last run held of a kind cannot be used: %s", fault)
             return
-        await cacher.recover(recovery, saved.members)
+        await cacher.recover(recovery, saved.members, saved.views)
 
     def share(self, peers: Callable[[GroupVersionResource], Peers]) -> None:
         """Be one of several replicas, each of which says of each kind how far it is. After `recover`."""
@@ -175,7 +175,7 @@ class MultiClusterCache:
         """What a keeper of snapshots asks for the changes of each kind; of each always the same one."""
         for gvr, cacher in self._cachers.items():
             if gvr not in self._cursors:
-                self._cursors[gvr] = SnapshotCursor(gvr, cacher.cache, cacher.feeds)
+                self._cursors[gvr] = SnapshotCursor(gvr, cacher.cache, cacher.feeds, cacher.views)
         return list(self._cursors.values())
 
     async def members_known(self) -> None:
