@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from asyncio import Future
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -94,7 +95,11 @@ class WriteHandler:
         await judge_all(self._admission, request, record, matched, target, deletion)
 
         async def delete_each() -> tuple[list[MatchedObject], ApiError | None]:
-            return await self._delete_each(request, matched, target, deletion)
+            shown: list[Future[bytes]] = []
+            try:
+                return await self._delete_each(request, matched, target, deletion, shown)
+            finally:
+                await asyncio.gather(*shown, return_exceptions=True)
 
         async def try_each() -> WriteResult:
             deleted, error = await delete_each()
@@ -134,8 +139,12 @@ class WriteHandler:
         matched: Sequence[MatchedObject],
         target: WriteTarget,
         deletion: OngoingDeletion,
+        shown: list[Future[bytes]],
     ) -> tuple[list[MatchedObject], ApiError | None]:
-        """Delete one by one until something fails; what is gone already does not count as failure."""
+        """Delete one by one until something fails; what is gone already does not count as failure.
+
+        Nobody waits in between until reads show it: `shown` gets what to wait for.
+        """
         loop = asyncio.get_running_loop()
         deadline = request.scope.deadline
         deleted: list[MatchedObject] = []
@@ -146,7 +155,7 @@ class WriteHandler:
             lookup = RequestLookup(item.request, target, old=item.obj, together=DeletedTogether(deletion))
             write = AnnouncedWrite(self._admission, self._audit, item.record, target)
             try:
-                await write.carry_out(item.request, lookup, announced=True)
+                result = await write.carry_out(item.request, lookup, announced=True)
             except ApiError as error:
                 if error.code == 404:
                     continue
@@ -155,6 +164,7 @@ class WriteHandler:
                 logger.exception("deleting %s for request %s failed", item.request.key, item.record.audit_id)
                 return deleted, internal_error(f"deleting {item.request.key} failed")
             deleted.append(item)
+            shown += [result.shown] if result.shown else []
         return deleted, None
 
 
