@@ -100,6 +100,7 @@ class MergedResource:
         `since` is the version from which on the caller has seen what is visible: a list that was begun before is not
         continued. Raises ApiError 400, 410 (with a token to continue with, where there was one) and 504.
         """
+        since = self._shown_since(visible, since)
         selection = self._selection(namespace, options)
         view = self._view(selection, visible)
         query = self._token_binding(binding, namespace, options)
@@ -142,6 +143,7 @@ class MergedResource:
         Raises ApiError 400 for a selector and 422 for a resourceVersion that cannot be read; what goes wrong later is
         the watch's ERROR event.
         """
+        since = self._shown_since(visible, since)
         selection = self._selection(namespace, options)
         revision = watch_revision(options.resource_version, self.served.gvr.group_resource)
         view = self._view(selection, visible)
@@ -151,6 +153,10 @@ class MergedResource:
         shown = None if view.plain else view
         watched = Watched(selection, visible, options.allow_watch_bookmarks, timeout, shown)
         return Watcher(self._cache, watched, start, news=self._cacher, clock=asyncio.get_running_loop().time)
+
+    def _shown_since(self, visible: Visible, since: int) -> int:
+        """From when on somebody can go on: also the names must be known under which he saw the objects."""
+        return since if visible is everyone else max(since, self._cache.names_known_since)
 
     def _has_seen(self, rv: int, since: int) -> bool:
         """Whether a caller who has a view since then has seen all of it at a version."""
@@ -281,11 +287,11 @@ class MergedResource:
 
     def _view(self, selection: Selection, visible: Visible) -> View:
         """What is shown to somebody who may see some members, or asks for one object by its qualified name."""
-        name = selection.name
-        if "." not in name:
+        name = selection.only_name
+        members = (feed.cluster for feed in self._cacher.visible_feeds(visible))
+        if not any(member and name.endswith(f".{member}") for member in members):
             return View(visible)
-        owners = self._cache.owners(selection.namespace, name, visible) if selection.single_key else ()
-        literal = any(obj.original_name == name for obj in owners)
+        literal = any(obj.original_name == name for obj in self._cache.owners(selection.namespace, name, visible))
         return View(visible, "" if literal else name)
 
     async def _wait_for_revision(self, revision: int) -> None:

@@ -44,8 +44,8 @@ class ReflectorSettings:
     page_size: int = 500
     page_timeout: float = 30.0
     """How long one page may take before the member counts as frozen."""
-    silence: float = 90.0
-    """How long a watch may be silent: bookmarks come about every minute."""
+    silence: float = 65.0
+    """How long a watch may be silent before the member is looked at: bookmarks come about every minute."""
     watch_timeout: tuple[int, int] = (300, 600)
     """The member is asked to end a watch after a random time between these, as client-go does."""
     backoff: tuple[float, float] = (0.8, 30.0)
@@ -60,7 +60,7 @@ class ReflectorSettings:
 
 
 class _Silent(ListWatchError):
-    """The member is frozen: not even bookmarks come."""
+    """The member is frozen: it does not answer."""
 
 
 class _BrokenOff(ListWatchError):
@@ -304,6 +304,9 @@ class Reflector:
             async with asyncio.timeout(self._settings.silence):
                 return await anext(stream, None)
         except TimeoutError:
+            if self._established:
+                # There may be nothing to tell: of Events a kube-apiserver sends no bookmarks. The next look tells.
+                raise _BrokenOff(f"nothing heard for {self._settings.silence:g}s") from None
             raise _Silent(f"nothing heard for {self._settings.silence:g}s") from None
         except Unavailable as error:
             if self._established:

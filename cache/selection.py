@@ -88,6 +88,8 @@ class Selection:
         self.query = query
         self.name = query.fields.exact("metadata.name") or ""
         """The only name that can be selected."""
+        self.only_name = self.name if len(query.fields.requirements) == 1 else ""
+        """The same where nothing else is said of fields, as kubectl asks for one object."""
         namespace = query.fields.exact("metadata.namespace")
         self._contradictory = bool(query.namespace and namespace is not None and namespace != query.namespace)
         self.namespace = query.namespace or namespace or ""

@@ -66,6 +66,8 @@ class WatchCache:
         self._keys: dict[str, dict[str, None]] = {}
         self.by_view = False
         """Whether callers see different members: then each object carries what its name depends on."""
+        self.names_known_since = 0
+        """The version from which on it is known under which names callers saw the objects who see some members only."""
 
     @property
     def revision(self) -> int:
@@ -124,15 +126,20 @@ class WatchCache:
         if self._groups:
             raise ValueError("only an empty cache takes up what another one held")
         self._clock.advance(former.checkpoint + _RESERVE)
+        contested = False
         for obj in objects:
             self._place(obj)
+            contested = contested or obj.name != obj.original_name
             yield
         if self.by_view:
             yield from self._note_namings()
         self.history = History(horizon, self._limits)
         for event in events:
             self.history.append(event)
+            contested = contested or event.object.name != event.object.original_name
             yield
+        if contested:
+            self.names_known_since = self._clock.current
         self.recovered_position = self.history.end
         self.resumption = Resumption(self.history, self._clock, former)
 

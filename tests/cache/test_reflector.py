@@ -397,7 +397,7 @@ class TestReturns:
         assert len(away.member.asked) - before == 6
 
 
-async def test_silence_is_an_error_and_the_member_is_listed_anew():
+async def test_silence_has_the_member_looked_at_and_the_watch_begun_anew():
     member = FakeMember()
     bench = Bench(member, silence=90.0)
     task = asyncio.get_running_loop().create_task(bench.reflector.run())
@@ -405,11 +405,25 @@ async def test_silence_is_an_error_and_the_member_is_listed_anew():
     member.mute()
     member.put(pod("a", uid="a"))
     await asyncio.sleep(85.5)
-    assert (bench.feed.error, bench.names()) == ("nothing heard for 90s", [])
+    assert bench.names() == []
     await asyncio.sleep(5)
-    assert (bench.feed.error, bench.names(), member.lists) == ("", ["a"], 2)
+    assert (bench.feed.error, bench.names(), member.lists, member.watches) == ("", ["a"], 1, 2)
+    member.freeze()
+    await asyncio.sleep(90 + 30 + 5)
+    assert bench.feed.error == "no answer to a list within 30s"
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_member_that_has_nothing_to_tell_is_not_stale(monkeypatch: pytest.MonkeyPatch):
+    """A kube-apiserver sends no bookmarks in watches of Events."""
+    monkeypatch.setattr("tests.support.fake_member.BOOKMARK_PERIOD", 1e6)
+    member = FakeMember()
+    bench = Bench(member)
+    asyncio.get_running_loop().call_later(950, member.put, pod("a", uid="a"))
+    await bench.run_for(1_000)
+    assert {error for _, error in bench.seen} == {""}
+    assert (bench.names(), member.lists) == (["a"], 1)
 
 
 class MadWatches(FakeMember):
