@@ -313,6 +313,11 @@ class MemberFeed:
         """Whether there is nothing to wait for: read, or known not to answer."""
         return self.current or bool(self.error or self._unreachable)
 
+    @property
+    def stale(self) -> bool:
+        """Whether its `freshness` says that its objects may be out of date."""
+        return not self.synced or self._stale_since is not None or bool(self._unreachable)
+
     def freshness(self) -> ClusterFreshness:
         """The facts for warnings, health and metrics."""
         stale_since = self._stale_since

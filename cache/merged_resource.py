@@ -331,12 +331,11 @@ class MergedResource:
     def stale_member(self, cluster: str) -> ClusterFreshness | None:
         """How current a member is whose objects may be out of date; None for any other."""
         feed = self._cacher.feeds.get(cluster)
-        state = feed.freshness() if feed else None
-        return state if state and state.stale else None
+        return feed.freshness() if feed and feed.stale else None
 
     def stale(self, visible: Visible = everyone) -> Sequence[ClusterFreshness]:
         """The visible members whose objects may be out of date."""
-        return [member for member in self.freshness(visible) if member.stale]
+        return [feed.freshness() for feed in self._cacher.visible_feeds(visible) if feed.stale]
 
     async def wait_synced(self, timeout: float) -> bool:
         """Wait until every member was read once."""

@@ -326,8 +326,10 @@ class TestFreshness:
         assert (fresh.stale_since, fresh.error) == (contact, "no route")
         feed.heard()
         assert feed.freshness().stale
+        assert feed.stale
         feed.contact()
         assert not feed.freshness().stale
+        assert not feed.stale
 
     def test_a_member_that_never_answered_is_stale_since_it_joined(self, feed, clock):
         began = clock.time
@@ -345,3 +347,4 @@ class TestFreshness:
         assert feed.probed("")
         assert not feed.probed("")
         assert not feed.freshness().stale
+        assert not feed.stale
