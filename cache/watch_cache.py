@@ -6,7 +6,7 @@ members said and never asks; waking watchers and waiting are its caller's. One w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain
 
@@ -23,8 +23,8 @@ from cache.past_state import PastState
 from cache.resource_kind import ResourceKind
 from cache.resource_version import SLOTS, TICKS, RevisionClock, is_older
 from cache.resumption import FormerRun, Resumption
-from cache.selection import Selection
-from cache.watch_event import ADDED, DELETED, MODIFIED, CacheEvent
+from cache.selection import Selection, anchors
+from cache.watch_event import ADDED, DELETED, MODIFIED, CacheEvent, CoalescedEvent
 
 _UNPLACED = ""
 """The name of an object that is not served yet."""
@@ -34,6 +34,8 @@ _MANY = 2_000
 """So many objects are looked at one by one about as fast as they are found by an index."""
 _FEW = 16_384
 """So many keys are sorted at once: about 10 ms."""
+_LOOKED_THROUGH = 500
+"""Events of which it is told whom they may concern: about 5 ms."""
 
 
 class WatchCache:
@@ -297,6 +299,21 @@ class WatchCache:
         for obj in self.everything():
             now = self.served(obj.key)
             yield obj.key, now.labels if now else None
+
+    def touched(self, position: int) -> set[Hashable] | None:
+        """The anchors of all selections that what happened since a position may concern; None: it may be any."""
+        count = self.history.end - position
+        events = self.history.read(position, count) if 0 <= count <= _LOOKED_THROUGH else None
+        if events is None:
+            return None
+        found: set[Hashable] = set()
+        for event in events:
+            if event.doubted_since is not None or isinstance(event, CoalescedEvent):
+                return None
+            for obj in (event.object, event.previous):
+                if obj is not None:
+                    found.update(anchors(obj, self._index.terms(obj.fields)))
+        return found
 
     def knows(self, rv: int) -> bool:
         """Whether the state at this version can still be told."""
