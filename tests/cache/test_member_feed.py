@@ -70,6 +70,12 @@ class TestLists:
         assert names(cache) == ["a"]
         assert "member m1 sent an object without a name" in caplog.text
 
+    def test_many_bad_objects_do_not_fill_the_log(self, feed, clock, caplog):
+        for _ in range(3):
+            listed(feed, *[msgspec.Raw(b"{}")] * 1_000)
+            clock.advance(60)
+        assert len(caplog.records) == 3
+
 
 class TestWatches:
     def test_events_are_applied(self, feed, cache):
