@@ -58,6 +58,14 @@ def _view(visible: Visible) -> str:
     raise TypeError(f"{visible!r} does not tell which members are seen")
 
 
+def remember_view(resource: MergedResource, user: UserInfo, view: CallerView) -> int:
+    """Return the version from which on a caller has seen what he sees; 0 where that is the same for everybody.
+
+    A write has it remembered as well: who goes on from the version of its answer has seen nothing else before.
+    """
+    return resource.view_since(_identity(user), _view(view.visible)) if view.by_caller else 0
+
+
 class MergedSource:
     """Reads one merged resource. Stale members are announced by Warning headers through the scope."""
 
