@@ -23,6 +23,7 @@ from gateway.apimachinery.errors import ApiError, conflict, not_found
 from gateway.apimachinery.meta import JsonObject, ObjectKey
 from gateway.apimachinery.options import ListOptions, parse_list_options
 from gateway.apimachinery.schema import GroupResource
+from gateway.apimachinery.turns import each_in_turn
 from gateway.discovery.parsing import is_custom
 from gateway.handlers.write_decoding import CACHED_FROM_CLUSTER, CLUSTER_LABEL, pointer
 from gateway.proxy.member_write_target import MemberTargets, MemberWriteTarget
@@ -159,7 +160,7 @@ class MergedWriteTarget:
         for owner in {item.cluster: item for item in page.items if item.cluster}.values():
             await self._member(owner).permit()
         self._meant |= {ObjectKey(item.namespace, item.name): Identity(item.uid) for item in page.items}
-        return [msgspec.json.decode(self._resource.object(stored)) for stored in page.items]
+        return await each_in_turn(lambda stored: msgspec.json.decode(self._resource.object(stored)), page.items)
 
     async def preview(self, request: WriteRequest) -> JsonObject:
         """Ask the owner what the write would make."""

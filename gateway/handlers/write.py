@@ -17,6 +17,7 @@ from typing import Any
 from admission.chain import AdmissionChain
 from gateway.apimachinery.errors import ApiError, gateway_timeout, internal_error
 from gateway.apimachinery.meta import JsonObject, metadata
+from gateway.apimachinery.turns import in_turns
 from gateway.audit.event import STATE, State
 from gateway.audit.log import AuditLog
 from gateway.audit.record import AuditRecord
@@ -105,7 +106,7 @@ class WriteHandler:
             deleted, error = await delete_each()
             if error:
                 raise error
-            return deleted_list(deleted)
+            return await deleted_list(deleted)
 
         if request.options.dry_run:
             return try_each
@@ -123,7 +124,7 @@ class WriteHandler:
         if error is None:
             record.code = 200
             await self._audit.outcome([record], State.APPLIED)
-            return deleted_list(deleted)
+            return await deleted_list(deleted)
         record.code, record.reason, record.message = error.code, error.reason, error.message
         if untouched := [item.record for item in matched if not item.record.code]:
             for child in untouched:
@@ -148,7 +149,7 @@ class WriteHandler:
         loop = asyncio.get_running_loop()
         deadline = request.scope.deadline
         deleted: list[MatchedObject] = []
-        for item in matched:
+        async for item in in_turns(matched):
             if deadline is not None and loop.time() >= deadline:
                 left = len(matched) - len(deleted)
                 return deleted, gateway_timeout(f"{left} of {len(matched)} objects were not deleted in time")

@@ -108,6 +108,24 @@ async def test_a_limit_is_kept(gateway: Gateway) -> None:
     assert refused.value.code == 400
 
 
+async def test_others_have_their_turn_while_many_are_judged(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.apimachinery.turns.TURN", 0.0)
+    turns, ended = 0, False
+
+    async def others() -> None:
+        nonlocal turns
+        while not ended:
+            turns += 1
+            await asyncio.sleep(0)
+
+    running = asyncio.get_running_loop().create_task(others())
+    with pytest.raises(ApiError, match="nothing was deleted"):
+        await gateway.send(pods(200, protected=199), "DELETE", PODS)
+    ended = True
+    await running
+    assert turns > 400, "once for each object when it is looked for, and once when it is judged"
+
+
 async def test_objects_of_all_namespaces_are_not_deleted_at_once(gateway: Gateway) -> None:
     target = pods(2)
     with pytest.raises(ApiError) as refused:
