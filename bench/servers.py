@@ -148,8 +148,18 @@ class Gateway:
         synced: What it had used when it had read its members.
     """
 
-    def __init__(self, folder: Path, kubeconfigs: Sequence[Path]) -> None:
-        """Start it, give it the members of those kubeconfig files, and wait until it has read them."""
+    def __init__(
+        self,
+        folder: Path,
+        kubeconfigs: Sequence[Path],
+        *,
+        uncompressed: int = 1_000_000,
+        timeout: float = _SYNC_TIMEOUT,
+    ) -> None:
+        """Start it, give it the members of those kubeconfig files, and wait until it has read them.
+
+        Of its objects so many megabytes are not compressed; by default all.
+        """
         folder.mkdir(parents=True)
         self._folder = folder
         self._member_file = folder / "members.kubeconfig"
@@ -159,6 +169,7 @@ class Gateway:
             "kind": "GatewayConfiguration",
             "serving": {"listen": f"127.0.0.1:{free_port()}"},
             "members": {"kubeconfig": str(self._member_file)},
+            "cache": {"uncompressedMegabytes": uncompressed},
         }
         path = folder / "gateway.yaml"
         path.write_text(yaml.safe_dump(config))
@@ -173,7 +184,7 @@ class Gateway:
             self.target = self._authorised()
             self.empty = Use.of(self.process.pid)
             self.join(kubeconfigs)
-            self._await_members(len(kubeconfigs))
+            self._await_members(len(kubeconfigs), timeout)
             self.synced = Use.of(self.process.pid)
         except BaseException:
             self.process.kill()
@@ -194,8 +205,8 @@ class Gateway:
         with Connection(self._admin) as admin:
             return admin.request("GET", "/metrics", keep=True).body.decode()
 
-    def _await_members(self, count: int) -> None:
-        deadline = time.monotonic() + _SYNC_TIMEOUT
+    def _await_members(self, count: int, timeout: float) -> None:
+        deadline = time.monotonic() + timeout
         with Connection(self._admin) as admin:
             while True:
                 lines = admin.request("GET", "/readyz?verbose", keep=True).body.decode().splitlines()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from cache.cached_object import CachedObject, CellRenderer, ObjectBuilder, ObservedObject
 from cache.caller_views import CallerViews, SavedViews
+from cache.cold_objects import MemoryLimit
 from cache.fan_out import FanOut, Rider
 from cache.history import DEFAULT_LIMITS, HistoryLimits
 from cache.member_feed import MemberFeed
@@ -56,13 +57,20 @@ class Cacher:
         renderer: CellRenderer | None = None,
         clock: RevisionClock | None = None,
         settings: CacherSettings = DEFAULT_SETTINGS,
+        memory: MemoryLimit | None = None,
     ) -> None:
-        """`now` gives seconds since the epoch; `clock` issues the versions, by default as the only replica."""
+        """`now` gives seconds since the epoch; `clock` issues the versions, by default as the only replica.
+
+        `memory` is shared by all kinds, and compresses objects of each.
+        """
         self.kind = kind
         self.settings = settings
         self._now = now
         self._builder = ObjectBuilder(kind, renderer)
         self.cache = WatchCache(kind, self._builder, clock or RevisionClock(now), now, settings.history)
+        self._memory = memory
+        if memory:
+            memory.add(self.cache.cold_objects())
         self.cache.by_view = settings.by_view
         self.views = CallerViews(self.cache.mark)
         self._fan_out = FanOut(self.cache)
@@ -124,6 +132,8 @@ class Cacher:
 
     def changed(self) -> None:
         """Something was applied: wake all who wait, once for everything applied in this turn of the loop."""
+        if self._memory:
+            self._memory.news()
         if (self._waiting or not self._fan_out.idle) and not self._wake_scheduled:
             self._wake_scheduled = True
             asyncio.get_running_loop().call_soon(self._wake)

@@ -25,9 +25,9 @@ _SLICE_BYTES = 4 * 1024 * 1024
 _PIECE_BYTES = 64 * 1024
 _PIECE_EVENTS = 64
 _READ_EVENTS = 1_024
-_REST = 75e-6
+_REST = 100e-6
 """Seconds between the beginnings of two passes for each watcher that was written to: what happens meanwhile shares
-a write. A few watchers are told at once, a thousand are written to thirteen times a second."""
+a write. A few watchers are told at once, a thousand are written to ten times a second."""
 _LONGEST_REST = 0.1
 _LOOK_AGAIN = 0.05
 """Seconds until those are looked at again whose clients were not ready."""
@@ -129,7 +129,7 @@ class _Group:
             revision = event.rv
             if told := self._see(event):
                 seen.append(told)
-                size += len(event.object.raw)
+                size += event.object.size
                 if size >= _PIECE_BYTES or len(seen) >= _PIECE_EVENTS:
                     break
         if position == start:

@@ -299,7 +299,7 @@ class MemberFeed:
     def size_of(self, keys: Iterable[str]) -> int:
         """How many bytes these objects have."""
         known = (self._cache.of_member(self.cluster, key) for key in keys)
-        return sum(len(obj.raw) for obj in known if obj is not None)
+        return sum(obj.size for obj in known if obj is not None)
 
     @property
     def last_contact(self) -> float:

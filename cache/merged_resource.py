@@ -83,6 +83,7 @@ class MergedResource:
         for attempt in range(2):
             if owners := self.owners(namespace, name, visible=visible):
                 found = owners[0]
+                found.in_use = True
                 return found if found.name == name else found.renamed(name, found.rv)
             if attempt == 0:
                 await self._cacher.wait_first_sync(visible)

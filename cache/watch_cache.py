@@ -13,6 +13,7 @@ from itertools import chain
 import msgspec
 
 from cache.cached_object import CachedObject, ObjectBuilder, ObservedObject, object_key
+from cache.cold_objects import ColdObjects
 from cache.history import DEFAULT_LIMITS, History, HistoryLimits
 from cache.indexed_fields import FieldIndex
 from cache.label_index import LabelIndex, Labels
@@ -330,6 +331,10 @@ class WatchCache:
     def everything(self) -> list[CachedObject]:
         """All objects in key order: a snapshot."""
         return self._ordered.between("", "\U0010ffff")
+
+    def cold_objects(self) -> ColdObjects:
+        """What compresses the objects that are not in use."""
+        return ColdObjects(self._ordered)
 
     def past(self, selection: Selection, rv: int, *, by_name: bool = True) -> PastState:
         """What may be selected, as it was at a known version. `by_name`: names are selected as they are served."""

@@ -201,7 +201,7 @@ class Watcher:
         size = 0
         while self._initial and size < _BATCH_BYTES and len(batch) < _BATCH_EVENTS:
             obj = self._initial.pop()
-            size += len(obj.raw)
+            size += obj.size
             batch.append(obj)
         return batch
 
@@ -223,7 +223,7 @@ class Watcher:
             self._revision = event.rv
             if seen := self._sight.see(event, self._resumed):
                 batch.append(seen)
-                size += len(event.object.raw)
+                size += event.object.size
                 if size >= _BATCH_BYTES or len(batch) >= _BATCH_EVENTS:
                     break
         return batch

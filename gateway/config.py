@@ -93,6 +93,8 @@ class CacheConfig:
     """Seconds a list waits for members that were never read yet, before it answers with a warning."""
     snapshot: bool = True
     """Whether the cache is kept on disk, so that a restart goes on where the last run ended."""
+    uncompressed_megabytes: int = 2048
+    """Megabytes of objects that are kept as they are served; beyond that, those that nobody reads are compressed."""
     replica: int = 0
     """Which of several gateways over the same members this is, 0 to 31; each needs a number of its own."""
     shared: bool = False
@@ -108,6 +110,8 @@ class CacheConfig:
 
     def __post_init__(self) -> None:
         """Refuse numbers without a meaning, and what names no resource of members. Raises ValueError."""
+        if self.uncompressed_megabytes < 0:
+            raise ValueError("uncompressedMegabytes must not be negative")
         if not 0 <= self.replica < SLOTS:
             raise ValueError(f"replica must be between 0 and {SLOTS - 1}")
         if self.member_megabytes < 1:

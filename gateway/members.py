@@ -275,6 +275,7 @@ async def open_members(
         token_key=await asyncio.to_thread(continue_token_key, data_dir / "continue-token.key"),
         renderers={PODS: MERGED_PRINTERS[PODS].prepare, EVENTS: MERGED_PRINTERS[EVENTS].prepare},
         settings=CacheSettings(
+            uncompressed=config.cache.uncompressed_megabytes << 20,
             replica=config.cache.replica,
             cacher=CacherSettings(by_view=by_right),
             reflector=ReflectorSettings(member_size=config.cache.member_megabytes << 20),
