@@ -208,7 +208,7 @@ class Reflector:
                 if expired == _LISTS:
                     raise Unavailable("lists of the member expire before they are complete") from None
             except TooLarge:
-                if self._page_size < _FEWER:
+                if self._page_size < _FEWER or expired == _LISTS - 1:
                     raise
                 self._page_size //= _FEWER
 

@@ -198,6 +198,14 @@ async def test_pages_that_are_always_too_large_are_a_failure():
     assert member.limits == [500, 50, 5]
 
 
+async def test_one_piece_that_is_too_large_says_nothing_about_pages():
+    member = ScriptedMember(FIRST_PAGE, Expired("410"), FIRST_PAGE, Expired("410"), TooLarge("more than 256 MiB"))
+    bench = Bench(member)
+    await bench.run_for(1)
+    assert member.asked[4:] == [(0, ""), (500, "")]
+    assert bench.feed.error == ""
+
+
 class EndlessMember(FakeMember):
     """While it is mad, each page of a list has new objects and there is always another one."""
 
