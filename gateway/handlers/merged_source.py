@@ -139,7 +139,8 @@ class MergedSource:
         """Open a watch."""
         since = self._remember_view()
         watcher = await self._resource.watch(namespace, options, visible=self._visible, timeout=lifetime, since=since)
-        return MergedSubscription(self._resource, watcher, self._printer, lambda: self._view_holds(since))
+        holds = None if self._caller is None else lambda: self._view_holds(since)
+        return MergedSubscription(self._resource, watcher, self._printer, holds)
 
     def _remember_view(self) -> int:
         """Return the version from which on the caller has seen what he sees; 0 where that is the same for everybody."""
@@ -166,15 +167,16 @@ class MergedSubscription:
     """A watch of the cache; it sends its bookmarks itself."""
 
     def __init__(
-        self, resource: MergedResource, watcher: Watcher, printer: KindPrinter, view_holds: Callable[[], bool]
+        self, resource: MergedResource, watcher: Watcher, printer: KindPrinter, view_holds: Callable[[], bool] | None
     ) -> None:
         """Take over an open watcher. Its frames are shared by all who see the same columns.
 
-        It ends with 410 once the view of its caller holds no longer.
+        It ends with 410 once the view of its caller holds no longer; None where all see the same.
         """
         self._resource = resource
         self._watcher = watcher
-        self._view_holds = view_holds
+        self._view_holds = view_holds or _always
+        self._may_see_more = None if view_holds is None else self._look_at_view
         self._columns = printer if isinstance(printer, MemberColumnsPrinter) else None
 
     async def next_batch(self, outlet: Outlet | None = None) -> Sequence[WatchChange]:
@@ -189,7 +191,7 @@ class MergedSubscription:
             return [_VIEW_CHANGE]
         return [_change(event, self._columns) for event in batch]
 
-    def _may_see_more(self) -> bool:
+    def _look_at_view(self) -> bool:
         """Whether the caller's view holds; if not, `next_batch` returns, to say so."""
         holds = self._view_holds()
         if not holds:
@@ -207,20 +209,24 @@ class MergedSubscription:
 class _WatcherOutlet:
     """An outlet for what a watcher of the cache tells."""
 
-    __slots__ = ("_columns", "_may_see_more", "_outlet", "form", "write")
+    __slots__ = ("_columns", "_outlet", "form", "ready", "write")
 
-    def __init__(self, outlet: Outlet, columns: MemberColumnsPrinter | None, may_see_more: Callable[[], bool]) -> None:
+    def __init__(
+        self, outlet: Outlet, columns: MemberColumnsPrinter | None, may_see_more: Callable[[], bool] | None
+    ) -> None:
         self._outlet = outlet
         self._columns = columns
-        self._may_see_more = may_see_more
         self.form: Hashable = outlet.form, columns
         self.write = outlet.write
+        ready = outlet.ready
+        self.ready = ready if may_see_more is None else lambda: ready() and may_see_more()
 
     def encode(self, events: Sequence[WatchEvent]) -> bytes:
         return self._outlet.encode([_change(event, self._columns) for event in events])
 
-    def ready(self) -> bool:
-        return self._outlet.ready() and self._may_see_more()
+
+def _always() -> bool:
+    return True
 
 
 def _version(stored: CachedObject) -> str:
