@@ -289,6 +289,8 @@ class MergedResource:
     def _view(self, selection: Selection, visible: Visible) -> View:
         """What is shown to somebody who may see some members, or asks for one object by its qualified name."""
         name = selection.only_name
+        if "." not in name:
+            return View(visible)
         members = (feed.cluster for feed in self._cacher.visible_feeds(visible))
         if not any(member and name.endswith(f".{member}") for member in members):
             return View(visible)
