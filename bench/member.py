@@ -17,6 +17,8 @@ from bench import corpus
 
 _FIRST_VERSION = 1000
 _JSON = {"Content-Type": "application/json"}
+_KEPT = 200_000
+"""So many Pods of all members are kept encoded; more are encoded for each page anew, which takes time and no memory."""
 _BOOKMARK_PERIOD = 30.0
 """Seconds; a gateway takes a longer silence for a dead connection."""
 
@@ -24,14 +26,16 @@ _BOOKMARK_PERIOD = 30.0
 class Member:
     """The Pods of one member; a Pod's index is its key."""
 
-    def __init__(self, indexes: range) -> None:
-        """Encode the Pods."""
+    def __init__(self, indexes: range, *, keep: bool) -> None:
+        """Encode the Pods, if they are to be kept."""
         self._version = _FIRST_VERSION + len(indexes)
-        self._pods = {
-            index: corpus.pod_json(index, _FIRST_VERSION + number) for number, index in enumerate(indexes, start=1)
-        }
+        self._indexes = indexes
+        self._pods = {index: self._encoded(index) for index in indexes} if keep else {}
         self._order = sorted(indexes, key=lambda index: (corpus.namespace(index), corpus.name(index)))
         self._watches: set[asyncio.Queue[bytes]] = set()
+
+    def _encoded(self, index: int) -> bytes:
+        return corpus.pod_json(index, _FIRST_VERSION + 1 + self._indexes.index(index))
 
     def change(self, index: int, sent: str) -> None:
         """Change a Pod."""
@@ -63,7 +67,7 @@ class Member:
         end = start + limit if limit else len(self._order)
         more = b',"continue":"%d"' % end if end < len(self._order) else b""
         head = b'{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"%d"%s},"items":['
-        items = b",".join([self._pods[index] for index in self._order[start:end]])
+        items = b",".join([self._pods.get(index) or self._encoded(index) for index in self._order[start:end]])
         return web.Response(body=b"".join((head % (self._version, more), items, b"]}")), headers=_JSON)
 
     async def _watch(self, request: web.BaseRequest, *, pods: bool) -> web.StreamResponse:
@@ -117,7 +121,8 @@ def main() -> None:
     members = []
     for number in range(len(ports)):
         start = arguments.first + (number - arguments.first) % len(ports)
-        members.append(Member(range(start, arguments.end, len(ports))))
+        keep = arguments.end - arguments.first <= _KEPT
+        members.append(Member(range(start, arguments.end, len(ports)), keep=keep))
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(arguments.ca))
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_cert_chain(arguments.certificate, arguments.key)

@@ -148,10 +148,18 @@ class Gateway:
         synced: What it had used when it had read its members.
     """
 
-    def __init__(self, folder: Path, kubeconfigs: Sequence[Path], *, workers: int = 1) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        kubeconfigs: Sequence[Path],
+        *,
+        uncompressed: int = 1_000_000,
+        workers: int = 1,
+        timeout: float = _SYNC_TIMEOUT,
+    ) -> None:
         """Start it, give it the members of those kubeconfig files, and wait until it has read them.
 
-        `workers` is the number of its processes.
+        Of its objects so many megabytes are not compressed; by default all. `workers` is the number of its processes.
         """
         folder.mkdir(parents=True)
         self._folder = folder
@@ -162,6 +170,7 @@ class Gateway:
             "kind": "GatewayConfiguration",
             "serving": {"listen": f"127.0.0.1:{free_port()}", "workers": workers},
             "members": {"kubeconfig": str(self._member_file)},
+            "cache": {"uncompressedMegabytes": uncompressed},
         }
         path = folder / "gateway.yaml"
         path.write_text(yaml.safe_dump(config))
@@ -176,7 +185,7 @@ class Gateway:
             self.target = self._authorised()
             self.empty = Use.of(self.process.pid)
             self.join(kubeconfigs)
-            self._await_members(len(kubeconfigs))
+            self._await_members(len(kubeconfigs), timeout)
             self.synced = Use.of(self.process.pid)
         except BaseException:
             self.process.kill()
@@ -204,8 +213,8 @@ class Gateway:
         with Connection(self._admin) as admin:
             return admin.request("GET", "/metrics", keep=True).body.decode()
 
-    def _await_members(self, count: int) -> None:
-        deadline = time.monotonic() + _SYNC_TIMEOUT
+    def _await_members(self, count: int, timeout: float) -> None:
+        deadline = time.monotonic() + timeout
         with Connection(self._admin) as admin:
             while True:
                 lines = admin.request("GET", "/readyz?verbose", keep=True).body.decode().splitlines()

@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from cache.compressed import Compressed, compress
 from cache.field_values import Sections
 from cache.naming import UNCONTESTED, Naming
 from cache.resource_kind import ResourceKind
@@ -99,22 +100,49 @@ class CachedObject(msgspec.Struct, gc=False):
     labels: Mapping[str, str]
     fields: tuple[str, ...]
     """Values for field selectors, in the order of the kind's `field_names`."""
-    raw: bytes
-    """The JSON object as it stands in a list: metadata first, no kind and apiVersion."""
+    body: bytes | Compressed
     metadata_end: int
     naming: Naming = UNCONTESTED
     """What its name depends on in the view of a caller who sees some members only."""
     rows: Rows | None = None
     """What makes its cells; one for all objects of the kind."""
     row: Any = msgspec.UNSET
-    """The cells, once somebody has asked for them."""
+    """The cells, once somebody has asked for them; not of a compressed object."""
+    in_use: bool = False
+    """Whether it was read singly lately; a list reads everything and says nothing of what is read next."""
+
+    @property
+    def raw(self) -> bytes:
+        """The JSON object as it stands in a list: metadata first, no kind and apiVersion."""
+        body = self.body
+        return body if isinstance(body, bytes) else body.expand()
+
+    @property
+    def size(self) -> int:
+        """The length of those bytes."""
+        body = self.body
+        return len(body) if isinstance(body, bytes) else body.size
+
+    @property
+    def is_compressed(self) -> bool:
+        """Whether reading it takes longer."""
+        return not isinstance(self.body, bytes)
+
+    def compress(self, like: bytes) -> int:
+        """Keep it compressed from now on, by the bytes of an object like it. Returns the length of what is left."""
+        self.row = msgspec.UNSET
+        self.body = compressed = compress(self.raw, like)
+        return len(compressed.data)
 
     @property
     def cells(self) -> Any:
         """What the kind's cell renderer makes of it, when it is first asked for: most are never shown as a Table."""
-        if self.row is msgspec.UNSET:
-            self.row = self.rows.render(self) if self.rows else None
-        return self.row
+        row = self.row
+        if row is msgspec.UNSET:
+            row = self.rows.render(self) if self.rows else None
+            if not self.is_compressed:
+                self.row = row
+        return row
 
     @property
     def original_key(self) -> str:
@@ -135,7 +163,7 @@ class CachedObject(msgspec.Struct, gc=False):
         """The same object with another resourceVersion, as a DELETED event carries its last state."""
         was, text = len(str(self.rv)), str(rv).encode()
         raw = self.raw[:_REVISION_AT] + text + self.raw[_REVISION_AT + was :]
-        return msgspec.structs.replace(self, rv=rv, raw=raw, metadata_end=self.metadata_end + len(text) - was)
+        return msgspec.structs.replace(self, rv=rv, body=raw, metadata_end=self.metadata_end + len(text) - was)
 
     def renamed(self, name: str, rv: int) -> CachedObject:
         """The same object served under another name."""
@@ -147,7 +175,7 @@ class CachedObject(msgspec.Struct, gc=False):
             key=object_key(self.namespace, name),
             name=name,
             rv=rv,
-            raw=raw,
+            body=raw,
             metadata_end=metadata_end,
         )
 
@@ -351,7 +379,7 @@ class ObjectBuilder:
             created=observed.created,
             labels=self._labels(observed.labels_encoded()),
             fields=self._kind.read_fields(observed.sections),
-            raw=raw,
+            body=raw,
             metadata_end=metadata_end,
             naming=naming,
             rows=self._rows,
@@ -376,7 +404,7 @@ class ObjectBuilder:
             created=observed.created,
             labels=self._labels(observed.labels_encoded()),
             fields=self._kind.read_fields(observed.sections),
-            raw=raw,
+            body=raw,
             metadata_end=metadata_end,
             rows=self._rows,
         )

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from cache.cached_object import CachedObject, CellRenderer, ObjectBuilder, ObservedObject
-from cache.caller_views import CallerViews
+from cache.caller_views import CallerViews, SavedViews
+from cache.cold_objects import MemoryLimit
 from cache.fan_out import FanOut, Rider
 from cache.history import DEFAULT_LIMITS, HistoryLimits
 from cache.member_feed import MemberFeed
@@ -56,13 +57,20 @@ class Cacher:
         renderer: CellRenderer | None = None,
         clock: RevisionClock | None = None,
         settings: CacherSettings = DEFAULT_SETTINGS,
+        memory: MemoryLimit | None = None,
     ) -> None:
-        """`now` gives seconds since the epoch; `clock` issues the versions, by default as the only replica."""
+        """`now` gives seconds since the epoch; `clock` issues the versions, by default as the only replica.
+
+        `memory` is shared by all kinds, and compresses objects of each.
+        """
         self.kind = kind
         self.settings = settings
         self._now = now
         self._builder = ObjectBuilder(kind, renderer)
         self.cache = self._new_cache(clock or RevisionClock(now))
+        self._memory = memory
+        if memory:
+            memory.add(self.cache.cold_objects())
         self.cache.by_view = settings.by_view
         self.views = CallerViews(self.cache.mark)
         self._fan_out = FanOut(self.cache)
@@ -110,10 +118,12 @@ class Cacher:
             await asyncio.sleep(0)
         return recovery
 
-    async def recover(self, recovery: Recovery, members: Iterable[SavedMember]) -> None:
+    async def recover(self, recovery: Recovery, members: Iterable[SavedMember], views: SavedViews | None) -> None:
         """Go on from there. Raises ValueError when there is something already."""
         for _ in recovery.apply(self.cache):
             await asyncio.sleep(0)
+        if views is not None:
+            self.views.recover(views, self.cache.resumption.lost_window, self.cache.history.floor)
         for member in members:
             feed = self.feeds[member.cluster] = MemberFeed(member.cluster, self.cache, self._now)
             feed.recover(member.reached, member.last_contact, member.identity)
@@ -126,6 +136,8 @@ class Cacher:
 
     def changed(self) -> None:
         """Something was applied: wake all who wait, once for everything applied in this turn of the loop."""
+        if self._memory:
+            self._memory.news()
         if (self._waiting or not self._fan_out.idle) and not self._wake_scheduled:
             self._wake_scheduled = True
             asyncio.get_running_loop().call_soon(self._wake)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from cache.cached_object import CachedObject, CellRenderer, ObjectBuilder
 from cache.cacher import DEFAULT_SETTINGS, Cacher, CacherSettings
+from cache.cold_objects import MemoryLimit
 from cache.freshness import ClusterFreshness
 from cache.history import History, HistoryLimits
 from cache.member_feed import MemberFeed
@@ -164,6 +165,11 @@ class FollowedCacher(Cacher):
     def _new_cache(self, clock: RevisionClock) -> WatchCache:
         self.followed = FollowedCache(self.kind, self._builder, clock, self._now, self.settings.history)
         return self.followed
+
+    def limit(self, memory: MemoryLimit) -> None:
+        """Have objects compressed where those of all kinds take more than that."""
+        self._memory = memory
+        memory.add(self.cache.cold_objects())
 
     def place(self, steps: Sequence[Step]) -> None:
         """Take objects to begin with."""

@@ -62,14 +62,14 @@ class History:
     def append(self, event: CacheEvent) -> None:
         """Record an event and forget what is beyond the limits."""
         self._events.append(event)
-        self._size += len(event.object.raw)
+        self._size += event.object.size
         if len(self) > self._limits.encoded_events:
             self._events[-1 - self._limits.encoded_events].forget_encoded()
         oldest = event.recorded - self._limits.age
         while len(self) > 1 and self._excessive(self._events[self._hidden], oldest):
             forgotten = self._events[self._hidden]
             self._hidden += 1
-            self._size -= len(forgotten.object.raw)
+            self._size -= forgotten.object.size
             self._floor = forgotten.rv
         if self._hidden > 64 + len(self) // 8:
             # Shifting the list costs its length, so it is not done for every event.

@@ -60,7 +60,7 @@ class FieldIndex:
 
     def add(self, key: str, values: Sequence[str]) -> None:
         """An object with these values stands under a key from now on."""
-        for term in self._terms(values):
+        for term in self.terms(values):
             keys = self._keys.get(term)
             if keys is None:
                 self._keys[term] = {key}
@@ -69,13 +69,14 @@ class FieldIndex:
 
     def remove(self, key: str, values: Sequence[str]) -> None:
         """An object with these values no longer stands under a key."""
-        for term in self._terms(values):
+        for term in self.terms(values):
             if keys := self._keys.get(term):
                 keys.discard(key)
                 if not keys:
                     del self._keys[term]
 
-    def _terms(self, values: Sequence[str]) -> Iterable[Term]:
+    def terms(self, values: Sequence[str]) -> Iterable[Term]:
+        """Under what an object with these values is found."""
         # A term may come twice, where a Pod's owners have the same name.
         return [(field.name, key) for position, field in self._fields for key in field.keys(values[position])]
 

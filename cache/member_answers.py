@@ -40,12 +40,14 @@ class Page(msgspec.Struct, gc=False):
 
 class _ReadPage(msgspec.Struct, gc=False):
     metadata: PageMetadata
-    items: list[dict[str, msgspec.Raw]] | None = None
+    items: list[dict[str, msgspec.Raw]] | None
+    kind: str = ""
 
 
 class _SplitPage(msgspec.Struct, gc=False):
     metadata: PageMetadata
-    items: list[msgspec.Raw] | None = None
+    items: list[msgspec.Raw] | None
+    kind: str = ""
 
 
 class Line(msgspec.Struct, gc=False):
@@ -87,11 +89,16 @@ def _decoded(body: bytes) -> Page:
     if is_utf8(body):
         try:
             read = _page_decoder.decode(body)
-            return Page(read.metadata, read.items)
+            return _page(read)
         except msgspec.ValidationError:
             pass  # perhaps because of one object
-    split = _split_decoder.decode(body)
-    return Page(split.metadata, split.items)
+    return _page(_split_decoder.decode(body))
+
+
+def _page(read: _ReadPage | _SplitPage) -> Page:
+    if read.kind == "PartialObjectMetadataList":
+        raise Malformed("not a list: of the objects there is only the metadata")
+    return Page(read.metadata, read.items)
 
 
 def read_line(encoded: bytes) -> Line:

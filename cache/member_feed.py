@@ -19,6 +19,8 @@ from cache.watch_cache import WatchCache
 from cache.watch_event import DELETED
 
 _logger = logging.getLogger(__name__)
+_COMPLAINT_PERIOD = 60.0
+"""Seconds between two lines in the log about objects that cannot be read."""
 
 
 class Regressed(Exception):
@@ -58,6 +60,7 @@ class MemberFeed:
         self._applying = False  # whether a list was applied in part
         self._listed_up_to = ""  # the version of a list that was read to its end and is not applied to its end yet
         self._written: dict[str, str] = {}
+        self._complained = float("-inf")
 
     def recover(self, reached: str, last_contact: float, identity: str) -> None:
         """Go on where the feed of the run before ended. Its objects are in the cache; they are stale from then on."""
@@ -289,6 +292,15 @@ class MemberFeed:
         self._unreachable = fault
         return returned
 
+    def keys(self) -> Sequence[str]:
+        """The keys of all its objects, under its own names."""
+        return self._cache.keys_of(self.cluster)
+
+    def size_of(self, keys: Iterable[str]) -> int:
+        """How many bytes these objects have."""
+        known = (self._cache.of_member(self.cluster, key) for key in keys)
+        return sum(obj.size for obj in known if obj is not None)
+
     @property
     def last_contact(self) -> float:
         """When the member was heard from last, in seconds since the epoch; 0 for never."""
@@ -303,6 +315,11 @@ class MemberFeed:
     def settled(self) -> bool:
         """Whether there is nothing to wait for: read, or known not to answer."""
         return self.current or bool(self.error or self._unreachable)
+
+    @property
+    def stale(self) -> bool:
+        """Whether its `freshness` says that its objects may be out of date."""
+        return not self.synced or self._stale_since is not None or bool(self._unreachable)
 
     def freshness(self) -> ClusterFreshness:
         """The facts for warnings, health and metrics."""
@@ -322,6 +339,8 @@ class MemberFeed:
         try:
             return ObservedObject(encoded)
         except MalformedObject as fault:
-            # One bad object must not cost all the others of its member.
-            _logger.warning("member %s sent %s", self.cluster, fault)
+            # One bad object must not cost all the others of its member, nor many of them the log.
+            if self._now() >= self._complained + _COMPLAINT_PERIOD:
+                self._complained = self._now()
+                _logger.warning("member %s sent %s", self.cluster, fault)
             return None

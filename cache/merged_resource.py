@@ -7,7 +7,7 @@ package authorises nobody. Writes go elsewhere: here their resourceVersions are 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from operator import attrgetter
@@ -21,6 +21,7 @@ from cache.freshness import ClusterFreshness
 from cache.past_state import PastState
 from cache.resource_kind import ServedVersion
 from cache.selection import Query, Selection
+from cache.version_order import in_version_order
 from cache.view import View
 from cache.watch_event import BOOKMARK, ERROR, WatchEvent
 from cache.watcher import Visible, Watched, Watcher, WatchStart, everyone
@@ -82,6 +83,7 @@ class MergedResource:
         for attempt in range(2):
             if owners := self.owners(namespace, name, visible=visible):
                 found = owners[0]
+                found.in_use = True
                 return found if found.name == name else found.renamed(name, found.rv)
             if attempt == 0:
                 await self._cacher.wait_first_sync(visible)
@@ -99,6 +101,7 @@ class MergedResource:
         `since` is the version from which on the caller has seen what is visible: a list that was begun before is not
         continued. Raises ApiError 400, 410 (with a token to continue with, where there was one) and 504.
         """
+        since = self._shown_since(visible, since)
         selection = self._selection(namespace, options)
         view = self._view(selection, visible)
         query = self._token_binding(binding, namespace, options)
@@ -106,7 +109,7 @@ class MergedResource:
         token = self._tokens.decode(options.continue_token, query) if options.continue_token else None
         if token is None:
             await self._index_labels(selection)
-            revision = await self._list_revision(selection, options)
+            revision = await self._list_revision(selection, options, since)
         elif options.resource_version not in {"", "0"}:
             raise bad_request("specifying resource version is not allowed when using continue")
         else:
@@ -141,15 +144,24 @@ class MergedResource:
         Raises ApiError 400 for a selector and 422 for a resourceVersion that cannot be read; what goes wrong later is
         the watch's ERROR event.
         """
+        since = self._shown_since(visible, since)
         selection = self._selection(namespace, options)
         revision = watch_revision(options.resource_version, self.served.gvr.group_resource)
         view = self._view(selection, visible)
         start = await self._watch_start(selection, options, revision, view, everywhere=not since)
-        if start.initial is None and start.error is None and start.after < since:
+        if start.initial is None and start.error is None and not self._has_seen(start.after, since):
             start = WatchStart(error=too_old_resource_version(start.after, since))
         shown = None if view.plain else view
         watched = Watched(selection, visible, options.allow_watch_bookmarks, timeout, shown)
         return Watcher(self._cache, watched, start, news=self._cacher, clock=asyncio.get_running_loop().time)
+
+    def _shown_since(self, visible: Visible, since: int) -> int:
+        """From when on somebody can go on: also the names must be known under which he saw the objects."""
+        return since if visible is everyone else max(since, self._cache.names_known_since)
+
+    def _has_seen(self, rv: int, since: int) -> bool:
+        """Whether a caller who has a view since then has seen all of it at a version."""
+        return rv >= since and not (since and self._cacher.views.is_unknown(rv))
 
     async def _watch_start(
         self, selection: Selection, options: ListOptions, revision: int, view: View, *, everywhere: bool
@@ -167,7 +179,8 @@ class MergedResource:
         snapshot = self._candidates(selection, view)
         position = self._cache.revision
         items = await self._filtered(snapshot or (), selection, view)
-        return WatchStart(initial=items, announce_end=options.send_initial_events is True, after=position)
+        ordered = await in_version_order(items)
+        return WatchStart(initial=ordered, announce_end=options.send_initial_events is True, after=position)
 
     async def _going_on(self, revision: int, *, everywhere: bool) -> WatchStart:
         """`everywhere`: all callers see the same members, at every replica."""
@@ -182,13 +195,16 @@ class MergedResource:
 
     # Pages
 
-    async def _list_revision(self, selection: Selection, options: ListOptions) -> int:
-        """The version at which a list without a token is read."""
+    async def _list_revision(self, selection: Selection, options: ListOptions, since: int) -> int:
+        """The version at which a list without a token is read.
+
+        None is from before `since`: the caller did not see then what he sees now, and could go on from there as if.
+        """
         requested = list_revision(options.resource_version)
         legacy_exact = not options.resource_version_match and options.limit > 0 and not selection.single_key
         await self._wait_for_revision(requested)
         if requested and (legacy_exact or options.resource_version_match == EXACT):
-            if not self._cache.knows(requested):
+            if requested < since or not self._cache.knows(requested):
                 raise expired("The resourceVersion for the provided list is too old.")
             return requested
         return self._cache.revision
@@ -272,11 +288,13 @@ class MergedResource:
 
     def _view(self, selection: Selection, visible: Visible) -> View:
         """What is shown to somebody who may see some members, or asks for one object by its qualified name."""
-        name = selection.name
+        name = selection.only_name
         if "." not in name:
             return View(visible)
-        owners = self._cache.owners(selection.namespace, name, visible) if selection.single_key else ()
-        literal = any(obj.original_name == name for obj in owners)
+        members = (feed.cluster for feed in self._cacher.visible_feeds(visible))
+        if not any(member and name.endswith(f".{member}") for member in members):
+            return View(visible)
+        literal = any(obj.original_name == name for obj in self._cache.owners(selection.namespace, name, visible))
         return View(visible, "" if literal else name)
 
     async def _wait_for_revision(self, revision: int) -> None:
@@ -296,13 +314,16 @@ class MergedResource:
 
     # Views
 
-    def view_since(self, caller: Hashable, visible: Visible) -> int:
-        """The version from which on a caller has seen what is visible to him now. It is remembered as his view."""
-        return self._cacher.views.since(caller, visible)
+    def view_since(self, caller: str, view: str) -> int:
+        """The version from which on a caller has seen what is visible to him now. It is remembered as his view.
 
-    def view_holds(self, caller: Hashable, visible: Visible, since: int) -> bool:
+        Texts stand for both, the same ones in every run.
+        """
+        return self._cacher.views.since(caller, view)
+
+    def view_holds(self, caller: str, view: str, since: int) -> bool:
         """Whether a caller's view is still the one that was remembered."""
-        return self._cacher.views.holds(caller, visible, since)
+        return self._cacher.views.holds(caller, view, since)
 
     # Freshness
 
@@ -313,12 +334,11 @@ class MergedResource:
     def stale_member(self, cluster: str) -> ClusterFreshness | None:
         """How current a member is whose objects may be out of date; None for any other."""
         feed = self._cacher.feeds.get(cluster)
-        state = feed.freshness() if feed else None
-        return state if state and state.stale else None
+        return feed.freshness() if feed and feed.stale else None
 
     def stale(self, visible: Visible = everyone) -> Sequence[ClusterFreshness]:
         """The visible members whose objects may be out of date."""
-        return [member for member in self.freshness(visible) if member.stale]
+        return [feed.freshness() for feed in self._cacher.visible_feeds(visible) if feed.stale]
 
     async def wait_synced(self, timeout: float) -> bool:
         """Wait until every member was read once."""
@@ -333,6 +353,11 @@ class MergedResource:
     def object(self, obj: CachedObject) -> bytes:
         """The complete object."""
         return self._prefix + self.item(obj)[1:]
+
+    @property
+    def head(self) -> bytes:
+        """What takes the place of the brace at the beginning of an `item` to make it the complete object."""
+        return self._prefix
 
     def frame(self, event: WatchEvent) -> bytes:
         """One line of a JSON watch, shared by all watchers of this version."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from cache.cached_object import CellRenderer, MalformedObject
 from cache.cacher import Cacher, CacherSettings
+from cache.cold_objects import MemoryLimit
 from cache.continue_token import ContinueTokenCodec
 from cache.freshness import ClusterFreshness, together
 from cache.lister_watcher import ListerWatcher, ListerWatcherFactory
@@ -37,6 +38,8 @@ class CacheSettings:
 
     reflector: ReflectorSettings = field(default_factory=ReflectorSettings)
     cacher: CacherSettings = field(default_factory=CacherSettings)
+    uncompressed: int = 2 * 1024**3
+    """Bytes that objects may take in all before those that are not in use are compressed."""
     replica: int = 0
     """Which of several gateways this is: the slot in its resourceVersions."""
 
@@ -70,6 +73,7 @@ class MultiClusterCache:
         self._settings = settings
         self._tokens = ContinueTokenCodec(token_key)
         self._now, self._floor = now, floor
+        self._memory = MemoryLimit(settings.uncompressed)
         self._cachers: dict[GroupVersionResource, Cacher] = {}
         self._resources: dict[GroupVersionResource, MergedResource] = {}
         for kind in kinds:
@@ -87,7 +91,8 @@ class MultiClusterCache:
 
     def _cacher(self, kind: ResourceKind, renderer: CellRenderer | None) -> Cacher:
         clock = RevisionClock(self._now, self._floor, self._settings.replica)
-        return Cacher(kind, now=self._now, renderer=renderer, clock=clock, settings=self._settings.cacher)
+        settings = self._settings.cacher
+        return Cacher(kind, now=self._now, renderer=renderer, clock=clock, settings=settings, memory=self._memory)
 
     def _serve(self, cacher: Cacher) -> None:
         self._cachers[cacher.kind.stored.gvr] = cacher
@@ -101,7 +106,7 @@ class MultiClusterCache:
             try:
                 for name in self._sources:
                     self._start(name)
-                await asyncio.get_running_loop().create_future()
+                await self._memory.keep()
             finally:
                 self._group = None
 
@@ -142,9 +147,9 @@ class MultiClusterCache:
         self._left = {gvr: kind for gvr, kind in saved.items() if gvr not in self._cachers}
         for gvr, kind in saved.items():
             if cacher := self._cachers.get(gvr):
-                recovered.append((cacher, await cacher.recovery(kind), kind.members))
-        for cacher, recovery, members in recovered:
-            await cacher.recover(recovery, members)
+                recovered.append((cacher, await cacher.recovery(kind), kind))
+        for cacher, recovery, kind in recovered:
+            await cacher.recover(recovery, kind.members, kind.views)
 
     @staticmethod
     async def _recover_late(cacher: Cacher, saved: SavedKind) -> None:
@@ -153,7 +158,7 @@ class MultiClusterCache:
         except MalformedObject as fault:
             _logger.warning("what the last run held of a kind cannot be used: %s", fault)
             return
-        await cacher.recover(recovery, saved.members)
+        await cacher.recover(recovery, saved.members, saved.views)
 
     def share(self, peers: Callable[[GroupVersionResource], Peers]) -> None:
         """Be one of several replicas, each of which says of each kind how far it is. After `recover`."""
@@ -175,7 +180,7 @@ class MultiClusterCache:
         """What a keeper of snapshots asks for the changes of each kind; of each always the same one."""
         for gvr, cacher in self._cachers.items():
             if gvr not in self._cursors:
-                self._cursors[gvr] = SnapshotCursor(gvr, cacher.cache, cacher.feeds)
+                self._cursors[gvr] = SnapshotCursor(gvr, cacher.cache, cacher.feeds, cacher.views)
         return list(self._cursors.values())
 
     async def members_known(self) -> None:

@@ -23,6 +23,8 @@ class OrderedObjects:
         self._objects: list[list[CachedObject]] = []
         self._last: list[str] = []  # the last key of each chunk
         self._count = 0
+        self.size = 0
+        """Bytes of the objects that are not compressed."""
 
     def __len__(self) -> int:
         return self._count
@@ -30,6 +32,8 @@ class OrderedObjects:
     def put(self, obj: CachedObject) -> None:
         """Insert an object, or replace the one of the same key."""
         key = obj.key
+        if not obj.is_compressed:
+            self.size += obj.size
         chunk = min(bisect_left(self._last, key), len(self._last) - 1)
         if chunk < 0:
             self._keys, self._objects, self._last, self._count = [[key]], [[obj]], [key], 1
@@ -37,6 +41,7 @@ class OrderedObjects:
         keys, objects = self._keys[chunk], self._objects[chunk]
         position = bisect_left(keys, key)
         if position < len(keys) and keys[position] == key:
+            self._leave(objects[position])
             objects[position] = obj
             return
         keys.insert(position, key)
@@ -45,6 +50,10 @@ class OrderedObjects:
         self._count += 1
         if len(keys) > 2 * _CHUNK:
             self._split(chunk)
+
+    def _leave(self, obj: CachedObject) -> None:
+        if not obj.is_compressed:
+            self.size -= obj.size
 
     def _split(self, chunk: int) -> None:
         keys, objects = self._keys[chunk], self._objects[chunk]
@@ -61,6 +70,7 @@ class OrderedObjects:
         position = bisect_left(keys, key)
         if keys[position] != key:
             raise KeyError(key)
+        self._leave(self._objects[chunk][position])
         del keys[position], self._objects[chunk][position]
         self._count -= 1
         if keys:
@@ -82,6 +92,15 @@ class OrderedObjects:
             chunk, start = chunk + 1, 0
         if chunk == last_chunk and start < end:
             yield self._objects[chunk][start:end]
+
+    def next_after(self, after: str, count: int) -> list[CachedObject]:
+        """The next objects in order whose key is greater: so many, or fewer at the end."""
+        found: list[CachedObject] = []
+        for piece in self.pieces(after, "\U0010ffff"):
+            found += piece[: count - len(found)]
+            if len(found) == count:
+                break
+        return found
 
     def between(self, after: str, up_to: str) -> list[CachedObject]:
         """The objects with `after < key <= up_to`, in order: a snapshot."""

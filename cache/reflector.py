@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from cache.cached_object import DECODE_ERRORS
 from cache.line_splitter import LineSplitter, LineTooLong
-from cache.lister_watcher import Expired, ListerWatcher, ListWatchError, NotServed, Unavailable
+from cache.lister_watcher import Expired, ListerWatcher, ListWatchError, NotServed, TooLarge, Unavailable
 from cache.member_answers import Malformed, Page, bookmarked, read_line, read_page, refusal
 from cache.member_feed import MemberFeed, Regressed
 
@@ -23,8 +23,16 @@ _SLICE = 100
 """Objects applied without letting anything else run: about 2 ms."""
 SAMPLE = 10
 """Objects looked at to tell whether a member is still the one that is known."""
+_LISTS = 3
+"""How often a list is begun that expires before it is complete."""
+_FEWER = 10
+"""By how much fewer objects are asked for where a page of them is too large."""
 _SHORT_WATCH = 1.0
 """Seconds. A watch that brings nothing and ends sooner is a failure, or the member would be asked in a tight loop."""
+_OVERFULL_PAUSE = 600.0
+"""Seconds until a member that has too much is looked at again: all of it is read for that."""
+_LEAST_PAGE = 1 << 16
+"""Bytes that a page counts for at least, so that pages without objects come to an end as well."""
 _FRUITLESS = 2
 """So many watches in a row may break off without having told anything; after that only lists tell what happens."""
 
@@ -36,8 +44,8 @@ class ReflectorSettings:
     page_size: int = 500
     page_timeout: float = 30.0
     """How long one page may take before the member counts as frozen."""
-    silence: float = 90.0
-    """How long a watch may be silent: bookmarks come about every minute."""
+    silence: float = 65.0
+    """How long a watch may be silent before the member is looked at: bookmarks come about every minute."""
     watch_timeout: tuple[int, int] = (300, 600)
     """The member is asked to end a watch after a random time between these, as client-go does."""
     backoff: tuple[float, float] = (0.8, 30.0)
@@ -45,16 +53,25 @@ class ReflectorSettings:
     list_period: float = 6 * 3600.0
     """How long watches are gone on with, up to twice that; then everything is listed, and what no event told is found:
     a member may have been restored in a moment, with as many objects and the first of them the same."""
+    member_size: int = 2 << 30
+    """Most bytes of a kind that one member may have, as it sends them; it must not fill the memory of all."""
     not_served_pause: float = 60.0
     """How often to look whether a member has come to serve the resource."""
 
 
 class _Silent(ListWatchError):
-    """The member is frozen: not even bookmarks come."""
+    """The member is frozen: it does not answer."""
 
 
 class _BrokenOff(ListWatchError):
     """A watch that was established ended in disorder; going on from the last version is safe."""
+
+
+class _Overfull(Unavailable):
+    """The member has more than it may: what is beyond is not taken, and what is known may be out of date."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"it has more than {limit >> 20} MiB of this kind", _OVERFULL_PAUSE)
 
 
 class Reflector:
@@ -78,6 +95,9 @@ class Reflector:
         self._failures = 0
         self._resume = feed.resumes_from  # the member's version to watch from; empty: list first
         self._list_due = float("inf")
+        self._page_size = settings.page_size
+        self._overfull = False  # whether it had too much when it was read last
+        self._unmeasured = 0  # bytes of events since it was looked at how much there is
         self._established = False  # whether the present watch was answered
         self._returned = asyncio.Event()
 
@@ -141,7 +161,7 @@ class Reflector:
     async def _is_the_same_member(self) -> bool:
         """Look at a few objects before a watch is resumed: a restored API server would accept it and stay silent."""
         self._feed.asks()
-        page = await self._page(SAMPLE, "")
+        page = read_page(await self._body(SAMPLE, ""))
         if not self._feed.agrees_with(page.metadata.resource_version, page.items or []):
             return False
         try:
@@ -175,45 +195,67 @@ class Reflector:
 
     async def _list(self) -> str:
         """Read everything. A list whose pages expire is begun again, and the third time read in one piece."""
-        for limit in (self._settings.page_size, self._settings.page_size, 0):
+        expired = 0
+        while True:
             try:
-                return await self._list_pages(limit)
+                if self._overfull:
+                    async for _ in self._pages(self._page_size):
+                        pass  # nothing is taken before it is certain that it fits
+                    self._overfull = False
+                return await self._list_pages(0 if expired == _LISTS - 1 else self._page_size)
             except Expired:
-                continue
-        raise Unavailable("lists of the member expire before they are complete")
+                expired += 1
+                if expired == _LISTS:
+                    raise Unavailable("lists of the member expire before they are complete") from None
+            except TooLarge:
+                if self._page_size < _FEWER or expired == _LISTS - 1:
+                    raise
+                self._page_size //= _FEWER
 
     async def _list_pages(self, limit: int) -> str:
         self._feed.begin_list()
-        token = ""
-        while True:
-            page = await self._page(limit, token)
+        resource_version = ""
+        async for page in self._pages(limit):
             items = page.items or []
             for start in range(0, len(items), _SLICE):
                 self._feed.list_items(items[start : start + _SLICE])
                 self._changed()
                 await asyncio.sleep(0)
-            token = page.metadata.token
-            if not token:
-                break
-        resource_version = page.metadata.resource_version
+            resource_version = page.metadata.resource_version
         await self._forget(self._feed.unlisted(resource_version))
         self._feed.end_list(resource_version)
         self._plan_list()
         self._changed()
         return resource_version
 
+    async def _pages(self, limit: int) -> AsyncGenerator[Page, None]:
+        """The pages of a list. Raises _Overfull when they never end, or nearly so."""
+        token, size = "", 0
+        while True:
+            body = await self._body(limit, token)
+            size += max(len(body), _LEAST_PAGE)
+            if size > self._settings.member_size:
+                self._overfull = True
+                raise _Overfull(self._settings.member_size)
+            page = read_page(body)
+            token = page.metadata.token
+            yield page
+            if not token:
+                self._unmeasured = 0
+                return
+
     def _plan_list(self) -> None:
         pause = self._settings.list_period * (1 + self._jitter())
         self._list_due = asyncio.get_running_loop().time() + pause
 
-    async def _page(self, limit: int, token: str) -> Page:
+    async def _body(self, limit: int, token: str) -> bytes:
         try:
             async with asyncio.timeout(self._settings.page_timeout):
                 body = await self._lister_watcher.list(limit=limit, continue_token=token)
         except TimeoutError:
             raise _Silent(f"no answer to a list within {self._settings.page_timeout:g}s") from None
         self._feed.heard()
-        return read_page(body)
+        return body
 
     async def _forget(self, keys: list[str]) -> None:
         for start in range(0, len(keys), _SLICE):
@@ -262,6 +304,9 @@ class Reflector:
             async with asyncio.timeout(self._settings.silence):
                 return await anext(stream, None)
         except TimeoutError:
+            if self._established:
+                # There may be nothing to tell: of Events a kube-apiserver sends no bookmarks. The next look tells.
+                raise _BrokenOff(f"nothing heard for {self._settings.silence:g}s") from None
             raise _Silent(f"nothing heard for {self._settings.silence:g}s") from None
         except Unavailable as error:
             if self._established:
@@ -282,7 +327,21 @@ class Reflector:
         except DECODE_ERRORS as fault:
             raise Malformed(f"not a watch event: {fault}") from None
         self._changed()
+        self._unmeasured += len(chunk)
+        if self._unmeasured > self._settings.member_size // 4:
+            await self._measure()
         return bool(lines)
+
+    async def _measure(self) -> None:
+        """Raise _Overfull when the member has come to have too much."""
+        self._unmeasured = size = 0
+        keys = self._feed.keys()
+        for start in range(0, len(keys), _SLICE * 10):
+            size += self._feed.size_of(keys[start : start + _SLICE * 10])
+            await asyncio.sleep(0)
+        if size > self._settings.member_size:
+            self._overfull = True
+            raise _Overfull(self._settings.member_size)
 
     def _apply_line(self, encoded: bytes) -> None:
         line = read_line(encoded)

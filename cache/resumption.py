@@ -124,6 +124,11 @@ class Resumption:
         return rv > self._clock.current and issuer(rv) == self._clock.slot
 
     @property
+    def lost_window(self) -> Range:
+        """The versions of the run before that its last snapshot does not tell of."""
+        return self._checkpoint, self._start - 1
+
+    @property
     def unproven(self) -> tuple[Range, ...]:
         """From where nobody could go on if this run ended now."""
         gaps = [gap for gap in self._gaps if gap[1] > self._history.floor]

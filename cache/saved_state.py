@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import msgspec
 
 from cache.cached_object import CachedObject
+from cache.caller_views import CallerViews, SavedViews
 from cache.member_feed import MemberFeed
 from cache.resumption import Range
 from cache.watch_cache import WatchCache
@@ -58,6 +59,8 @@ class SavedKind:
     members: Sequence[SavedMember]
     objects: Iterable[SavedObject]
     tombstones: Iterable[SavedObject]
+    views: SavedViews | None = None
+    """What callers see; None where that is not known, or among changes: where it did not change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +89,13 @@ class _Batch:
 
     def take(self, event: CacheEvent) -> None:
         obj = event.object
+        if event.type == DELETED and event.stays:
+            return  # to whom it moved, its other half tells; here it is what stood under the key before
         if event.type == DELETED:
             self.tombstones.append(_saved(obj, self.added.pop(obj.key, 0)))
             self.objects[obj.key] = None
             return
-        if event.type == ADDED:
+        if event.type == ADDED and not event.stays:
             self.added[obj.key] = self._known_since(obj.cluster, obj.rv)
         self.objects[obj.key] = _saved(obj, self.added.get(obj.key, 0))
 
@@ -98,14 +103,18 @@ class _Batch:
 class SnapshotCursor:
     """Follows one merged resource from snapshot to snapshot. Mutable state: what the last one held."""
 
-    def __init__(self, gvr: GroupVersionResource, cache: WatchCache, feeds: dict[str, MemberFeed]) -> None:
+    def __init__(
+        self, gvr: GroupVersionResource, cache: WatchCache, feeds: dict[str, MemberFeed], views: CallerViews
+    ) -> None:
         """Start with the state that was recovered, or with nothing."""
         self._gvr = gvr
         self._cache = cache
         self._feeds = feeds
+        self._views = views
         self._position = cache.recovered_position or 0
         self._first = cache.recovered_position is None  # whatever the file holds of this kind, it was not recovered
         self._written: object = None
+        self._views_written = self._views_collected = -1  # as of so many changes
 
     async def collect(self) -> SavedChanges | None:
         """What changed since the last snapshot that was written, as of the moment this returns; None for nothing."""
@@ -121,7 +130,7 @@ class SnapshotCursor:
             if position == self._cache.history.end:
                 break
             await asyncio.sleep(0)
-        if position == self._position and self._written == self._facts():
+        if (position, self._written, self._views_written) == (self._position, self._facts(), self._views.changes):
             return None
         # These may be many, so whoever writes them takes them apart.
         objects = (obj for obj in batch.objects.values() if obj is not None)
@@ -142,14 +151,18 @@ class SnapshotCursor:
         self._position = changes.position
         self._first = False
         self._written = _facts(changes.state)
+        self._views_written = self._views_collected
 
     def _state(self, objects: Iterable[SavedObject], tombstones: Iterable[SavedObject]) -> SavedKind:
         members = [
             SavedMember(feed.cluster, feed.identity, feed.reached if feed.synced else "", feed.last_contact)
             for feed in self._feeds.values()
         ]
+        views = None if self._views_written == self._views.changes else self._views.saved()
+        self._views_collected = self._views.changes
         cache = self._cache
-        return SavedKind(cache.revision, cache.history.floor, cache.resumption.unproven, members, objects, tombstones)
+        gaps = cache.resumption.unproven
+        return SavedKind(cache.revision, cache.history.floor, gaps, members, objects, tombstones, views)
 
     def _facts(self) -> object:
         return _facts(self._state((), ()))

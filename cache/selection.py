@@ -6,7 +6,7 @@ events. Pure. Which members a caller may see is not part of a selection: that is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
@@ -88,6 +88,8 @@ class Selection:
         self.query = query
         self.name = query.fields.exact("metadata.name") or ""
         """The only name that can be selected."""
+        self.only_name = self.name if len(query.fields.requirements) == 1 else ""
+        """The same where nothing else is said of fields, as kubectl asks for one object."""
         namespace = query.fields.exact("metadata.namespace")
         self._contradictory = bool(query.namespace and namespace is not None and namespace != query.namespace)
         self.namespace = query.namespace or namespace or ""
@@ -114,6 +116,14 @@ class Selection:
             if requirement.field in _LASTING_FIELDS
         ]
         self._verdicts: dict[int, WatchEvent | None] = {}
+
+    @property
+    def anchor(self) -> Hashable | None:
+        """What all that is selected has in common, see `anchors`; None where it is nothing that can be looked up."""
+        if self.single_key or self.indexed:
+            return self.single_key or self.indexed[0]
+        label = next(((key, values[0]) for key, values in self.labelled if len(values) == 1), None)
+        return label or self.namespace or None
 
     @property
     def range(self) -> tuple[str, str]:
@@ -197,6 +207,14 @@ class Selection:
         if self.query.namespace and obj.namespace != self.query.namespace:
             return False
         return all(test(obj) for test in self._lasting_tests)
+
+
+def anchors(obj: CachedObject, terms: Iterable[Term]) -> Iterator[Hashable]:
+    """The anchors of all selections that may select an object, which is indexed under `terms`."""
+    yield obj.key
+    yield obj.namespace
+    yield from terms
+    yield from obj.labels.items()
 
 
 class Selections:

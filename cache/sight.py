@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,6 +25,11 @@ class Sight:
     visible: Callable[[str], bool]
     view: EventView | None = None
     """None where everything is shown as it is served."""
+
+    @property
+    def anchor(self) -> Hashable | None:
+        """What all that is seen has in common and can be looked up (`WatchCache.touched`); None where it is nothing."""
+        return self.selection.anchor if self.view is None else None
 
     def see(self, event: CacheEvent, since: int = 0) -> WatchEvent | None:
         """How a watch sees an event that goes on from the version `since`; None when it is not concerned."""

@@ -17,6 +17,7 @@ from cache.naming import qualified, seen_name
 from cache.past_state import PastState
 from cache.watch_event import DELETED, MODIFIED, CacheEvent, CoalescedEvent
 from cache.watcher import Visible, everyone
+from gateway.apimachinery.errors import expired
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,12 @@ class View:
         return obj if name == obj.name else obj.renamed(name, obj.rv)
 
     def event(self, event: CacheEvent) -> CacheEvent | None:
-        """A step of the history of a visible object as it is shown: the very step where that is no other."""
+        """A step of the history of a visible object as it is shown: the very step where that is no other.
+
+        Raises ApiError 410 when an object comes that is really named as another one is asked for: it goes before.
+        """
+        if self.alias and event.object.original_name == self.alias:
+            raise expired(f'there is an object by the very name "{self.alias}" now; list anew')
         obj, previous, other = event.object, event.previous, event.other_half
         name = self.name(obj)
         if other is None and name == obj.name:

@@ -6,13 +6,14 @@ members said and never asks; waking watchers and waiting are its caller's. One w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain
 
 import msgspec
 
 from cache.cached_object import CachedObject, ObjectBuilder, ObservedObject, object_key
+from cache.cold_objects import ColdObjects
 from cache.history import DEFAULT_LIMITS, History, HistoryLimits
 from cache.indexed_fields import FieldIndex
 from cache.label_index import LabelIndex, Labels
@@ -23,8 +24,8 @@ from cache.past_state import PastState
 from cache.resource_kind import ResourceKind
 from cache.resource_version import SLOTS, TICKS, RevisionClock, is_older
 from cache.resumption import FormerRun, Resumption
-from cache.selection import Selection
-from cache.watch_event import ADDED, DELETED, MODIFIED, CacheEvent
+from cache.selection import Selection, anchors
+from cache.watch_event import ADDED, DELETED, MODIFIED, CacheEvent, CoalescedEvent
 
 _UNPLACED = ""
 """The name of an object that is not served yet."""
@@ -34,6 +35,8 @@ _MANY = 2_000
 """So many objects are looked at one by one about as fast as they are found by an index."""
 _FEW = 16_384
 """So many keys are sorted at once: about 10 ms."""
+_LOOKED_THROUGH = 500
+"""Events of which it is told whom they may concern: about 5 ms."""
 
 
 class WatchCache:
@@ -66,6 +69,8 @@ class WatchCache:
         self._keys: dict[str, dict[str, None]] = {}
         self.by_view = False
         """Whether callers see different members: then each object carries what its name depends on."""
+        self.names_known_since = 0
+        """The version from which on it is known under which names callers saw the objects who see some members only."""
 
     @property
     def revision(self) -> int:
@@ -124,15 +129,20 @@ class WatchCache:
         if self._groups:
             raise ValueError("only an empty cache takes up what another one held")
         self._clock.advance(former.checkpoint + _RESERVE)
+        contested = False
         for obj in objects:
             self._place(obj)
+            contested = contested or obj.name != obj.original_name
             yield
         if self.by_view:
             yield from self._note_namings()
         self.history = History(horizon, self._limits)
         for event in events:
             self.history.append(event)
+            contested = contested or event.object.name != event.object.original_name
             yield
+        if contested:
+            self.names_known_since = self._clock.current
         self.recovered_position = self.history.end
         self.resumption = Resumption(self.history, self._clock, former)
 
@@ -291,6 +301,21 @@ class WatchCache:
             now = self.served(obj.key)
             yield obj.key, now.labels if now else None
 
+    def touched(self, position: int) -> set[Hashable] | None:
+        """The anchors of all selections that what happened since a position may concern; None: it may be any."""
+        count = self.history.end - position
+        events = self.history.read(position, count) if 0 <= count <= _LOOKED_THROUGH else None
+        if events is None:
+            return None
+        found: set[Hashable] = set()
+        for event in events:
+            if event.doubted_since is not None or isinstance(event, CoalescedEvent):
+                return None
+            for obj in (event.object, event.previous):
+                if obj is not None:
+                    found.update(anchors(obj, self._index.terms(obj.fields)))
+        return found
+
     def knows(self, rv: int) -> bool:
         """Whether the state at this version can still be told."""
         return self.resumption.knows(rv)
@@ -306,6 +331,10 @@ class WatchCache:
     def everything(self) -> list[CachedObject]:
         """All objects in key order: a snapshot."""
         return self._ordered.between("", "\U0010ffff")
+
+    def cold_objects(self) -> ColdObjects:
+        """What compresses the objects that are not in use."""
+        return ColdObjects(self._ordered)
 
     def past(self, selection: Selection, rv: int, *, by_name: bool = True) -> PastState:
         """What may be selected, as it was at a known version. `by_name`: names are selected as they are served."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Protocol
 
 from cache.cached_object import CachedObject
@@ -30,8 +29,6 @@ _BATCH_BYTES = 128 * 1024
 _BATCH_EVENTS = 512
 _READ_EVENTS = 4_096
 
-_version = attrgetter("rv")
-
 Visible = Callable[[str], bool]
 
 
@@ -45,7 +42,7 @@ class WatchStart:
     """Where a watch begins."""
 
     initial: Sequence[CachedObject] | None = None
-    """The present state, to be sent first; None to begin with events."""
+    """The present state, the lowest version first, to be sent first; None to begin with events."""
     announce_end: bool = False
     """Whether the end of the initial state is to be marked by a bookmark."""
     after: int = 0
@@ -106,9 +103,9 @@ class Watcher:
         self._bookmark_due = self._next_bookmark()
         self._error = start.error
         self._ended = False
-        # Objects of the initial state in the order of their versions: whoever breaks off in between can go on from
-        # the last version seen. The list is reversed, so that what was sent is let go.
-        self._initial = sorted(start.initial or (), key=_version, reverse=True)
+        # In the order of their versions: whoever breaks off in between can go on from the last version seen. The list
+        # is reversed, so that what was sent is let go.
+        self._initial = list(reversed(start.initial or ()))
         self._announce_end = start.announce_end and watched.bookmarks
         self._resumed = 0 if start.initial is not None else start.after  # the version it goes on from
         self._awaited = self._resumed
@@ -193,14 +190,23 @@ class Watcher:
             raise self._error
         return []
 
-    def _take_initial(self) -> list[WatchEvent]:
-        batch: list[WatchEvent] = []
+    def take_initial(self) -> list[CachedObject]:
+        """What `poll` would tell next, if that is more of the initial state: those objects, and nothing otherwise."""
+        if self._ended or self._error is not None or self._clock() >= self._deadline:
+            return []
+        return self._next_initial()
+
+    def _next_initial(self) -> list[CachedObject]:
+        batch: list[CachedObject] = []
         size = 0
         while self._initial and size < _BATCH_BYTES and len(batch) < _BATCH_EVENTS:
             obj = self._initial.pop()
-            size += len(obj.raw)
-            batch.append(WatchEvent(ADDED, obj.rv, obj, shared=False))
+            size += obj.size
+            batch.append(obj)
         return batch
+
+    def _take_initial(self) -> list[WatchEvent]:
+        return [WatchEvent(ADDED, obj.rv, obj, shared=False) for obj in self._next_initial()]
 
     def _take_events(self) -> list[WatchEvent]:
         if self._awaited and not self._begin_after():
@@ -217,7 +223,7 @@ class Watcher:
             self._revision = event.rv
             if seen := self._sight.see(event, self._resumed):
                 batch.append(seen)
-                size += len(event.object.raw)
+                size += event.object.size
                 if size >= _BATCH_BYTES or len(batch) >= _BATCH_EVENTS:
                     break
         return batch

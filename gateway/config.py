@@ -102,6 +102,8 @@ class CacheConfig:
     """Seconds a list waits for members that were never read yet, before it answers with a warning."""
     snapshot: bool = True
     """Whether the cache is kept on disk, so that a restart goes on where the last run ended."""
+    uncompressed_megabytes: int = 2048
+    """Megabytes of objects that are kept as they are served; beyond that, those that nobody reads are compressed."""
     replica: int = 0
     """Which of several gateways over the same members this is, 0 to 31; each needs a number of its own."""
     shared: bool = False
@@ -109,14 +111,20 @@ class CacheConfig:
     members, so that clients move from one to another without listing anew."""
     checkpoint_namespace: str = "fleetgate-system"
     """Where in the store they do."""
+    member_megabytes: int = 2048
+    """Most MiB of one kind that one member may have; what is beyond is not read, or one could fill the memory."""
     resources: tuple[str, ...] = ()
     """Further resources to read from members, beside Pods and Events: `nodes`, `jobs.batch`, `jobs.v1.batch`. Each
     takes the place of the store's resource of that name, so none is read unless it is wanted."""
 
     def __post_init__(self) -> None:
         """Refuse numbers without a meaning, and what names no resource of members. Raises ValueError."""
+        if self.uncompressed_megabytes < 0:
+            raise ValueError("uncompressedMegabytes must not be negative")
         if not 0 <= self.replica < SLOTS:
             raise ValueError(f"replica must be between 0 and {SLOTS - 1}")
+        if self.member_megabytes < 1:
+            raise ValueError("memberMegabytes must be at least 1")
         if not _NAMESPACE.fullmatch(self.checkpoint_namespace):
             raise ValueError(f"checkpointNamespace must name a namespace, not {self.checkpoint_namespace!r}")
         parse_resource_names(self.resources)

@@ -17,6 +17,7 @@ from typing import Any
 from cache.cacher import CacherSettings
 from cache.lister_watcher import ListerWatcher
 from cache.multi_cluster_cache import CacheSettings, MultiClusterCache
+from cache.reflector import ReflectorSettings
 from cache.watcher import Visible
 from cache.watcher import everyone as every_cluster
 from gateway.apimachinery.duration import human_duration
@@ -273,7 +274,12 @@ async def open_members(
         jitter=random.random,
         token_key=await asyncio.to_thread(continue_token_key, data_dir / "continue-token.key"),
         renderers={PODS: MERGED_PRINTERS[PODS].prepare, EVENTS: MERGED_PRINTERS[EVENTS].prepare},
-        settings=CacheSettings(replica=config.cache.replica, cacher=CacherSettings(by_view=by_right)),
+        settings=CacheSettings(
+            uncompressed=config.cache.uncompressed_megabytes << 20,
+            replica=config.cache.replica,
+            cacher=CacherSettings(by_view=by_right),
+            reflector=ReflectorSettings(member_size=config.cache.member_megabytes << 20),
+        ),
     )
     snapshot = None
     if config.cache.snapshot:

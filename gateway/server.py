@@ -37,7 +37,6 @@ from gateway.discovery.allow_list import AllowList
 from gateway.discovery.catalog import Catalog
 from gateway.discovery.merged_kinds import MERGED_RESOURCES
 from gateway.federation import Federation, open_embedded, open_remote
-from gateway.garbage import collect_seldom, freeze_garbage
 from gateway.handlers.discovery import DiscoveryHandler
 from gateway.handlers.health import HealthCheck, HealthEndpoint
 from gateway.handlers.paths import PathHandler
@@ -45,6 +44,7 @@ from gateway.handlers.resource import ResourceHandler, ResourceParts, upstream_w
 from gateway.handlers.reviews import ReviewHandler
 from gateway.handlers.write import WriteHandler
 from gateway.identity import ADMIN_KUBECONFIG, Identity, open_identity, write_admin_kubeconfig
+from gateway.interpreter import freeze_garbage, tune
 from gateway.lifecycle import Lifecycle, Stage
 from gateway.listener import Listener, shared_sockets
 from gateway.loop_watch import LoopWatch
@@ -95,7 +95,7 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Ready]
     Raises the plain-worded errors of the parts (CertsError, StorageError, AuditInUse, KubeconfigError, OSError) when it
     cannot start.
     """
-    collect_seldom()
+    tune()
     async with AsyncExitStack() as stack:
         await _Gateway(settings).run(stack, stop, ready)
 

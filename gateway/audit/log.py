@@ -16,6 +16,7 @@ from typing import Any
 
 from gateway.apimachinery.errors import ApiError, service_unavailable
 from gateway.apimachinery.meta import JsonObject
+from gateway.apimachinery.turns import each_in_turn
 from gateway.audit.config import AuditConfig
 from gateway.audit.event import (
     INTENT,
@@ -144,7 +145,7 @@ class AuditLog:
         """
         if why := self.unhealthy():
             raise _closed(why)
-        lines = [Line(self._intent_line(record), opens=record.audit_id, announces=True) for record in records]
+        lines = await each_in_turn(self._intent, records)
         for record in records:
             record.outcome_owned = True
         try:
@@ -160,7 +161,7 @@ class AuditLog:
     async def outcome(self, records: Sequence[AuditRecord], state: State) -> None:
         """Report what became of announced writes, on disk before the answer. Raises ApiError 500 naming the id."""
         try:
-            await self._writer.submit([self._outcome_line(record, state) for record in records])
+            await self._writer.submit(await each_in_turn(lambda record: self._outcome_line(record, state), records))
         except AuditUnavailable:
             message = f"what became of the request could not be recorded; audit id {records[0].audit_id}"
             raise ApiError(500, "InternalError", message) from None
@@ -194,10 +195,10 @@ class AuditLog:
     def _line(self, record: AuditRecord, level: Level) -> bytes:
         return encode_event(build_event(record, Stage.RESPONSE_COMPLETE, level, self._now()))
 
-    def _intent_line(self, record: AuditRecord) -> bytes:
+    def _intent(self, record: AuditRecord) -> Line:
         event = build_event(record, Stage.REQUEST_RECEIVED, Level.METADATA, self._now())
         event["annotations"] = {**event.get("annotations", {}), INTENT: "true"}
-        return encode_event(event)
+        return Line(encode_event(event), opens=record.audit_id, announces=True)
 
     def _outcome_line(self, record: AuditRecord, state: State) -> Line:
         record.annotate(STATE, str(state))

@@ -84,6 +84,13 @@ class Binding:
     role_kind: str
     role_name: str
     subjects: tuple[JsonObject, ...]
+    names: frozenset[tuple[str, str]] = field(init=False, compare=False, repr=False)
+    """Whom it names: ("User", name) and ("Group", name); a ServiceAccount by its user name."""
+
+    def __post_init__(self) -> None:
+        """Find out whom it names."""
+        named = frozenset(name for subject in self.subjects if (name := _named(subject, self.namespace)))
+        object.__setattr__(self, "names", named)
 
     @classmethod
     def from_object(cls, obj: JsonObject) -> Binding:
@@ -120,13 +127,57 @@ class Binding:
         return ""
 
 
+def _named(subject: JsonObject, namespace: str) -> tuple[str, str] | None:
+    kind, name = subject.get("kind"), subject.get("name")
+    if kind == "ServiceAccount":
+        namespace = str(subject.get("namespace") or namespace)
+        return ("User", f"{_SERVICE_ACCOUNT_PREFIX}{namespace}:{name}") if namespace else None
+    return (kind, name) if kind in ("User", "Group") and isinstance(name, str) else None
+
+
+class NamedIn:
+    """Which of some bindings name somebody: found by name, for every request asks and there may be thousands."""
+
+    def __init__(self, bindings: Sequence[Binding] = ()) -> None:
+        """Begin with these."""
+        self._bindings: list[Binding] = []
+        self._places: dict[tuple[str, str], list[int]] = {}
+        for binding in bindings:
+            self.add(binding)
+
+    def add(self, binding: Binding) -> None:
+        """Put one behind the others."""
+        place = len(self._bindings)
+        self._bindings.append(binding)
+        for name in binding.names:
+            self._places.setdefault(name, []).append(place)
+
+    def naming(self, user: UserInfo) -> Iterator[Binding]:
+        """Yield those that name the user or one of his groups, in their order."""
+        places = set(self._places.get(("User", user.name), ()))
+        for group in user.groups:
+            places.update(self._places.get(("Group", group), ()))
+        return (self._bindings[place] for place in sorted(places))
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """All roles and bindings at one moment. Roles are keyed by (namespace, name), cluster roles by ("", name)."""
+    """All roles and bindings at one moment. Roles are keyed by (namespace, name), cluster roles by ("", name).
+
+    `named` has the bindings of each namespace by whom they name, the cluster bindings under ""; whoever has very many
+    puts it together in turns, and else it is made of the bindings here.
+    """
 
     roles: Mapping[tuple[str, str], tuple[PolicyRule, ...]] = field(default_factory=dict)
     cluster_bindings: Sequence[Binding] = ()
     bindings: Mapping[str, Sequence[Binding]] = field(default_factory=dict)
+    named: Mapping[str, NamedIn] = field(default_factory=dict, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Find out whom the bindings name, unless that is given."""
+        if not self.named:
+            listed = {"": self.cluster_bindings, **self.bindings}
+            object.__setattr__(self, "named", {place: NamedIn(bindings) for place, bindings in listed.items()})
 
     def has_role(self, binding: Binding) -> bool:
         """Whether the role that a binding refers to exists."""
@@ -138,10 +189,9 @@ class Policy:
 
     def grants(self, user: UserInfo, namespace: str) -> Iterator[tuple[Binding, str, tuple[PolicyRule, ...]]]:
         """Yield every binding that names the user in this namespace, how, and the rules that come with it."""
-        for binding in (*self.cluster_bindings, *(self.bindings.get(namespace, ()) if namespace else ())):
-            subject = binding.subject_for(user)
-            if subject:
-                yield binding, subject, self.rules_of(binding)
+        for place in ("", namespace) if namespace else ("",):
+            for binding in self.named[place].naming(user) if place in self.named else ():
+                yield binding, binding.subject_for(user), self.rules_of(binding)
 
 
 def authorize(policy: Policy, attributes: Attributes) -> Decision:

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
 
 from gateway.apimachinery import meta
 from gateway.apimachinery.errors import ApiError
-from gateway.apimachinery.meta import JsonObject
+from gateway.apimachinery.meta import JsonObject, ObjectKey
 from gateway.apimachinery.options import ListOptions
 from gateway.apimachinery.schema import GroupVersionResource
+from gateway.apimachinery.turns import in_turns
 from gateway.authorization.authorizer import Attributes, Decision
 from gateway.authorization.bootstrap_policy import cluster_role_bindings, cluster_roles
-from gateway.authorization.rbac import Binding, Policy, aggregate, authorize, role_rules
+from gateway.authorization.rbac import Binding, NamedIn, Policy, PolicyRule, aggregate, authorize, role_rules
 from gateway.storage.definitions import ResourceDefinition
+from gateway.storage.interface import StoredObject
 from gateway.storage.registry import Registry
 from gateway.storage.write_context import WriteContext
 
@@ -26,19 +30,35 @@ _RESOURCES = ("clusterroles", "clusterrolebindings", "roles", "rolebindings")
 
 _RETRY_DELAY = 1.0
 
+T = TypeVar("T")
+
 logger = logging.getLogger("gateway.authorization")
 
 
-def build_policy(objects: dict[str, list[JsonObject]]) -> Policy:
-    """Return the policy made of the listed objects, keyed by resource. Pure."""
-    roles = aggregate(objects["clusterroles"])
-    for role in objects["roles"]:
-        roles[meta.namespace(role), meta.name(role)] = role_rules(role)
-    bindings: dict[str, list[Binding]] = {}
-    for binding in map(Binding.from_object, objects["rolebindings"]):
-        bindings.setdefault(binding.namespace, []).append(binding)
-    cluster_bindings = tuple(map(Binding.from_object, objects["clusterrolebindings"]))
-    return Policy(roles, cluster_bindings, bindings)
+class _Read(Generic[T]):
+    """The objects of one resource, each read once for as long as it stays as it is."""
+
+    def __init__(self, read: Callable[[JsonObject], T]) -> None:
+        self._read = read
+        self._known: dict[ObjectKey, tuple[int, T]] = {}
+        self.changes = 0
+
+    async def of(self, definition: ResourceDefinition, listed: Sequence[StoredObject]) -> list[T]:
+        """Return what they read as, in their order; `changes` counts the calls that found something new."""
+        known: dict[ObjectKey, tuple[int, T]] = {}
+        new = len(listed) != len(self._known)
+        async for stored in in_turns(listed):
+            found = self._known.get(stored.key)
+            if found is None or found[0] != stored.revision:
+                new, found = True, (stored.revision, self._read(definition.object(stored)))
+            known[stored.key] = found
+        self._known = known
+        self.changes += new
+        return [value for _, value in known.values()]
+
+
+def _role(obj: JsonObject) -> tuple[tuple[str, str], tuple[PolicyRule, ...]]:
+    return (meta.namespace(obj), meta.name(obj)), role_rules(obj)
 
 
 class RbacAuthorizer:
@@ -49,6 +69,10 @@ class RbacAuthorizer:
         self._registry = registry
         self._changed = asyncio.Event()
         self.policy = Policy()
+        self._cluster_roles = _Read(lambda obj: obj)
+        self._roles = _Read(_role)
+        self._bindings = {name: _Read(Binding.from_object) for name in ("clusterrolebindings", "rolebindings")}
+        self._aggregated: tuple[int, dict[tuple[str, str], tuple[PolicyRule, ...]]] = (0, {})
 
     async def authorize(self, attributes: Attributes) -> Decision:
         """Return the decision for one request."""
@@ -88,7 +112,24 @@ class RbacAuthorizer:
                 self._changed.set()
 
     async def _read(self) -> None:
-        self.policy = build_policy({name: await self._list(name) for name in _RESOURCES})
+        """Put the policy together from what is there now, in turns: there may be thousands of bindings.
+
+        What changes meanwhile wakes `_renew` once more.
+        """
+        listed = {name: await self._list(name) for name in _RESOURCES}
+        cluster_roles = await self._cluster_roles.of(*listed["clusterroles"])
+        if self._aggregated[0] != self._cluster_roles.changes:
+            self._aggregated = (self._cluster_roles.changes, aggregate(cluster_roles))
+        roles = {**self._aggregated[1], **dict(await self._roles.of(*listed["roles"]))}
+        cluster_bindings = await self._bindings["clusterrolebindings"].of(*listed["clusterrolebindings"])
+        named = {"": NamedIn()}
+        async for binding in in_turns(cluster_bindings):
+            named[""].add(binding)
+        bindings: dict[str, list[Binding]] = {}
+        async for binding in in_turns(await self._bindings["rolebindings"].of(*listed["rolebindings"])):
+            bindings.setdefault(binding.namespace, []).append(binding)
+            named.setdefault(binding.namespace, NamedIn()).add(binding)
+        self.policy = Policy(roles, cluster_bindings, bindings, named)
 
     def _definition(self, resource: str) -> ResourceDefinition:
         definition = self._registry.find(GroupVersionResource(_GROUP, _VERSION, resource))
@@ -96,10 +137,10 @@ class RbacAuthorizer:
             raise LookupError(f"the store has no {resource}")
         return definition
 
-    async def _list(self, resource: str) -> list[JsonObject]:
+    async def _list(self, resource: str) -> tuple[ResourceDefinition, Sequence[StoredObject]]:
         definition = self._definition(resource)
         page = await self._registry.list(definition, "", ListOptions())
-        return [definition.object(stored) for stored in page.items]
+        return definition, page.items
 
     async def _ensure_bootstrap_policy(self) -> None:
         for resource, objects in (("clusterroles", cluster_roles()), ("clusterrolebindings", cluster_role_bindings())):

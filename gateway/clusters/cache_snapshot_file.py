@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from cache.caller_views import SavedViews
 from cache.saved_state import SavedChanges, SavedKind, SavedMember, SavedObject
 from gateway.apimachinery.schema import GroupVersionResource
 
@@ -28,6 +29,8 @@ CREATE TABLE tombstones (resource TEXT, rv INTEGER, key TEXT, cluster TEXT, orig
     added INTEGER, raw BLOB, PRIMARY KEY (resource, rv));
 COMMIT;
 """
+_VIEWS = """CREATE TABLE IF NOT EXISTS views (resource TEXT PRIMARY KEY, checkpoint INTEGER, content TEXT)"""
+"""Good for that very checkpoint only: a gateway that does not know this table writes others."""
 _ADDED_BEFORE = "(SELECT added FROM objects WHERE resource = :resource AND key = :key)"
 _BURY = f"""INSERT OR IGNORE INTO tombstones VALUES (:resource, :rv, :key, :cluster, :original_name, :member_rv,
     ifnull(nullif(:added, 0), ifnull({_ADDED_BEFORE}, 0)), :raw)
@@ -69,6 +72,7 @@ class SnapshotFile:
         if not tables:
             connection.executescript(_SCHEMA)
             connection.execute("INSERT INTO replica VALUES (?)", (slot,))
+            connection.execute(_VIEWS)
             return
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -76,6 +80,7 @@ class SnapshotFile:
             raise SnapshotUnusable("it is of another format")
         if connection.execute("SELECT slot FROM replica").fetchall() != [(slot,)]:
             raise SnapshotUnusable("it is of another replica")
+        connection.execute(_VIEWS)
 
     def read(self) -> dict[GroupVersionResource, SavedKind]:
         """Read all of it. Raises SnapshotUnusable."""
@@ -99,7 +104,13 @@ class SnapshotFile:
             msgspec.json.decode(members, type=list[SavedMember]),
             objects,
             tombstones,
+            self._views(resource, checkpoint),
         )
+
+    def _views(self, resource: str, checkpoint: int) -> SavedViews | None:
+        query = "SELECT content FROM views WHERE resource = ? AND checkpoint = ?"
+        row = self._connection.execute(query, (resource, checkpoint)).fetchone()
+        return msgspec.json.decode(row[0], type=SavedViews) if row else None
 
     def write(self, changes: Iterable[SavedChanges]) -> None:
         """Turn the last snapshot into the next, or leave it as it is."""
@@ -126,6 +137,11 @@ class SnapshotFile:
         execute("DELETE FROM tombstones WHERE resource = ? AND rv <= ?", (resource, state.horizon))
         facts = msgspec.json.encode(state.gaps).decode(), msgspec.json.encode(state.members).decode()
         execute("REPLACE INTO kinds VALUES (?, ?, ?, ?, ?)", (resource, state.checkpoint, state.horizon, *facts))
+        if state.views is None:
+            execute("UPDATE views SET checkpoint = ? WHERE resource = ?", (state.checkpoint, resource))
+        else:
+            content = msgspec.json.encode(state.views).decode()
+            execute("REPLACE INTO views VALUES (?, ?, ?)", (resource, state.checkpoint, content))
 
     def close(self) -> None:
         """Let go of the file."""

@@ -16,6 +16,7 @@ from gateway.apimachinery import meta
 from gateway.apimachinery.meta import JsonObject, ObjectKey
 from gateway.apimachinery.options import ListOptions
 from gateway.apimachinery.schema import GroupResource
+from gateway.apimachinery.turns import in_turns
 from gateway.request_scope import RequestScope
 from gateway.write_request import Precondition, WriteRequest, WriteResult, WriteTarget
 
@@ -57,7 +58,7 @@ class FederationWriteTarget:
         contents = list(await self._store.namespace_contents(namespace))
         resource = self._pods.served.gvr.group_resource
         seen = await self._pods.list(namespace, ListOptions(), visible=visible)
-        contents += [(resource, msgspec.json.decode(self._pods.object(pod))) for pod in seen.items]
+        contents += [(resource, msgspec.json.decode(self._pods.object(pod))) async for pod in in_turns(seen.items)]
         if visible is not everyone:
             pods = await self._pods.list(namespace, ListOptions())
             hidden = (self._pods.object(pod) for pod in pods.items if not visible(pod.cluster))

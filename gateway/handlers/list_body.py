@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice, repeat
 
 import msgspec
 
@@ -17,7 +17,6 @@ from gateway.apimachinery.codec import encode_yaml
 from gateway.apimachinery.meta import JsonObject
 from gateway.apimachinery.protobuf import encode_list, list_item_encoder
 from gateway.handlers.negotiation import JSON, PROTOBUF, Representation
-from gateway.handlers.response import CHUNK
 
 _BATCH = 32
 
@@ -41,19 +40,10 @@ async def list_pieces(body: ListBody, representation: Representation) -> Iterato
 
 
 def json_pieces(body: ListBody) -> Iterator[bytes]:
-    """Join stored JSON, compactly, to pieces of the size in which they are sent."""
-    yield msgspec.json.encode(body.head)[:-1] + f',"{body.field}":['.encode()
-    pending: list[bytes] = []
-    size = 0
-    for entry in body.entries:
-        pending.append(entry)
-        size += len(entry)
-        if size >= CHUNK:
-            yield b",".join(pending)
-            pending = [b""]  # a comma comes first from here on
-            size = 0
-    yield b",".join(pending) if size else b""
-    yield b"]}\n"
+    """Put stored JSON together, compactly; it is joined when it is sent. The loop runs in C: there may be very many."""
+    head = msgspec.json.encode(body.head)[:-1] + f',"{body.field}":['.encode()
+    separated = chain.from_iterable(zip(repeat(b","), body.entries))
+    return chain((head,), islice(separated, 1, None), (b"]}\n",))
 
 
 def pretty_pieces(body: ListBody) -> Iterator[bytes]:

@@ -7,6 +7,7 @@ section 3).
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from gateway.apimachinery.errors import ApiError, conflict, not_found
 from gateway.apimachinery.meta import JsonObject, ObjectKey
 from gateway.apimachinery.options import ListOptions, parse_list_options
 from gateway.apimachinery.schema import GroupResource
+from gateway.apimachinery.turns import each_in_turn
 from gateway.discovery.parsing import is_custom
 from gateway.handlers.write_decoding import CACHED_FROM_CLUSTER, CLUSTER_LABEL, pointer
 from gateway.proxy.member_write_target import MemberTargets, MemberWriteTarget
@@ -158,7 +160,7 @@ class MergedWriteTarget:
         for owner in {item.cluster: item for item in page.items if item.cluster}.values():
             await self._member(owner).permit()
         self._meant |= {ObjectKey(item.namespace, item.name): Identity(item.uid) for item in page.items}
-        return [msgspec.json.decode(self._resource.object(stored)) for stored in page.items]
+        return await each_in_turn(lambda stored: msgspec.json.decode(self._resource.object(stored)), page.items)
 
     async def preview(self, request: WriteRequest) -> JsonObject:
         """Ask the owner what the write would make."""
@@ -224,7 +226,10 @@ class MergedWriteTarget:
         if request.options.dry_run:
             return replace(result, body=self._resource.decorate(owner.cluster, result.body, request.name), obj=None)
         if request.verb == "delete":
-            return replace(result, body=await self._resource.deleted(owner, result.body, request.name), obj=None)
+            deleted = self._resource.deleted(owner, result.body, request.name)
+            if request.of_collection:  # each would be waited for in turn
+                return replace(result, obj=None, shown=asyncio.ensure_future(deleted))
+            return replace(result, body=await deleted, obj=None)
         body = await self._resource.changed(owner, result.body, request.name)
         if request.scope.info.subresource and body is result.body:
             body = await self._resource.decorate_part(owner.cluster, body, request.name)  # a Scale

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import msgspec
 
 from cache.cached_object import CachedObject
+from cache.caller_views import WHOLE
 from cache.freshness import ClusterFreshness
 from cache.merged_resource import MergedResource
 from cache.naming import seen_name
@@ -24,13 +25,14 @@ from gateway.apimachinery.meta import ObjectKey
 from gateway.apimachinery.options import ListOptions
 from gateway.apimachinery.schema import GroupVersionKind
 from gateway.authorization.cluster_visibility import NamedClusters
-from gateway.handlers.read_source import Outlet, Page, WatchChange
+from gateway.handlers.read_source import ObjectsAdded, Outlet, Page, WatchChange
 from gateway.printers.columns import Column
 from gateway.printers.member_columns import KindPrinter, MemberColumnsPrinter
 from gateway.request import UserInfo
 from gateway.request_scope import RequestScope
 
 VIEW_CHANGED = "the member clusters that the caller may see have changed; list anew"
+_VIEW_CHANGE = WatchChange(ERROR, "", error=expired(VIEW_CHANGED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +52,18 @@ def _identity(user: UserInfo) -> str:
 def _view(visible: Visible) -> str:
     """Return what stands for the members that a caller sees, in every run. Raises TypeError where nothing can."""
     if visible is everyone:
-        return "*"
+        return WHOLE
     if isinstance(visible, NamedClusters):
         return ",".join(sorted(visible.names))
     raise TypeError(f"{visible!r} does not tell which members are seen")
+
+
+def remember_view(resource: MergedResource, user: UserInfo, view: CallerView) -> int:
+    """Return the version from which on a caller has seen what he sees; 0 where that is the same for everybody.
+
+    A write has it remembered as well: who goes on from the version of its answer has seen nothing else before.
+    """
+    return resource.view_since(_identity(user), _view(view.visible)) if view.by_caller else 0
 
 
 class MergedSource:
@@ -129,7 +139,8 @@ class MergedSource:
         """Open a watch."""
         since = self._remember_view()
         watcher = await self._resource.watch(namespace, options, visible=self._visible, timeout=lifetime, since=since)
-        return MergedSubscription(watcher, self._printer, lambda: self._view_holds(since))
+        holds = None if self._caller is None else lambda: self._view_holds(since)
+        return MergedSubscription(self._resource, watcher, self._printer, holds)
 
     def _remember_view(self) -> int:
         """Return the version from which on the caller has seen what he sees; 0 where that is the same for everybody."""
@@ -155,24 +166,32 @@ def stale_warning(cluster: ClusterFreshness, now: float) -> str:
 class MergedSubscription:
     """A watch of the cache; it sends its bookmarks itself."""
 
-    def __init__(self, watcher: Watcher, printer: KindPrinter, view_holds: Callable[[], bool] = lambda: True) -> None:
+    def __init__(
+        self, resource: MergedResource, watcher: Watcher, printer: KindPrinter, view_holds: Callable[[], bool] | None
+    ) -> None:
         """Take over an open watcher. Its frames are shared by all who see the same columns.
 
-        It ends with 410 once the view of its caller holds no longer.
+        It ends with 410 once the view of its caller holds no longer; None where all see the same.
         """
+        self._resource = resource
         self._watcher = watcher
-        self._view_holds = view_holds
+        self._view_holds = view_holds or _always
+        self._may_see_more = None if view_holds is None else self._look_at_view
         self._columns = printer if isinstance(printer, MemberColumnsPrinter) else None
 
     async def next_batch(self, outlet: Outlet | None = None) -> Sequence[WatchChange]:
         """Return the next events, but for those that were written to the outlet."""
+        if objects := self._watcher.take_initial():
+            if not self._view_holds():
+                return [_VIEW_CHANGE]
+            return ObjectsAdded(objects, self._resource.head, self._resource.item, _version)
         way = None if outlet is None else _WatcherOutlet(outlet, self._columns, self._may_see_more)
         batch = await self._watcher.next_batch(way)
         if batch and not self._view_holds():
-            return [WatchChange(ERROR, "", error=expired(VIEW_CHANGED))]
+            return [_VIEW_CHANGE]
         return [_change(event, self._columns) for event in batch]
 
-    def _may_see_more(self) -> bool:
+    def _look_at_view(self) -> bool:
         """Whether the caller's view holds; if not, `next_batch` returns, to say so."""
         holds = self._view_holds()
         if not holds:
@@ -190,20 +209,28 @@ class MergedSubscription:
 class _WatcherOutlet:
     """An outlet for what a watcher of the cache tells."""
 
-    __slots__ = ("_columns", "_may_see_more", "_outlet", "form", "write")
+    __slots__ = ("_columns", "_outlet", "form", "ready", "write")
 
-    def __init__(self, outlet: Outlet, columns: MemberColumnsPrinter | None, may_see_more: Callable[[], bool]) -> None:
+    def __init__(
+        self, outlet: Outlet, columns: MemberColumnsPrinter | None, may_see_more: Callable[[], bool] | None
+    ) -> None:
         self._outlet = outlet
         self._columns = columns
-        self._may_see_more = may_see_more
         self.form: Hashable = outlet.form, columns
         self.write = outlet.write
+        ready = outlet.ready
+        self.ready = ready if may_see_more is None else lambda: ready() and may_see_more()
 
     def encode(self, events: Sequence[WatchEvent]) -> bytes:
         return self._outlet.encode([_change(event, self._columns) for event in events])
 
-    def ready(self) -> bool:
-        return self._outlet.ready() and self._may_see_more()
+
+def _always() -> bool:
+    return True
+
+
+def _version(stored: CachedObject) -> str:
+    return str(stored.rv)
 
 
 def _change(event: WatchEvent, columns: MemberColumnsPrinter | None) -> WatchChange:

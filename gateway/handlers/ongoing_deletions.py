@@ -21,20 +21,27 @@ class OngoingDeletion:
         self._others = others
         self._own: set[str] = set()
         self._begun_before: set[str] = set()
+        self._gone: frozenset[str] | None = frozenset()
 
     def of(self, uids: Iterable[str]) -> None:
         """Say that objects are to be deleted; call it before what depends on them is read."""
         new = set(uids) - {""} - self._own
         if not new:
             return
+        self._gone = None
         self._own |= new
         for other in self._others - {self}:
             self._begun_before |= other._own
 
     @property
     def gone(self) -> frozenset[str]:
-        """The uids that will not be there any more: those of this deletion and of all that were begun before it."""
-        return frozenset(self._own | self._begun_before)
+        """The uids that will not be there any more: those of this deletion and of all that were begun before it.
+
+        The same set until there are more: asked for each of thousands of objects, it is to be made and hashed once.
+        """
+        if self._gone is None:
+            self._gone = frozenset(self._own | self._begun_before)
+        return self._gone
 
     def end(self) -> None:
         """Forget it: it is answered, and the store knows what became of it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, overload
 
 import msgspec
 
@@ -47,6 +47,39 @@ class WatchChange(msgspec.Struct, frozen=True, gc=False):
     initial_events_end: bool = False
     memo: Memo | None = None
     error: ApiError | None = None
+
+
+class ObjectsAdded(Sequence[WatchChange]):
+    """A part of a watch's initial state: changes that nobody shares, and the bytes of their objects without these."""
+
+    def __init__(
+        self, objects: Sequence[Stored], head: bytes, item: Callable[[Stored], bytes], version: Callable[[Stored], str]
+    ) -> None:
+        """`item` returns an object as it stands in a list; `head` takes the place of the brace at its beginning."""
+        self._objects = objects
+        self._item = item
+        self._version = version
+        self.head = head
+
+    def items(self) -> Iterator[bytes]:
+        """Return each object as it stands in a list."""
+        return map(self._item, self._objects)
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    @overload
+    def __getitem__(self, index: int) -> WatchChange: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[WatchChange]: ...
+
+    def __getitem__(self, index: int | slice) -> WatchChange | Sequence[WatchChange]:
+        """Return one of the changes, or some."""
+        if isinstance(index, slice):
+            return ObjectsAdded(self._objects[index], self.head, self._item, self._version)
+        stored = self._objects[index]
+        return WatchChange("ADDED", self._version(stored), stored)
 
 
 class Outlet(Protocol):

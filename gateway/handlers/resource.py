@@ -26,7 +26,7 @@ from gateway.handlers.connect import ClusterProxyHandler, ConnectHandler, Write
 from gateway.handlers.federation_target import FederationWriteTarget
 from gateway.handlers.member_subresource import read_subresource
 from gateway.handlers.member_target import MergedWriteTarget, the_owner, unnamed_cluster
-from gateway.handlers.merged_source import VIEW_CHANGED, CallerView, MergedSource
+from gateway.handlers.merged_source import VIEW_CHANGED, CallerView, MergedSource, remember_view
 from gateway.handlers.read import get_object, list_objects
 from gateway.handlers.read_source import ReadSource
 from gateway.handlers.reviews import ReviewHandler
@@ -238,6 +238,7 @@ class ResourceHandler:
             view = CallerView(visible, members.by_caller)
             source = MergedSource(resource, members.printers(scope.info, visible), scope, view, self._parts.now)
             return await read_from(request, scope, source, now=self._parts.now)
+        remember_view(resource, scope.user, CallerView(visible, members.by_caller))
         local = self._parts.store.write_target()
         if scope.info.verb == "create" and not scope.info.subresource:
             return await self._create(request, scope, members, visible, local)
@@ -267,7 +268,9 @@ class ResourceHandler:
         target = local if recorded else members.targets.at(cluster, scope)
         result = await writes.serve(write, request[AUDIT], target)
         resource = members.cache.resource(scope.info.group_version_resource)
-        if resource is not None and not write.options.dry_run:
+        if resource is not None and write.options.dry_run:
+            result = replace(result, body=resource.decorate(cluster, result.body), obj=None)
+        elif resource is not None:
             result = replace(result, body=await resource.made(cluster, result.body, visible=visible), obj=None)
         return await answer.response(result)
 

@@ -12,6 +12,8 @@ from dataclasses import replace
 from typing import Final
 
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http_writer import StreamWriter
 from isal import isal_zlib
 from multidict import CIMultiDict
 
@@ -31,6 +33,7 @@ CHUNK = 64 * 1024
 
 _GZIP_CHUNK = 512 * 1024
 _GZIP_WINDOW_BITS = 31
+_LAST_FRAME = b"0\r\n\r\n"
 
 NO_BANNER: Final = {"Server": "fleetgate"}
 """Takes the place of aiohttp's header, which tells strangers the versions of what we are made of."""
@@ -192,6 +195,27 @@ def chunks(pieces: Iterable[bytes], size: int = CHUNK) -> Iterator[bytes]:
         yield b"".join(pending)
 
 
+def frames(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Return the same chunks, each in its frame of the chunked encoding (RFC 9112, 7.1) but for the last, empty one."""
+    pending = [b""]
+    length = 0
+    for piece in pieces:
+        pending.append(piece)
+        length += len(piece)
+        if length >= CHUNK:
+            yield _frame(pending, length)
+            pending = [b""]
+            length = 0
+    if length:
+        yield _frame(pending, length)
+
+
+def _frame(pieces: list[bytes], length: int) -> bytes:
+    pieces[0] = b"%x\r\n" % length
+    pieces.append(b"\r\n")
+    return b"".join(pieces)
+
+
 async def stream_body(
     request: web.BaseRequest, pieces: Iterable[bytes], content_type: str, *, size: int
 ) -> web.StreamResponse:
@@ -214,11 +238,19 @@ async def stream_body(
     if compressed:
         await _write_compressed(response, pieces)
     else:
-        for chunk in chunks(pieces):
-            await response.write(chunk)
-            await asyncio.sleep(0)  # aiohttp's write does not yield while the kernel takes the data
+        await _write_frames(response, request.writer, pieces)
     await response.write_eof()
     return response
+
+
+async def _write_frames(response: web.StreamResponse, writer: AbstractStreamWriter, pieces: Iterable[bytes]) -> None:
+    """Put the chunks into their frames ourselves: aiohttp would copy each of them once more to do so."""
+    assert isinstance(writer, StreamWriter), "what aiohttp answers requests with"  # noqa: S101  (for the type)
+    writer.chunked = False
+    for frame in frames(pieces):
+        await response.write(frame)
+        await asyncio.sleep(0)  # aiohttp's write does not yield while the kernel takes the data
+    await response.write(_LAST_FRAME)
 
 
 async def _write_compressed(response: web.StreamResponse, pieces: Iterable[bytes]) -> None:

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from aiohttp import WSCloseCode, web
+from aiohttp import ClientConnectionResetError, WSCloseCode, web
 
 from gateway.apimachinery.errors import bad_request
 from gateway.handlers.negotiation import PROTOBUF, Representation
@@ -40,8 +40,12 @@ _LENGTH = 4
 class ImmediateStream(Protocol):
     """An open answer that takes bytes without waiting. What is joined for one such stream is good for all."""
 
-    def join(self, frames: Sequence[bytes]) -> bytes:
-        """Return what carries frames."""
+    def join(self, frames: Sequence[bytes | memoryview]) -> bytes:
+        """Return what carries frames, or pieces of them."""
+        ...
+
+    async def send(self, frames: Sequence[bytes | memoryview]) -> None:
+        """Send frames, or pieces of them, and wait as `WatchStream.send` does."""
         ...
 
     def ready(self) -> bool:
@@ -100,10 +104,10 @@ class HttpStream:
         """Once the head was sent, chunks may be written past the answer."""
         return None if self._transport is None else self
 
-    def join(self, frames: Sequence[bytes]) -> bytes:
-        """Return one chunk."""
-        body = b"".join(frames)
-        return b"%x\r\n%b\r\n" % (len(body), body)
+    def join(self, frames: Sequence[bytes | memoryview]) -> bytes:
+        """Return one chunk, framed as aiohttp does it, which would copy it once more."""
+        size = sum(map(len, frames))
+        return b"".join((b"%x\r\n" % size, *frames, b"\r\n")) if size else b""
 
     def ready(self) -> bool:
         """Whether little is waiting for the client."""
@@ -117,9 +121,12 @@ class HttpStream:
         assert self._transport is not None, "written to when ready only"  # noqa: S101  (a fault of ours)
         self._transport.write(data)
 
-    async def send(self, frames: Sequence[bytes]) -> None:
-        """Send frames."""
-        await self._response.write(b"".join(frames))
+    async def send(self, frames: Sequence[bytes | memoryview]) -> None:
+        """Send frames, or pieces of them, as one chunk."""
+        if self._transport is None or self._transport.is_closing():
+            raise ClientConnectionResetError("the client has gone")
+        self.write(self.join(frames))
+        await self._request.writer.drain()
 
     async def end(self) -> None:
         """End the chunks."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from asyncio import Future
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -16,6 +17,7 @@ from typing import Any
 from admission.chain import AdmissionChain
 from gateway.apimachinery.errors import ApiError, gateway_timeout, internal_error
 from gateway.apimachinery.meta import JsonObject, metadata
+from gateway.apimachinery.turns import in_turns
 from gateway.audit.event import STATE, State
 from gateway.audit.log import AuditLog
 from gateway.audit.record import AuditRecord
@@ -94,13 +96,17 @@ class WriteHandler:
         await judge_all(self._admission, request, record, matched, target, deletion)
 
         async def delete_each() -> tuple[list[MatchedObject], ApiError | None]:
-            return await self._delete_each(request, matched, target, deletion)
+            shown: list[Future[bytes]] = []
+            try:
+                return await self._delete_each(request, matched, target, deletion, shown)
+            finally:
+                await asyncio.gather(*shown, return_exceptions=True)
 
         async def try_each() -> WriteResult:
             deleted, error = await delete_each()
             if error:
                 raise error
-            return deleted_list(deleted)
+            return await deleted_list(deleted)
 
         if request.options.dry_run:
             return try_each
@@ -118,7 +124,7 @@ class WriteHandler:
         if error is None:
             record.code = 200
             await self._audit.outcome([record], State.APPLIED)
-            return deleted_list(deleted)
+            return await deleted_list(deleted)
         record.code, record.reason, record.message = error.code, error.reason, error.message
         if untouched := [item.record for item in matched if not item.record.code]:
             for child in untouched:
@@ -134,19 +140,23 @@ class WriteHandler:
         matched: Sequence[MatchedObject],
         target: WriteTarget,
         deletion: OngoingDeletion,
+        shown: list[Future[bytes]],
     ) -> tuple[list[MatchedObject], ApiError | None]:
-        """Delete one by one until something fails; what is gone already does not count as failure."""
+        """Delete one by one until something fails; what is gone already does not count as failure.
+
+        Nobody waits in between until reads show it: `shown` gets what to wait for.
+        """
         loop = asyncio.get_running_loop()
         deadline = request.scope.deadline
         deleted: list[MatchedObject] = []
-        for item in matched:
+        async for item in in_turns(matched):
             if deadline is not None and loop.time() >= deadline:
                 left = len(matched) - len(deleted)
                 return deleted, gateway_timeout(f"{left} of {len(matched)} objects were not deleted in time")
             lookup = RequestLookup(item.request, target, old=item.obj, together=DeletedTogether(deletion))
             write = AnnouncedWrite(self._admission, self._audit, item.record, target)
             try:
-                await write.carry_out(item.request, lookup, announced=True)
+                result = await write.carry_out(item.request, lookup, announced=True)
             except ApiError as error:
                 if error.code == 404:
                     continue
@@ -155,6 +165,7 @@ class WriteHandler:
                 logger.exception("deleting %s for request %s failed", item.request.key, item.record.audit_id)
                 return deleted, internal_error(f"deleting {item.request.key} failed")
             deleted.append(item)
+            shown += [result.shown] if result.shown else []
         return deleted, None
 
 

@@ -27,13 +27,16 @@ from gateway.handlers.read import (
     read_representation,
     wrong_shape,
 )
-from gateway.handlers.response import body_response, encode_object, request_representation, stream_body
+from gateway.handlers.response import CHUNK, body_response, encode_object, request_representation, stream_body
 from gateway.handlers.write_decoding import CACHED_FROM_CLUSTER
 from gateway.printers.columns import Column, column_definitions
 from gateway.printers.row import PreparedRow, encode_text
 from gateway.request import RequestInfo
 from gateway.request_scope import RequestScope
 from gateway.write_request import WriteResult
+
+_SENT_AT_ONCE = 1024 * 1024
+"""Bytes of a list that are handed over at once: encrypting them keeps everybody else waiting."""
 
 
 class Printer(Protocol):
@@ -79,6 +82,7 @@ class WriteAnswer:
         self._now = now
         self._include = INCLUDE_METADATA
         self._chosen: Representation | None = None
+        self._collection = info.verb == "deletecollection"
         if form is not None:
             self._chosen = read_representation(request, form, collection=False)
             self._include = include_object(request, self._chosen)
@@ -101,6 +105,9 @@ class WriteAnswer:
                 return await self._respond(result, obj, chosen)
             except ProtobufError:  # a kind without a protobuf form
                 return await self._respond(result, obj, replace(chosen, media_type=JSON))
+        if self._collection and len(body) > _SENT_AT_ONCE:
+            pieces = (body[at : at + CHUNK] for at in range(0, len(body), CHUNK))
+            return await stream_body(self._request, pieces, content_type, size=len(body))
         return body_response(self._request, body, content_type, status=result.code, headers=result.headers)
 
     async def _respond(self, result: WriteResult, obj: JsonObject, chosen: Representation) -> web.StreamResponse:

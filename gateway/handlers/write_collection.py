@@ -16,6 +16,7 @@ from gateway.apimachinery import meta
 from gateway.apimachinery.codec import JSON, encode_json
 from gateway.apimachinery.errors import bad_request, method_not_allowed
 from gateway.apimachinery.meta import JsonObject
+from gateway.apimachinery.turns import each_in_turn, in_turns
 from gateway.audit.event import PARENT
 from gateway.audit.record import AuditRecord
 from gateway.handlers.ongoing_deletions import OngoingDeletion
@@ -46,7 +47,7 @@ async def matched_objects(request: WriteRequest, record: AuditRecord, target: Wr
     objects = list(listed)[:limit] if limit else list(listed)
     if not info.namespace and any(meta.namespace(obj) for obj in objects):
         raise method_not_allowed()
-    return [_matched(request, record, obj, index) for index, obj in enumerate(objects)]
+    return await each_in_turn(lambda item: _matched(request, record, item[1], item[0]), enumerate(objects))
 
 
 async def judge_all(
@@ -61,7 +62,7 @@ async def judge_all(
     refused: list[tuple[str, Verdict]] = []
     deletion.of(meta.uid(item.obj) for item in matched)
     together = DeletedTogether(deletion)
-    for item in matched:
+    async for item in in_turns(matched):
         lookup = RequestLookup(item.request, target, old=item.obj, together=together)
         verdict = await chain.validate(attributes_of(item.request), lookup)
         for warning in verdict.warnings:
@@ -79,17 +80,20 @@ async def judge_all(
     raise denial(request, Verdict.deny(first.rule, message), record)
 
 
-def deleted_list(deleted: Sequence[MatchedObject]) -> WriteResult:
+async def deleted_list(deleted: Sequence[MatchedObject]) -> WriteResult:
     """Return the answer: the list of what was deleted; a plain List when that is nothing, as its kind is not known."""
     items = [item.obj for item in deleted]
     first = items[0] if items else {"kind": "", "apiVersion": "v1"}
-    obj: JsonObject = {
+    head: JsonObject = {
         "kind": f"{first.get('kind', '')}List",
         "apiVersion": first.get("apiVersion", ""),
         "metadata": {"resourceVersion": ""},
-        "items": items,
     }
-    return WriteResult(200, encode_json(obj), JSON, obj=obj)
+    pieces = [encode_json(head)[:-1], b',"items":[']
+    pieces += [piece async for item in in_turns(items) for piece in (b",", encode_json(item))]
+    if items:
+        del pieces[2]  # the comma before the first
+    return WriteResult(200, b"".join((*pieces, b"]}")), JSON, obj={**head, "items": items})
 
 
 def _matched(request: WriteRequest, record: AuditRecord, obj: JsonObject, index: int) -> MatchedObject:

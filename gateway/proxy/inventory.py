@@ -15,7 +15,9 @@ from gateway.apimachinery.meta import JsonObject
 from gateway.apimachinery.schema import GroupVersion, GroupVersionResource
 from gateway.clusters.upstream import Upstream
 
-_PAGE = 500
+_WHOLE_PAGE = 100
+"""Whole objects of a page: decoding one keeps everybody else waiting."""
+_METADATA_PAGE = 500
 AT_ONCE = 8
 """Lists that are asked for at a time."""
 _DISCOVERY = {"Accept": "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"}
@@ -45,7 +47,8 @@ async def list_all(
 ) -> list[JsonObject]:
     """Return all objects of a resource that match, each with apiVersion and kind. Raises ApiError or PathNotFound."""
     found: list[JsonObject] = []
-    async for page in _pages(upstream, resource, namespace, {"labelSelector": labels, "fieldSelector": fields}):
+    options = {"limit": str(_WHOLE_PAGE), "labelSelector": labels, "fieldSelector": fields}
+    async for page in _pages(upstream, resource, namespace, options):
         kind = str(page.get("kind") or "").removesuffix("List")
         head = {"apiVersion": page.get("apiVersion"), "kind": kind}
         found += [{**head, **item} for item in page.get("items") or [] if isinstance(item, dict)]
@@ -57,7 +60,8 @@ async def list_metadata(
 ) -> list[JsonObject]:
     """Return all objects of a resource with their kind and these fields of their metadata. Raises as `list_all`."""
     found: list[JsonObject] = []
-    async for page in _pages(upstream, served.resource, namespace, {}, accept=_ONLY_METADATA):
+    options = {"limit": str(_METADATA_PAGE)}
+    async for page in _pages(upstream, served.resource, namespace, options, accept=_ONLY_METADATA):
         for item in page.get("items") or []:
             metadata = meta.metadata(item) if isinstance(item, dict) else {}
             kept = {name: metadata[name] for name in fields if name in metadata}
@@ -69,7 +73,7 @@ async def _pages(
     upstream: Upstream,
     resource: GroupVersionResource,
     namespace: str,
-    selectors: Mapping[str, str],
+    options: Mapping[str, str],
     accept: str = "application/json",
 ) -> AsyncIterator[JsonObject]:
     base = resource.group_version.path
@@ -78,7 +82,7 @@ async def _pages(
         if namespace
         else f"{base}/{resource.resource}"
     )
-    query = {"limit": str(_PAGE), **selectors, "continue": ""}
+    query = {**options, "continue": ""}
     while True:
         text = urlencode({name: value for name, value in query.items() if value})
         page = await upstream.send_json("GET", path, None, query=text, headers={"Accept": accept})

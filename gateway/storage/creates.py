@@ -77,7 +77,7 @@ class ObjectCreator:
             if wanted_version:
                 raise ApiError(500, "", "resourceVersion should not be set on objects to be created")
             stored = self.storage.get(definition.storage_key, key)
-            created = await self._write(definition, key, made) if stored is None else None
+            created = await self._write(definition, key, made, context) if stored is None else None
         if created is None:
             raise _exists(definition, stored, body["metadata"])
         return created
@@ -95,7 +95,7 @@ class ObjectCreator:
         self._check_may_create(definition, key)
         async with self.preparer.in_turn(definition, long=context.long):
             made = await self._make(definition, key, served, context, tracked=tracked)
-            return await self._write(definition, key, made)
+            return await self._write(definition, key, made, context)
 
     async def _make(
         self,
@@ -122,14 +122,19 @@ class ObjectCreator:
                 return made
         raise conflict(definition.group_resource, key.name)
 
-    async def _write(self, definition: ResourceDefinition, key: ObjectKey, made: _Made) -> JsonObject | None:
+    async def _write(
+        self, definition: ResourceDefinition, key: ObjectKey, made: _Made, context: WriteContext
+    ) -> JsonObject | None:
         if made.value is None:
             return definition.from_stored(made.obj)
         try:
             event = await self.storage.write(Change(definition.storage_key, key, 0, made.value))
         except RevisionMismatch:
             return None
-        return definition.object(event.object) if event.object is not None else None
+        written = event.object
+        if written is None:
+            return None
+        return await compute(lambda: definition.object(written), long=context.long)
 
     def _check_may_create(self, definition: ResourceDefinition, key: ObjectKey) -> None:
         """Refuse creates where nothing may be created any more, or yet (the NamespaceLifecycle admission plugin)."""

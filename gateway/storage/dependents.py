@@ -29,6 +29,9 @@ async def collectable(collector: GarbageCollector, namespace: str, owners: Colle
     followed = set(pending)
     seen = 0
     while pending:
+        seen += 1
+        if seen % _AT_ONCE == 0:
+            await asyncio.sleep(0)
         for definition, stored in collector.dependents(pending.pop()):
             uid = stored.metadata.uid
             if namespace and stored.key.namespace != namespace:

@@ -15,6 +15,7 @@ from gateway.apimachinery.label_selectors import parse_label_selector
 from gateway.apimachinery.meta import JsonObject, ObjectKey, namespace
 from gateway.apimachinery.options import ListOptions
 from gateway.apimachinery.schema import GroupResource
+from gateway.apimachinery.turns import each_in_turn
 from gateway.request_scope import RequestScope
 from gateway.storage.computing import MAX_SHORT_BYTES, is_long
 from gateway.storage.definitions import ResourceDefinition
@@ -56,7 +57,7 @@ class EmbeddedWriteTarget:
             label_selector=parse_label_selector(label_selector), field_selector=parse_field_selector(field_selector)
         )
         result = await self._registry.list(definition, namespace, options)
-        return [definition.object(stored) for stored in result.items]
+        return await each_in_turn(definition.object, result.items)
 
     async def preview(self, request: WriteRequest) -> JsonObject:
         """Return what the write would answer, without writing or warning."""
@@ -130,11 +131,11 @@ class EmbeddedWriteTarget:
 
     async def namespace_contents(self, namespace: str) -> Sequence[tuple[GroupResource, JsonObject]]:
         """Return every object of every resource in a namespace, whole."""
+        definitions = [definition for definition in self._registry.stored_resources() if definition.namespaced]
         return [
-            (definition.group_resource, definition.object(stored))
-            for definition in self._registry.stored_resources()
-            if definition.namespaced
-            for stored in self._registry.storage.list(definition.storage_key, namespace)
+            (definition.group_resource, obj)
+            for definition in definitions
+            for obj in await self._objects(definition, namespace)
         ]
 
     async def collectable(
@@ -143,15 +144,18 @@ class EmbeddedWriteTarget:
         """Return what the garbage collector of this store could take along with an object."""
         return await collectable(self._registry.garbage_collector, namespace(obj), owners)
 
+    async def _objects(self, definition: ResourceDefinition, namespace: str = "") -> Sequence[JsonObject]:
+        return await each_in_turn(definition.object, self._registry.storage.list(definition.storage_key, namespace))
+
     async def instances(self, group: str, resource: str, version: str = "") -> Sequence[JsonObject]:
         """Return all objects of a custom resource; every version shows the same fields here, so any does."""
         group_resource = GroupResource(group, resource)
-        return [
-            definition.object(stored)
+        definitions = [
+            definition
             for definition in self._registry.stored_resources()
             if definition.group_resource == group_resource
-            for stored in self._registry.storage.list(definition.storage_key)
         ]
+        return [obj for definition in definitions for obj in await self._objects(definition)]
 
     async def definition(self, resource: GroupResource) -> JsonObject | None:
         """Return the CustomResourceDefinition of a resource."""

@@ -233,9 +233,10 @@ class ObjectWriter:
             event = await self.storage.write(change)
         except RevisionMismatch:
             return None
-        if changed.value is None or event.object is None:
+        written = event.object
+        if changed.value is None or written is None:
             return Written(definition.from_stored(changed.obj))
-        return Written(definition.object(event.object))
+        return Written(await compute(lambda: definition.object(written), long=is_long(written.raw)))
 
 
 def _multiplies(patch: Any) -> bool:

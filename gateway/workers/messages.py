@@ -31,6 +31,8 @@ class Settings(msgspec.Struct, frozen=True):
     """Of the resourceVersions."""
     answers_reads: bool
     """Whether the merged view is the same for everybody; otherwise the core answers all requests."""
+    uncompressed: int
+    """Bytes that objects may take in all before those that are not in use are compressed."""
     shutdown_grace: float
     log_level: int
 

@@ -182,6 +182,7 @@ def worker_settings(config: GatewayConfig, data_dir: Path, host: str) -> Setting
         audit=config.audit,
         slot=config.cache.replica,
         answers_reads=config.members.visibility == ALL,
+        uncompressed=config.cache.uncompressed_megabytes << 20,
         shutdown_grace=config.serving.shutdown_grace,
         log_level=logging.getLogger().level,
     )

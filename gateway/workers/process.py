@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from cache.cold_objects import MemoryLimit
 from cache.continue_token import ContinueTokenCodec
 from cache.followed import FollowedCacher
 from cache.resource_kind import BUILT_IN_KINDS
@@ -27,8 +28,8 @@ from gateway.clusters.cache_snapshot import continue_token_key
 from gateway.discovery.allow_list import AllowList
 from gateway.discovery.merged_kinds import MERGED_RESOURCES
 from gateway.discovery.surface import served_surface
-from gateway.garbage import collect_seldom, freeze_garbage
 from gateway.identity import Identity, open_identity
+from gateway.interpreter import freeze_garbage, tune
 from gateway.lifecycle import Lifecycle
 from gateway.listener import Listener
 from gateway.loop_watch import LoopWatch
@@ -75,7 +76,7 @@ def followed_cachers(settings: Settings) -> Sequence[FollowedCacher]:
 
 async def run_worker(sockets: Sockets) -> None:
     """Be a worker until the core ends it, or ends."""
-    collect_seldom()
+    tune()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, lambda: None)  # the core gets it as well, and tells what to do
     core = WorkerEnd(followed_cachers)
@@ -99,6 +100,9 @@ async def _serve(core: WorkerEnd, sockets: Sockets) -> None:
     )
     tokens = ContinueTokenCodec(await asyncio.to_thread(continue_token_key, data_dir / "continue-token.key"))
     await core.open.wait()
+    memory = MemoryLimit(settings.uncompressed)
+    for cacher in core.cachers:
+        cacher.limit(memory)
     metrics, lifecycle, supervisor = Metrics(), Lifecycle(), Supervisor()
     authenticator = UnionAuthenticator((RefuseBearerTokens(), CertificateAuthenticator(identity.verifier)))
     filters = handler_chain(
@@ -125,6 +129,7 @@ async def _serve(core: WorkerEnd, sockets: Sockets) -> None:
             LoopWatch(metrics).run(),
             supervisor.run(),
             freeze_garbage(),
+            memory.keep(),
             _measure(core, metrics),
             _renew(identity),
         ]

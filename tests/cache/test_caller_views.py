@@ -60,7 +60,7 @@ def test_a_version_without_an_event_is_known_until_the_history_is_beyond_it():
 async def test_a_watch_goes_on_from_a_version_at_which_nothing_happened():
     desk = Desk()
     desk.put("a")
-    since = desk.pods.view_since("alice", first)
+    since = desk.pods.view_since("alice", "m1")
     page = await desk.list(visible=first)
     desk.put("b")
     watch = await desk.pods.watch(
@@ -79,9 +79,9 @@ async def opening(desk: Desk, version: str, since: int) -> list:
 async def test_a_watch_from_before_the_view_has_to_list_anew():
     desk = Desk()
     desk.put("a", cluster="m2")
-    desk.pods.view_since("alice", first)
+    desk.pods.view_since("alice", "m1")
     before = (await desk.list(visible=first)).resource_version
-    since = desk.pods.view_since("alice", second)
+    since = desk.pods.view_since("alice", "m2")
     after = (await desk.list(visible=second)).resource_version
     assert await opening(desk, before, since) == [("ERROR", 410)]
     assert await opening(desk, after, since) == []
@@ -92,12 +92,12 @@ async def test_a_list_from_before_the_view_is_not_continued():
     desk = Desk()
     for name in "abcd":
         desk.put(name)
-    since = desk.pods.view_since("alice", first)
+    since = desk.pods.view_since("alice", "m1")
     options = parse_list_options({"limit": "2"}, watch=False)
     page = await desk.pods.list("", options, visible=first, binding="alice", since=since)
     more = parse_list_options({"limit": "2", "continue": page.continue_token}, watch=False)
     assert len((await desk.pods.list("", more, visible=first, binding="alice", since=since)).items) == 2
-    since = desk.pods.view_since("alice", second)
+    since = desk.pods.view_since("alice", "m2")
     with pytest.raises(ApiError) as refusal:
         await desk.pods.list("", more, visible=second, binding="alice", since=since)
     assert refusal.value.code == 410

@@ -6,6 +6,7 @@ import pytest
 
 from cache import fan_out
 from cache.merged_resource import MergedResource
+from cache.sight import Sight
 from cache.watch_event import WatchEvent
 from cache.watcher import Watcher
 from gateway.apimachinery.options import parse_list_options
@@ -152,6 +153,59 @@ async def test_each_is_told_what_he_asked_for(stage):
     assert web.told == ["ADDED a", "DELETED a"]
     assert own.told == ["ADDED b"]
     assert stage.wakes == 0
+
+
+ANCHORED = (
+    {"fieldSelector": "spec.nodeName=n1"},
+    {"fieldSelector": "metadata.name=web,metadata.namespace=default"},
+    {"labelSelector": "app=web"},
+    {"labelSelector": "app in (web)", "fieldSelector": "status.phase=Running"},
+    {"fieldSelector": "metadata.namespace=default"},
+)
+
+
+@pytest.mark.parametrize("query", ANCHORED)
+async def test_who_is_not_concerned_is_not_asked(stage, query, monkeypatch):
+    asked = []
+    see = Sight.see
+    monkeypatch.setattr(Sight, "see", lambda sight, event, since=0: asked.append(event) or see(sight, event, since))
+    facts = {"namespace": "default", "node": "n1", "labels": {"app": "web"}, "phase": "Running"}
+    other = {"namespace": "other", "node": "n2", "labels": {"app": "db"}, "phase": "Running"}
+    client = await stage.join(allowWatchBookmarks="true", timeout=100.0, **query)
+    for number in range(3):
+        stage.put(f"p{number}", **other)
+        await rest()
+    assert asked == []
+    stage.put("web", **facts)
+    await rest()
+    stage.put("web", rv="11", **{**facts, "node": "n2", "labels": {"app": "db"}})
+    await rest()
+    stage.put("other", **other)
+    client.takes = False
+    stage.put("web", rv="12", **facts)
+    await rest()
+    stage.put("other", rv="11", **other)
+    await rest()
+    client.takes = True
+    await rest()
+    stage.cacher.cache.forget("m1", "default/web")
+    stage.cacher.changed()
+    await rest()
+    kept = "namespace" in str(query)
+    again = ["MODIFIED web", "MODIFIED web"] if kept else ["DELETED web", "ADDED web"]
+    assert client.told == ["ADDED web", *again, "DELETED web"]
+    stage.put("other", rv="13", **other)
+    await asyncio.sleep(60)
+    assert [event.rv for event in stage.returned[client]] == [stage.cacher.cache.revision]
+
+
+async def test_after_many_events_each_is_asked(stage, monkeypatch):
+    monkeypatch.setattr("cache.watch_cache._LOOKED_THROUGH", 2)
+    client = await stage.join(labelSelector="app=web")
+    for number in range(5):
+        stage.put(f"p{number}", labels={"app": "web" if number == 4 else "db"})
+    await rest()
+    assert client.told == ["ADDED p4"]
 
 
 async def test_another_form_is_encoded_for_itself(stage):

@@ -70,6 +70,12 @@ class TestLists:
         assert names(cache) == ["a"]
         assert "member m1 sent an object without a name" in caplog.text
 
+    def test_many_bad_objects_do_not_fill_the_log(self, feed, clock, caplog):
+        for _ in range(3):
+            listed(feed, *[msgspec.Raw(b"{}")] * 1_000)
+            clock.advance(60)
+        assert len(caplog.records) == 3
+
 
 class TestWatches:
     def test_events_are_applied(self, feed, cache):
@@ -326,8 +332,10 @@ class TestFreshness:
         assert (fresh.stale_since, fresh.error) == (contact, "no route")
         feed.heard()
         assert feed.freshness().stale
+        assert feed.stale
         feed.contact()
         assert not feed.freshness().stale
+        assert not feed.stale
 
     def test_a_member_that_never_answered_is_stale_since_it_joined(self, feed, clock):
         began = clock.time
@@ -345,3 +353,4 @@ class TestFreshness:
         assert feed.probed("")
         assert not feed.probed("")
         assert not feed.freshness().stale
+        assert not feed.stale

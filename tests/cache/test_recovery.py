@@ -5,6 +5,7 @@ import json
 import pytest
 
 from cache.cached_object import ObservedObject
+from cache.caller_views import WHOLE
 from cache.continue_token import ContinueTokenCodec
 from cache.history import HistoryLimits
 from cache.merged_resource import MergedResource
@@ -12,7 +13,7 @@ from cache.resource_kind import PODS
 from cache.resource_version import SLOTS
 from cache.watcher import Watched, Watcher, WatchStart, everyone
 from gateway.apimachinery.errors import ApiError
-from gateway.apimachinery.options import ListOptions
+from gateway.apimachinery.options import EXACT, ListOptions
 from tests.cache.test_selection import selection
 from tests.support.clock import FakeClock
 from tests.support.objects import pod
@@ -396,6 +397,86 @@ class TestLostWindow:
         assert play.cache.resumption.unproven
         feed.progress("25")
         assert not play.cache.resumption.unproven
+
+
+class TestCallers:
+    """Where callers see different members."""
+
+    async def lists(self, play, view, caller="alice"):
+        """What a caller lists, and the version to go on from."""
+        since = play.cacher.views.since(caller, view)
+        return since, play.cache.revision
+
+    async def told(self, play, rv, view, caller="alice"):
+        since = play.cacher.views.since(caller, view)
+        pods = MergedResource(play.cacher, PODS.stored, ContinueTokenCodec(b"k" * 16))
+        options = ListOptions(resource_version=str(rv))
+        watcher = await pods.watch("", options, timeout=100, since=since)
+        return [event.type for event in watcher.poll()]
+
+    async def test_who_sees_all_members_goes_on(self, play):
+        play.observe("a", "one", uid="1")
+        _, seen = await self.lists(play, WHOLE)
+        await play.disk.write()
+        play.observe("a", "two", uid="2")
+        for _ in range(2):
+            await play.restart()
+            assert await self.told(play, seen, WHOLE) == ["ADDED"]
+        assert await self.told(play, seen, WHOLE, "bob") == ["ERROR"]
+
+    async def test_who_sees_some_or_another_set_than_before_lists_anew(self, play):
+        for before, after in (("a", "a"), ("a", WHOLE), (WHOLE, "a")):
+            _, seen = await self.lists(play, before)
+            await play.restart()
+            assert await self.told(play, seen, after) == ["ERROR"]
+
+    async def test_a_view_is_not_known_from_before_it_began(self, play):
+        _, narrow = await self.lists(play, "a")
+        _, seen = await self.lists(play, WHOLE)
+        await play.restart()
+        assert await self.told(play, narrow, WHOLE) == ["ERROR"]
+        assert await self.told(play, seen, WHOLE) == []
+
+    async def test_what_was_seen_after_the_last_snapshot_is_not_known(self, play):
+        """His view may have changed there and changed back while the gateway was away."""
+        await self.lists(play, WHOLE)
+        _, seen = await self.lists(play, WHOLE)
+        await play.disk.write()
+        await self.lists(play, "a")
+        lost = play.observe("b", "one", uid="1", rv="11").rv
+        await play.restart(written=False)
+        play.catch_up()
+        for _ in range(2):
+            assert await self.told(play, lost, WHOLE) == ["ERROR"]
+            assert await self.told(play, seen, WHOLE) == []
+            await play.restart()
+
+    async def test_what_another_gateway_has_written_since_ends_it(self, play):
+        """One that knows nothing of views."""
+        _, seen = await self.lists(play, WHOLE)
+        await play.disk.write()
+        play.disk.file._connection.execute("UPDATE kinds SET checkpoint = checkpoint + 32")
+        await play.restart(written=False)
+        assert await self.told(play, seen, WHOLE) == ["ERROR"]
+
+    async def test_a_list_of_the_past_is_not_from_before_the_view(self, play):
+        seen = play.observe("a", "one", uid="1").rv
+        since, _ = await self.lists(play, WHOLE)
+        pods = MergedResource(play.cacher, PODS.stored, ContinueTokenCodec(b"k" * 16))
+        options = ListOptions(resource_version=str(seen), resource_version_match=EXACT)
+        assert len((await pods.list("", options)).items) == 1
+        with pytest.raises(ApiError) as refused:
+            await pods.list("", options, since=since)
+        assert refused.value.code == 410
+
+    async def test_an_object_whose_name_depends_on_others_now_is_not_told_to_be_gone(self, play):
+        """It keeps its name for those who see all: nothing happened that they could see."""
+        play.cache.by_view = True
+        play.observe("a", uid="1", created=1_700_000_000)
+        seen = play.observe("c", uid="3", created=1_700_000_300).rv
+        play.observe("b", uid="2", created=1_700_000_100)
+        await play.restart()
+        assert sorted(play.told(seen)) == [("ADDED", "web.b"), ("MODIFIED", "web.c")]
 
 
 async def test_writes_based_on_versions_of_the_former_run(play):

@@ -7,9 +7,9 @@ import pytest
 
 from cache.cached_object import ObjectBuilder, ObservedObject
 from cache.history import HistoryLimits
-from cache.lister_watcher import Expired, NotServed, Unavailable
+from cache.lister_watcher import Expired, NotServed, TooLarge, Unavailable
 from cache.member_feed import MemberFeed
-from cache.reflector import Reflector, ReflectorSettings
+from cache.reflector import SAMPLE, Reflector, ReflectorSettings
 from cache.resource_kind import PODS
 from cache.resource_version import RevisionClock
 from cache.watch_cache import WatchCache
@@ -147,6 +147,9 @@ async def test_a_list_that_always_expires_is_a_failure():
         (b'{"kind":"PodList"}', "not a list"),
         (b'{"metadata":{},"items":[]}', "a list without a resourceVersion"),
         (b'{"metadata":{"resourceVersion":"\xff"}}', "not a list"),
+        (b'{"kind":"Status","metadata":{"resourceVersion":"5"},"status":"Success"}', "not a list"),
+        (b'{"kind":"Table","metadata":{"resourceVersion":"5"},"rows":[]}', "not a list"),
+        (b'{"kind":"PartialObjectMetadataList","metadata":{"resourceVersion":"5"},"items":[]}', "not a list"),
         (Unavailable("503 etcd is gone"), "503 etcd is gone"),
     ],
 )
@@ -158,6 +161,128 @@ async def test_answers_that_are_no_lists(answer, error):
     await bench.run_for(5)
     assert bench.feed.synced
     assert bench.feed.error == ""
+
+
+class BulkyMember(FakeMember):
+    """Answers no page of more than so many objects."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+        self.limits: list[int] = []
+
+    async def list(self, *, limit: int, continue_token: str) -> bytes:
+        self.limits.append(limit)
+        if not 0 < limit <= self.most:
+            raise TooLarge("answered with more than 16 MiB")
+        return await super().list(limit=limit, continue_token=continue_token)
+
+
+async def test_pages_that_are_too_large_are_asked_for_in_smaller_parts_and_so_is_the_next_list():
+    member = BulkyMember(most=60)
+    for number in range(120):
+        member.put(pod(f"pod-{number:03}", uid=f"uid-{number}"))
+    bench = Bench(member, list_period=1000.0)
+    await bench.run_for(0.1)
+    assert (len(bench.names()), bench.feed.error) == (120, "")
+    assert member.limits == [500, 50, 50, 50]
+    await bench.run_for(1600)
+    assert {limit for limit in member.limits[4:] if limit != SAMPLE} == {50}
+
+
+async def test_pages_that_are_always_too_large_are_a_failure():
+    member = BulkyMember(most=0)
+    bench = Bench(member)
+    await bench.run_for(0.1)
+    assert bench.feed.error == "answered with more than 16 MiB"
+    assert member.limits == [500, 50, 5]
+
+
+async def test_one_piece_that_is_too_large_says_nothing_about_pages():
+    member = ScriptedMember(FIRST_PAGE, Expired("410"), FIRST_PAGE, Expired("410"), TooLarge("more than 256 MiB"))
+    bench = Bench(member)
+    await bench.run_for(1)
+    assert member.asked[4:] == [(0, ""), (500, "")]
+    assert bench.feed.error == ""
+
+
+class EndlessMember(FakeMember):
+    """While it is mad, each page of a list has new objects and there is always another one."""
+
+    mad = False
+    pages = 0
+    per_page = 100
+
+    async def list(self, *, limit: int, continue_token: str) -> bytes:
+        if not self.mad or limit == SAMPLE:
+            return await super().list(limit=limit, continue_token=continue_token)
+        self.pages += 1
+        items = [
+            pod(f"p-{self.pages}-{number}", uid=f"{self.pages}-{number}", rv="2000") for number in range(self.per_page)
+        ]
+        return json.dumps({"metadata": {"resourceVersion": "5000", "continue": "more"}, "items": items}).encode()
+
+
+@pytest.mark.parametrize("per_page", [0, 100])
+async def test_a_list_without_an_end_is_given_up_and_what_was_known_stays(per_page):
+    member = EndlessMember()
+    member.per_page = per_page
+    member.put(pod("a", uid="a"))
+    bench = Bench(member, member_size=1 << 20, list_period=60.0)
+    task = asyncio.get_running_loop().create_task(bench.reflector.run())
+    await asyncio.sleep(1)
+    member.mad = True
+    await asyncio.sleep(3600)
+    assert bench.feed.error == "it has more than 1 MiB of this kind"
+    assert "a" in bench.names()
+    kept = len(bench.names())
+    assert sum(len(obj.raw) for obj in bench.cache.everything()) < 2 << 20
+    pages = member.pages
+    await asyncio.sleep(3600)
+    assert len(bench.names()) == kept
+    assert 0 < member.pages - pages <= pages * 6, "it is read again and again"
+    member.mad = False
+    await asyncio.sleep(1300)
+    assert (bench.names(), bench.feed.error) == (["a"], "")
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.parametrize("grow", ["in number", "in size"])
+async def test_a_watch_without_an_end_is_given_up(grow):
+    member = FakeMember()
+    member.put(pod("a", uid="a"))
+    bench = Bench(member, member_size=1 << 20)
+    task = asyncio.get_running_loop().create_task(bench.reflector.run())
+    await asyncio.sleep(1)
+    for number in range(400):
+        name = f"p-{number}" if grow == "in number" else f"p-{number % 10}"
+        padding = 20_000 if grow == "in number" else 1_000 * number
+        member.put(pod(name, uid=name, annotations={"padding": "x" * padding}))
+        await asyncio.sleep(0.1)
+    assert bench.feed.error == "it has more than 1 MiB of this kind"
+    assert sum(len(obj.raw) for obj in bench.cache.everything()) < 2 << 20
+    for _, name in list(member.objects):
+        if name != "a":
+            member.delete(name)
+    await asyncio.sleep(1300)
+    assert (bench.names(), bench.feed.error) == (["a"], "")
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_many_changes_of_little_are_not_too_much():
+    member = FakeMember()
+    bench = Bench(member, member_size=1 << 20)
+    task = asyncio.get_running_loop().create_task(bench.reflector.run())
+    await asyncio.sleep(1)
+    for _ in range(300):
+        member.put(pod("a", uid="a", annotations={"padding": "x" * 20_000}))
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(1)
+    assert (bench.names(), bench.feed.error, member.lists) == (["a"], "", 1)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_a_list_may_have_no_items_at_all():
@@ -280,7 +405,7 @@ class TestReturns:
         assert len(away.member.asked) - before == 6
 
 
-async def test_silence_is_an_error_and_the_member_is_listed_anew():
+async def test_silence_has_the_member_looked_at_and_the_watch_begun_anew():
     member = FakeMember()
     bench = Bench(member, silence=90.0)
     task = asyncio.get_running_loop().create_task(bench.reflector.run())
@@ -288,11 +413,25 @@ async def test_silence_is_an_error_and_the_member_is_listed_anew():
     member.mute()
     member.put(pod("a", uid="a"))
     await asyncio.sleep(85.5)
-    assert (bench.feed.error, bench.names()) == ("nothing heard for 90s", [])
+    assert bench.names() == []
     await asyncio.sleep(5)
-    assert (bench.feed.error, bench.names(), member.lists) == ("", ["a"], 2)
+    assert (bench.feed.error, bench.names(), member.lists, member.watches) == ("", ["a"], 1, 2)
+    member.freeze()
+    await asyncio.sleep(90 + 30 + 5)
+    assert bench.feed.error == "no answer to a list within 30s"
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_member_that_has_nothing_to_tell_is_not_stale(monkeypatch: pytest.MonkeyPatch):
+    """A kube-apiserver sends no bookmarks in watches of Events."""
+    monkeypatch.setattr("tests.support.fake_member.BOOKMARK_PERIOD", 1e6)
+    member = FakeMember()
+    bench = Bench(member)
+    asyncio.get_running_loop().call_later(950, member.put, pod("a", uid="a"))
+    await bench.run_for(1_000)
+    assert {error for _, error in bench.seen} == {""}
+    assert (bench.names(), member.lists) == (["a"], 1)
 
 
 class MadWatches(FakeMember):

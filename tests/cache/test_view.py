@@ -13,6 +13,7 @@ from cache.cacher import Cacher, CacherSettings
 from cache.continue_token import ContinueTokenCodec
 from cache.merged_resource import MergedResource
 from cache.resource_kind import PODS
+from cache.resumption import FormerRun
 from cache.watch_event import ADDED, DELETED, MODIFIED
 from gateway.apimachinery.errors import ApiError
 from gateway.apimachinery.meta import JsonObject
@@ -177,6 +178,24 @@ async def test_one_object_is_watched_by_its_qualified_name_whether_it_bears_it_o
     assert brief(watch.poll()) == [(MODIFIED, "web.b", "b"), (MODIFIED, "web.b", "b"), (DELETED, "web.b", "b")]
 
 
+async def test_a_watch_by_a_qualified_name_ends_when_an_object_really_has_that_name(desk):
+    desk.put("web", "b", created=2)
+    watch = await desk.follow(MEMBERS, fieldSelector="metadata.name=web.b")
+    desk.put("web.b", "c", created=2)
+    (event,) = watch.poll()
+    assert event.status["code"] == 410
+    assert watch.ended
+    named = await desk.told(MEMBERS, fieldSelector="metadata.name=web.b")
+    assert [obj["metadata"]["uid"] for obj in named] == ["c-web.b"]
+
+
+async def test_a_name_that_ends_with_no_members_name_is_a_name_like_any_other(desk):
+    desk.put("other", "b")
+    watch = await desk.follow(MEMBERS, fieldSelector="metadata.name=n1.internal")
+    desk.put("n1.internal", "b")
+    assert brief(watch.poll()) == [(ADDED, "n1.internal", "b")]
+
+
 async def test_a_literal_name_is_not_read_as_a_qualified_one(desk):
     desk.put("web", "b", created=2)
     desk.put("web.b", "a", created=2)
@@ -269,3 +288,44 @@ async def test_a_view_is_what_there_would_be_without_the_hidden_members(seed):
                 desk.put(name, cluster, rv=str(100 + step), labels={"step": str(step)}, **object_)
         for pair in pairs:
             await pair.compare(everything, (*NAMES, "web.a", "web.c", "web.b.b", f"web.b.b{step}"), dice)
+
+
+async def restarted(*pods):
+    """The same in the next run, and the version at which the first one ended."""
+    before, after = ByView(), ByView()
+    objects = [before.put(name, cluster, created=created) for name, cluster, created in pods]
+    served = [before.cacher.cache.of_member(obj.cluster, obj.original_key) for obj in objects]
+    for obj in served:
+        after.cacher.feed(obj.cluster).synced = True
+    cache, last = after.cacher.cache, before.cacher.cache.revision
+    for _ in cache.recover(FormerRun(last, MEMBERS, ()), last, served, ()):
+        pass
+    return after, last
+
+
+async def test_names_follow_from_what_is_seen_in_the_next_run_as_well():
+    desk, _ = await restarted(("web", "a", 1), ("web", "b", 2), ("web", "c", 3))
+    names = {frozenset(members): [obj["metadata"]["name"] for obj in await desk.told(members)] for members in VIEWS}
+    assert names == {
+        members: ["web", *(f"web.{cluster}" for cluster in sorted(members)[1:])] for members in map(frozenset, VIEWS)
+    }
+
+
+async def test_who_saw_other_names_in_the_run_before_lists_anew():
+    desk, last = await restarted(("web", "a", 1), ("web", "b", 2))
+    options = parse_list_options({"resourceVersion": str(last)}, watch=True)
+    narrow = await desk.pods.watch("default", options, visible=Sees({"b"}), timeout=10.0)
+    (event,) = narrow.poll()
+    assert event.status["code"] == 410
+    with pytest.raises(ApiError, match="too old"):
+        await desk.list(visible=Sees({"b"}), resourceVersion=str(last), resourceVersionMatch="Exact")
+    assert (await desk.pods.watch("default", options, timeout=10.0)).poll() == []
+
+
+async def test_where_all_have_their_own_names_everybody_goes_on():
+    desk, last = await restarted(("web", "a", 1), ("db", "b", 2))
+    options = parse_list_options({"resourceVersion": str(last)}, watch=True)
+    narrow = await desk.pods.watch("default", options, visible=Sees({"b"}), timeout=10.0)
+    assert narrow.poll() == []
+    desk.put("db", "b", created=2, rv="77")
+    assert brief(narrow.poll()) == [(MODIFIED, "db", "b")]

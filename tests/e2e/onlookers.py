@@ -1,13 +1,36 @@
-"""Clients of every kind whose watches of all Pods stay open while something happens to a member."""
+"""Clients of every kind whose watches of all objects stay open while something happens to a member."""
 
 import re
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from itertools import product
 from pathlib import Path
 
 from tests.e2e.environment.clientgo import Informer, Onlooker
+from tests.e2e.environment.kubectl_watch import KubectlWatch
+from tests.e2e.merged_kinds import EVENTS, EVENTS_OF_THEIR_GROUP, PODS, REPLICA_SETS, WIDGETS, MergedKind
+
+JSON, PROTOBUF = "json", "protobuf"
+INFORMERS: Mapping[MergedKind, tuple[tuple[bool, str], ...]] = {
+    PODS: tuple(product((True, False), (JSON, PROTOBUF))),
+    EVENTS: ((True, JSON), (False, PROTOBUF)),
+    EVENTS_OF_THEIR_GROUP: ((True, PROTOBUF),),
+    REPLICA_SETS: ((True, PROTOBUF),),
+    WIDGETS: ((True, JSON),),
+}
+"""Whether by WatchList, and in which content type. A client-go that asks for protobuf takes JSON, too."""
+OTHERS: Mapping[MergedKind, tuple[str, ...]] = {
+    PODS: ("controller-runtime", "Python client", "kubectl"),
+    EVENTS: ("Python client", "kubectl"),
+    # The Python client takes no Event of this group without an eventTime, which core Events mostly lack.
+    EVENTS_OF_THEIR_GROUP: (),
+    REPLICA_SETS: ("kubectl",),
+    WIDGETS: ("controller-runtime", "Python client"),
+}
+Known = Mapping[tuple[str, str], str]
+"""The cluster of each object, by its resource and uid."""
 
 
 def initial_lists(informer: Onlooker) -> list[str]:
@@ -16,14 +39,14 @@ def initial_lists(informer: Onlooker) -> list[str]:
 
 
 class Onlookers:
-    """Informers of client-go in all their ways, a controller-runtime cache, and a watch of the Python client."""
+    """Informers of client-go in their ways, controller-runtime caches, watches of the Python client and of kubectl."""
 
-    def __init__(self, informers: Mapping[str, Onlooker]) -> None:
+    def __init__(self, informers: Mapping[tuple[MergedKind, str], Onlooker]) -> None:
         self._informers = informers
         for informer in informers.values():
             informer.wait_for_sync()
-        self._requests: dict[str, list[str]] = {}
-        self._lists: dict[str, int] = {}
+        self._requests: dict[tuple[MergedKind, str], list[str]] = {}
+        self._lists: dict[tuple[MergedKind, str], int] = {}
         self._ends_itself = 0.0
 
     def begin(self) -> None:
@@ -35,32 +58,38 @@ class Onlookers:
         asked = re.findall(r"timeoutSeconds=(\d+)", str(self._requests))
         self._ends_itself = time.monotonic() + min(map(int, asked)) - 30
 
-    def see(self, event_type: str, key: str) -> None:
-        """Wait until each has seen an event."""
+    def see(self, event_type: str, key: str, *, of: Callable[[MergedKind], bool] = lambda _: True) -> None:
+        """Wait until each, or each of some kinds, has seen an event."""
         for name, informer in self._informers.items():
+            if not of(name[0]):
+                continue
             if not any(line["type"] == event_type and line["key"] == key for line in informer.events()):
                 try:
                     informer.next_of(event_type, key=key)
                 except AssertionError as error:
                     raise AssertionError(f"{name} does not see {event_type} {key}") from error
 
-    def hold(self, expected: Mapping[str, str], timeout: float = 60) -> None:
-        """Wait until each holds exactly these objects, cluster by uid."""
+    def hold(self, expected: Callable[[], Known], timeout: float = 60) -> None:
+        """Wait until each holds exactly the objects of its kind among those that are expected now."""
         end = time.monotonic() + timeout
         for name, informer in self._informers.items():
-            while (held := {item["uid"]: item["cluster"] for item in informer.store()}) != expected:
-                differing = held.items() ^ expected.items()
+            resource = name[0].resource
+            while differing := {
+                (resource, item["uid"]): item.get("cluster", "") for item in informer.store()
+            }.items() ^ {entry for entry in expected().items() if entry[0][0] == resource}:
                 assert time.monotonic() < end, f"{name} differs: {differing}"
                 time.sleep(0.2)
 
-    def seen_since(self, marks: Mapping[str, int]) -> dict[str, list[tuple[str, str, str]]]:
+    def seen_since(
+        self, marks: Mapping[tuple[MergedKind, str], int]
+    ) -> dict[tuple[MergedKind, str], list[tuple[str, str, str]]]:
         """The type, key and cluster of every event that each has seen after the marks."""
         return {
-            name: [(line["type"], line["key"], line["cluster"]) for line in informer.events()[marks[name] :]]
+            name: [(line["type"], line["key"], line.get("cluster", "")) for line in informer.events()[marks[name] :]]
             for name, informer in self._informers.items()
         }
 
-    def marks(self) -> dict[str, int]:
+    def marks(self) -> dict[tuple[MergedKind, str], int]:
         """How many events each has seen until now."""
         for informer in self._informers.values():
             informer.store()
@@ -78,17 +107,33 @@ class Onlookers:
 
 @contextmanager
 def onlookers(binaries: Mapping[str, Path], kubeconfig: Path) -> Iterator[Onlookers]:
-    """Open a watch of each kind."""
+    """Open watches of each kind."""
     with ExitStack() as stack:
-        informers: dict[str, Onlooker] = {
-            f"informer, WatchList {watch_list}, {content_type}": Informer(
-                binaries["informer"], kubeconfig, watch_list=watch_list, content_type=content_type
-            )
-            for watch_list in (True, False)
-            for content_type in ("json", "protobuf")
-        }
-        informers["controller-runtime"] = Onlooker([binaries["controllerruntime"], "--kubeconfig", kubeconfig])
-        informers["Python client"] = Onlooker([sys.executable, "-m", "tests.e2e.environment.python_watch", kubeconfig])
-        for informer in informers.values():
-            stack.enter_context(informer)
+        informers: dict[tuple[MergedKind, str], Onlooker] = {}
+
+        def add(kind: MergedKind, name: str, informer: Onlooker) -> None:
+            informers[kind, name] = stack.enter_context(informer)
+
+        for kind, ways in INFORMERS.items():
+            for watch_list, content in ways:
+                informer = Informer(
+                    binaries["informer"],
+                    kubeconfig,
+                    resource=kind.resource,
+                    watch_list=watch_list,
+                    content_type=content,
+                )
+                add(kind, f"informer, WatchList {watch_list}, {content}", informer)
+            for name in OTHERS[kind]:
+                add(kind, name, _other(name, binaries, kubeconfig, kind.resource))
         yield Onlookers(informers)
+
+
+def _other(name: str, binaries: Mapping[str, Path], kubeconfig: Path, resource: str) -> Onlooker:
+    match name:
+        case "controller-runtime":
+            return Onlooker([binaries["controllerruntime"], "--kubeconfig", kubeconfig, "--resource", resource])
+        case "Python client":
+            return Onlooker([sys.executable, "-m", "tests.e2e.environment.python_watch", kubeconfig, resource])
+        case _:
+            return KubectlWatch(binaries["kubectl"], kubeconfig, resource)

@@ -136,6 +136,29 @@ def test_qualified_names_reach_their_members(
     assert uids
 
 
+def test_the_older_is_waited_for_and_answered_by_its_qualified_name(admin: Kubectl, uids: dict[str, str]) -> None:
+    named = ("-n", "shop", f"pod/twin.{OLDER}")
+    assert "condition met" in admin.output("wait", *named, "--for=condition=Ready", "--timeout=20s")
+    patch = ("-p", '{"metadata":{"labels":{"by":"name"}}}', "-o", "jsonpath={.metadata.name} {.metadata.uid}")
+    assert admin.output("patch", *named, *patch) == f"twin.{OLDER} {uids[OLDER]}"
+    assert f"pod/twin.{OLDER}" in admin.output("delete", *named, "-o", "name")
+    assert names(admin) == ["twin"], "it was waited for until the older is gone"
+
+
+def test_a_write_that_says_which_one_it_means_is_not_refused(
+    gateway: Gateway, admin: Kubectl, uids: dict[str, str]
+) -> None:
+    read = json.loads(admin.output("get", "--raw", f"{PODS}/twin"))
+    read["metadata"]["labels"]["of"] = "controller"
+    replaced = json.loads(admin.output("replace", "--raw", f"{PODS}/twin", "-f", "-", stdin=json.dumps(read)))
+    assert (replaced["metadata"]["name"], replaced["metadata"]["uid"]) == ("twin", uids[OLDER])
+    live = gateway.fleet.members[OLDER].client.request("GET", f"{PODS}/twin")["metadata"]
+    assert live["labels"]["of"] == "controller"
+    assert "fleetgate.io/original-name" not in live.get("annotations", {})
+    admin.output("delete", "--raw", f"{PODS}?labelSelector=app%3Dtwin&gracePeriodSeconds=0")
+    assert names(admin) == []
+
+
 def test_a_watch_sees_the_younger_take_the_name(gateway: Gateway, admin: Kubectl, uids: dict[str, str]) -> None:
     event = "jsonpath={.type} {.object.metadata.uid} {.object.metadata.name}{'\\n'}"
     selection = ("-n", "shop", "-l", "app=twin")

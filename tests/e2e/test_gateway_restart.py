@@ -3,8 +3,10 @@
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from tests.e2e.environment.clientgo import Informer
 from tests.e2e.environment.controlplane import ControlPlane
@@ -17,9 +19,12 @@ WARNING = 'Warning: member cluster "member2" does not answer'
 
 
 @pytest.fixture
-def restarted(seeded_fleet: Fleet, binaries: dict[str, Path], tmp_path: Path) -> Iterator[Gateway]:
-    """A gateway of the test's own, with members that are whole again afterwards."""
-    with Gateway(seeded_fleet, binaries["kubectl"], tmp_path, remote=False) as gateway:
+def restarted(
+    request: pytest.FixtureRequest, seeded_fleet: Fleet, binaries: dict[str, Path], tmp_path: Path
+) -> Iterator[Gateway]:
+    """A gateway of the test's own, with members that are whole again afterwards; over a remote store if asked for."""
+    remote = getattr(request, "param", False)
+    with Gateway(seeded_fleet, binaries["kubectl"], tmp_path, remote=remote) as gateway:
         gateway.join(*seeded_fleet.members.values())
         yield gateway
     for member in seeded_fleet.members.values():
@@ -53,7 +58,11 @@ def assert_went_on(informer: Informer, gateway: Gateway, before: list[str]) -> N
     assert not [error for error in informer.watch_errors() if "too old" in error or "Expired" in error]
 
 
-@pytest.mark.parametrize(("killed", "watch_list"), [(True, True), (True, False), (False, True)])
+@pytest.mark.parametrize(
+    ("restarted", "killed", "watch_list"),
+    [(False, True, True), (False, True, False), (False, False, True), (True, True, False)],
+    indirect=["restarted"],
+)
 def test_an_informer_goes_on(restarted: Gateway, binaries: dict[str, Path], *, killed: bool, watch_list: bool) -> None:
     first, second = restarted.fleet.members.values()
     with Informer(binaries["informer"], restarted.admin, watch_list=watch_list) as informer:
@@ -104,3 +113,59 @@ def test_a_start_without_a_member(restarted: Gateway, binaries: dict[str, Path])
         delete(first, "meanwhile")
         delete(second, "returned")
         informer.next_of("DELETED", key="shop/returned")
+
+
+CONFIGURATION = """\
+apiVersion: config.fleetgate.io/v1alpha1
+kind: GatewayConfiguration
+members: {{kubeconfig: {folder}/members.config}}
+"""
+
+
+def name_members(folder: Path, *members: ControlPlane) -> None:
+    """Have the configuration name these members."""
+    documents = [yaml.safe_load(member.kubeconfig.read_text()) for member in members]
+    parts = {part: [entry for said in documents for entry in said[part]] for part in ("clusters", "users", "contexts")}
+    (folder / "members.config").write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "Config", **parts}))
+
+
+def test_members_that_leave_and_join_while_the_gateway_is_away(
+    seeded_fleet: Fleet, binaries: dict[str, Path], tmp_path: Path
+) -> None:
+    """Open informers are told of just their objects, and list nothing anew."""
+    first, second = seeded_fleet.members.values()
+    config = tmp_path / "config.yaml"
+    config.write_text(CONFIGURATION.format(folder=tmp_path))
+    name_members(tmp_path, first, second)
+    theirs = {f"{pod['metadata']['namespace']}/{pod['metadata']['name']}" for pod in pods_of(second)}
+    with Gateway(seeded_fleet, binaries["kubectl"], tmp_path, "--config", str(config), remote=False) as gateway:
+        gateway.wait_synced("member1", "member2")
+        with Informer(binaries["informer"], gateway.admin) as informer:
+            informer.wait_for_sync()
+            time.sleep(3)
+            before = lists(informer)
+            for members, event_type in (((first,), "DELETED"), ((first, second), "ADDED")):
+                seen = len(informer.events())
+                gateway.process.kill()
+                name_members(tmp_path, *members)
+                gateway.start()
+                gateway.wait_synced(*(member.name for member in members))
+                hold(informer, {pod["metadata"]["uid"] for member in members for pod in pods_of(member)})
+                told = {(line["type"], line["key"]) for line in informer.events()[seen:]}
+                assert told == {(event_type, key) for key in theirs}
+                time.sleep(2)
+            assert lists(informer) == before
+            assert not [error for error in informer.watch_errors() if "too old" in error or "Expired" in error]
+
+
+def pods_of(member: ControlPlane) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = member.client.request("GET", "/api/v1/pods")["items"]
+    return items
+
+
+def hold(informer: Informer, uids: set[str]) -> None:
+    """Wait until it holds just these; its next attempt to watch may be some seconds away."""
+    end = time.monotonic() + 60
+    while {item["uid"] for item in informer.store()} != uids:
+        assert time.monotonic() < end, "it holds others"
+        time.sleep(0.2)

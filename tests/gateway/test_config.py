@@ -62,6 +62,24 @@ def test_checkpoints_stand_in_a_namespace(tmp_path, name):
         load_config(path)
 
 
+def test_memory_is_not_negative(tmp_path):
+    file = tmp_path / "gateway.yaml"
+    file.write_text(
+        "apiVersion: config.fleetgate.io/v1alpha1\nkind: GatewayConfiguration\ncache: {uncompressedMegabytes: -1}\n"
+    )
+    with pytest.raises(ConfigError, match="uncompressedMegabytes must not be negative"):
+        load_config(file)
+
+
+def test_a_member_may_have_something(tmp_path):
+    path = tmp_path / "gateway.yaml"
+    path.write_text(
+        "apiVersion: config.fleetgate.io/v1alpha1\nkind: GatewayConfiguration\ncache: {memberMegabytes: 0}\n"
+    )
+    with pytest.raises(ConfigError, match=r"gateway.yaml:3: cache: memberMegabytes must be at least 1"):
+        load_config(path)
+
+
 @pytest.mark.parametrize("number", ["-1", "32"])
 def test_there_are_so_many_replicas(tmp_path, number):
     path = tmp_path / "gateway.yaml"

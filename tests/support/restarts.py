@@ -26,8 +26,8 @@ class Disk:
 
     async def begin_one(self, kind: ResourceKind, cacher: Cacher) -> None:
         if saved := self.file.read().get(kind.stored.gvr):
-            await cacher.recover(await cacher.recovery(saved), saved.members)
-        cursors = [SnapshotCursor(kind.stored.gvr, cacher.cache, cacher.feeds)]
+            await cacher.recover(await cacher.recovery(saved), saved.members, saved.views)
+        cursors = [SnapshotCursor(kind.stored.gvr, cacher.cache, cacher.feeds, cacher.views)]
         self.cursors = lambda: cursors
 
     async def write(self) -> int:

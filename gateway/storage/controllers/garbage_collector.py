@@ -79,9 +79,12 @@ class GarbageCollector:
 
     def dependents(self, owner_uid: str) -> list[tuple[ResourceDefinition, StoredObject]]:
         """Return the objects that name an owner of this uid."""
+        references = self._dependents.get(owner_uid)
+        if not references:  # nearly always, and asked for each of thousands of objects
+            return []
         definitions = {entry.storage_key: entry for entry in self._registry.stored_resources()}
         found = []
-        for reference in self._dependents.get(owner_uid, ()):
+        for reference in references:
             definition = definitions.get(reference.resource)
             stored = self._registry.storage.get(reference.resource, reference.key)
             if definition is not None and stored is not None:

@@ -157,6 +157,13 @@ def _deprecation_warning(versions: list[JsonObject], version: JsonObject, gvk: G
 
 def has_rules(node: Any) -> bool:
     """Whether a schema, or a list of versions with schemas, holds CEL rules anywhere."""
-    if isinstance(node, dict):
-        return bool(node.get(_CEL)) or any(has_rules(child) for child in node.values())
-    return isinstance(node, list) and any(has_rules(child) for child in node)
+    pending = [node]
+    while pending:  # no recursion: schemas have ten thousands of nodes, and everybody waits
+        found = pending.pop()
+        if isinstance(found, dict):
+            if found.get(_CEL):
+                return True
+            pending += [child for child in found.values() if isinstance(child, (dict, list))]
+        elif isinstance(found, list):
+            pending += [child for child in found if isinstance(child, (dict, list))]
+    return False

@@ -67,7 +67,8 @@ VIEWS = (
     ),
     View({"fieldSelector": "metadata.name=web"}, lambda obj: obj["metadata"]["name"] == "web"),
     View(
-        {"fieldSelector": "metadata.name=web.b"},
+        # By the name that is served: alone it would also be read as that of `web` in b.
+        {"fieldSelector": "metadata.name=web.b,metadata.namespace=default"},
         lambda obj: key_of(obj) == "default/web.b",
         namespace="default",
     ),

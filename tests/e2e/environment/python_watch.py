@@ -1,39 +1,39 @@
-"""Watches all Pods with the Python client, and prints the lines of the informer program.
+"""Watches one resource in all namespaces with the Python client, and prints the lines of the informer program.
 
-`python -m tests.e2e.environment.python_watch KUBECONFIG`; REQUEST, SYNCED, ADDED, MODIFIED, DELETED, and STORE, which a
-line "store" on standard input asks for. It ends with an error when the watch does.
+`python -m tests.e2e.environment.python_watch KUBECONFIG RESOURCE`, with the resource as that program names it; REQUEST,
+SYNCED, ADDED, MODIFIED, DELETED, and STORE, which a line "store" on standard input asks for. It ends with an error when
+the watch does.
 """
 
 import asyncio
 import functools
 import json
-import os
 import sys
-import threading
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
 from kubernetes_asyncio import client, config, watch
 
-CLUSTER_ANNOTATION = "resource.karmada.io/cached-from-cluster"
+from tests.e2e.environment.watched_objects import WatchedObjects, say
 
 
-async def follow(kubeconfig: str) -> None:
+async def follow(kubeconfig: str, resource: str) -> None:
     """List once and watch until killed."""
     await config.load_kube_config(config_file=kubeconfig)
     async with client.ApiClient() as api:
-        pods = client.CoreV1Api(api)
+        list_all = list_function(api, resource)
 
-        @functools.wraps(pods.list_pod_for_all_namespaces)
+        @functools.wraps(list_all)
         async def request(**query: Any) -> Any:
             uri = urlencode({name: value for name, value in query.items() if not name.startswith("_")})
-            say({"type": "REQUEST", "method": "GET", "uri": f"/api/v1/pods?{uri}".replace("=True", "=true")})
-            return await pods.list_pod_for_all_namespaces(**query)
+            say({"type": "REQUEST", "method": "GET", "uri": f"/{resource}?{uri}".replace("=True", "=true")})
+            return await list_all(**query)
 
         listed = json.loads(await (await request(_preload_content=False)).read())
-        held = {key(item): item for item in listed["items"]}
-        say({"type": "SYNCED", "count": len(held)})
-        threading.Thread(target=answer, args=[held], daemon=True).start()
+        held = WatchedObjects()
+        held.listed(listed["items"])
+        held.answer_in_background()
         changes = watch.Watch().stream(
             request,
             resource_version=listed["metadata"]["resourceVersion"],
@@ -42,46 +42,25 @@ async def follow(kubeconfig: str) -> None:
             _request_timeout=3600,
         )
         async for change in changes:
-            item, event = change["raw_object"], change["type"]
-            if event == "BOOKMARK":
-                continue
-            if event == "DELETED":
-                held.pop(key(item))
-            else:
-                held[key(item)] = item
-            say({"type": event, **described(item)})
+            if change["type"] != "BOOKMARK":
+                held.event(change["type"], change["raw_object"])
 
 
-def key(item: Any) -> str:
-    """The namespace and name of a Pod."""
-    return f"{item['metadata']['namespace']}/{item['metadata']['name']}"
-
-
-def described(item: Any) -> dict[str, str]:
-    """What a line says of a Pod."""
-    metadata = item["metadata"]
-    return {
-        "key": key(item),
-        "uid": metadata["uid"],
-        "resourceVersion": metadata["resourceVersion"],
-        "node": item["spec"].get("nodeName", ""),
-        "cluster": metadata.get("annotations", {}).get(CLUSTER_ANNOTATION, ""),
-    }
-
-
-def answer(held: dict[str, Any]) -> None:
-    """Print what is held whenever it is asked for; the end of the questions is the end of the program."""
-    for command in sys.stdin:
-        if command.strip() == "store":
-            items = [described(item) for _, item in sorted(held.copy().items())]
-            say({"type": "STORE", "resourceVersion": "", "items": items})
-    os._exit(0)
-
-
-def say(line: dict[str, Any]) -> None:
-    """Print one line."""
-    print(json.dumps(line), flush=True)
+def list_function(api: client.ApiClient, resource: str) -> Callable[..., Any]:
+    """The client's own function for a resource, else the one for custom objects."""
+    match resource.split(".", 2):
+        case ["pods"]:
+            return client.CoreV1Api(api).list_pod_for_all_namespaces
+        case ["events"]:
+            return client.CoreV1Api(api).list_event_for_all_namespaces
+        case [plural, version, group]:
+            list_custom = client.CustomObjectsApi(api).list_cluster_custom_object
+            bound = functools.partial(list_custom, group, version, plural)
+            # The client tells by its documentation what a function returns.
+            return functools.update_wrapper(bound, list_custom)
+        case _:
+            raise SystemExit(f"unknown resource {resource}")
 
 
 if __name__ == "__main__":
-    asyncio.run(follow(sys.argv[1]))
+    asyncio.run(follow(*sys.argv[1:]))

@@ -237,3 +237,32 @@ def test_rules_as_a_review_shows_them() -> None:
     assert rule(**PODS).to_object(resource=True) == PODS
     urls = {"verbs": ["get"], "nonResourceURLs": ["/x"]}
     assert rule(**urls).to_object(resource=False) == urls
+
+
+def test_bindings_are_found_by_whom_they_name_as_by_looking_at_each() -> None:
+    subjects: list[JsonObject] = [
+        {"kind": "User", "name": "alice"},
+        {"kind": "User", "name": "system:serviceaccount:shop:bot"},
+        {"kind": "Group", "name": "dev"},
+        {"kind": "Group", "name": "alice"},
+        {"kind": "ServiceAccount", "name": "bot", "namespace": "shop"},
+        {"kind": "ServiceAccount", "name": "bot"},
+        {"kind": "User", "name": ["alice"]},
+        {"kind": ["User"], "name": "alice"},
+        {"kind": "Group"},
+        {},
+    ]
+    users = [
+        UserInfo("alice"),
+        UserInfo("bob", groups=("dev", "ops", "alice")),
+        UserInfo("system:serviceaccount:shop:bot", groups=("dev",)),
+        UserInfo(""),
+    ]
+    pairs = [(one, other) for one in subjects for other in subjects]
+    cluster = [binding(*pair) for pair in pairs]
+    of_shop = [binding(*pair, namespace="shop", kind="Role") for pair in pairs]
+    policy = Policy(READER, cluster, {"shop": of_shop})
+    for user in users:
+        expected = [(one, named) for one in (*cluster, *of_shop) if (named := one.subject_for(user))]
+        assert [(one, named) for one, named, _ in policy.grants(user, "shop")] == expected
+        assert [one for one, _, _ in policy.grants(user, "")] == [one for one in cluster if one.subject_for(user)]

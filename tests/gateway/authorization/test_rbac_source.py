@@ -8,7 +8,7 @@ from gateway.apimachinery.errors import service_unavailable
 from gateway.apimachinery.meta import JsonObject, ObjectKey
 from gateway.authorization import rbac_source
 from gateway.authorization.authorizer import Attributes
-from gateway.authorization.rbac_source import RbacAuthorizer, build_policy
+from gateway.authorization.rbac_source import RbacAuthorizer
 from gateway.request import UserInfo
 from gateway.storage.registry import Registry
 from gateway.storage.resources import FEDERATION_RESOURCES
@@ -136,14 +136,22 @@ async def test_a_store_without_rbac_is_told(registry: Registry) -> None:
         await bare.load()
 
 
-def test_roles_of_a_namespace_are_its_own() -> None:
-    policy = build_policy(
-        {
-            "clusterroles": [],
-            "roles": [{"metadata": {"name": "r", "namespace": "a"}, "rules": [{"verbs": ["get"]}]}],
-            "clusterrolebindings": [],
-            "rolebindings": [{"metadata": {"name": "b", "namespace": "a"}, "roleRef": {"kind": "Role", "name": "r"}}],
-        }
-    )
-    assert set(policy.roles) == {("a", "r")}
-    assert [binding.name for binding in policy.bindings["a"]] == ["b"]
+async def test_roles_of_a_namespace_are_its_own(registry: Registry, authorizer: RbacAuthorizer) -> None:
+    await create(registry, "roles", role("get"), "default")
+    await create(registry, "rolebindings", binding("Role"), "default")
+    async with asyncio.timeout(5):
+        while "default" not in authorizer.policy.bindings:
+            await asyncio.sleep(0.005)
+    assert ("default", "reader") in authorizer.policy.roles
+    assert ("", "reader") not in authorizer.policy.roles
+    assert [binding.name for binding in authorizer.policy.bindings["default"]] == ["readers"]
+
+
+async def test_what_has_not_changed_is_not_read_again(registry: Registry, authorizer: RbacAuthorizer) -> None:
+    before = {binding.name: binding for binding in authorizer.policy.cluster_bindings}
+    await create(registry, "clusterroles", role("list"))
+    await create(registry, "clusterrolebindings", binding("ClusterRole"))
+    await until(authorizer, allowed=True)
+    after = {binding.name: binding for binding in authorizer.policy.cluster_bindings}
+    assert set(after) - set(before) == {"readers"}
+    assert all(after[name] is known for name, known in before.items())

@@ -1,11 +1,12 @@
 import asyncio
+import contextlib
 
 import aiohttp
 import pytest
 from aiohttp import web
 
 from gateway.apimachinery.errors import ApiError
-from gateway.filters.deadline import REQUEST_TIMEOUT, request_timeout
+from gateway.filters.deadline import REQUEST_TIMEOUT, Deadline, Deadlines, request_timeout
 from gateway.handlers.response import answer_headers
 from gateway.request_keys import DEADLINE
 from tests.support.gateway_chain import Pki, running_chain
@@ -84,3 +85,79 @@ async def test_a_timeout_of_the_handlers_own_is_not_ours(gateway_pki: Pki) -> No
 
     async with running_chain(gateway_pki, fail) as chain:
         assert (await chain.ask("GET", "/api/v1/pods")).status == 500
+
+
+class TestDeadlines:
+    """Against asyncio.timeout_at, of which it is to be the same."""
+
+    @staticmethod
+    def watched(deadlines: Deadlines, seconds: float) -> Deadline:
+        task = asyncio.current_task()
+        assert task is not None
+        return Deadline(deadlines, task, asyncio.get_running_loop().time() + seconds)
+
+    async def test_each_has_its_own_time(self) -> None:
+        deadlines = Deadlines()
+        expired: list[int] = []
+
+        async def work(number: int, seconds: float) -> None:
+            try:
+                with self.watched(deadlines, 0.02 + 0.02 * number):
+                    await asyncio.sleep(seconds)
+            except TimeoutError:
+                expired.append(number)
+
+        async with asyncio.TaskGroup() as tasks:
+            for number, seconds in enumerate([0.0, 60, 0.0, 60, 60]):
+                tasks.create_task(work(number, seconds))
+        assert expired == [1, 3, 4]
+        assert not deadlines._waiting
+        assert deadlines._timer is None
+
+    async def test_later_ones_are_watched_when_all_before_have_gone(self) -> None:
+        deadlines = Deadlines()
+        with self.watched(deadlines, 0.02):
+            pass
+        with pytest.raises(TimeoutError), self.watched(deadlines, 0.05):
+            await asyncio.sleep(60)
+        with pytest.raises(TimeoutError), self.watched(deadlines, 0.02):
+            await asyncio.sleep(60)
+
+    async def test_somebody_elses_cancellation_stays(self) -> None:
+        deadlines = Deadlines()
+
+        async def work() -> None:
+            with self.watched(deadlines, 60):
+                await asyncio.sleep(60)
+
+        task = asyncio.get_running_loop().create_task(work())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert task.cancelled()
+        deadlines.close()
+
+    async def test_both_at_once_is_somebody_elses(self) -> None:
+        deadlines = Deadlines()
+
+        async def work() -> None:
+            watched = self.watched(deadlines, 60)
+            with watched:
+                watched.expire()
+                task = asyncio.current_task()
+                assert task is not None
+                task.cancel()
+                await asyncio.sleep(60)
+
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.get_running_loop().create_task(work())
+        deadlines.close()
+
+    async def test_what_ends_just_then_has_ended(self) -> None:
+        with self.watched(Deadlines(), 0.02) as watched, contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        task = asyncio.current_task()
+        assert task is not None
+        assert watched.expired
+        assert task.cancelling() == 0

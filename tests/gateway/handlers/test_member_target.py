@@ -1,9 +1,10 @@
 """Writes to merged objects, with a cache of two Pods in two members that decide for themselves."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -92,7 +93,9 @@ class Member:
             return web.json_response({"status": {"allowed": self.allows}})
         self.seen.append((user, f"{request.method} {request.path}"))
         self.bodies.append(body)
-        return web.json_response({"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "web", "uid": "u"}})
+        pod = {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "web", "uid": "u"}}
+        collection = {"kind": "PodList", "apiVersion": "v1", "items": [pod]}
+        return web.json_response(collection if request.path.endswith("/pods") else pod)
 
 
 @dataclass
@@ -239,6 +242,25 @@ async def test_an_end_is_answered_once_it_is_read(
     pods = Pods(SimpleNamespace(kind="Pod"))
     await fleet.target(scope, pods=pods).apply(request, None)
     assert pods.waited == waited
+
+
+async def test_an_end_as_one_of_many_is_answered_before_it_is_read(fleet: Fleet) -> None:
+    read = asyncio.Event()
+
+    class Slow(Pods):
+        async def deleted(self, pod: Any, body: bytes, name: str) -> bytes:
+            await read.wait()
+            return await super().deleted(pod, body, name)
+
+    request = replace(decode_write(scope_of("DELETE", f"{PODS}/web-1", "application/json"), b""), of_collection=True)
+    pods = Slow(SimpleNamespace(kind="Pod"))
+    async with asyncio.timeout(10):
+        result = await fleet.target(request.scope, pods=pods).apply(request, None)
+    assert result.shown is not None
+    assert not result.shown.done()
+    read.set()
+    await result.shown
+    assert pods.waited == ["deleted web-1"]
 
 
 class Twins(Pods):

@@ -15,7 +15,14 @@ from gateway.apimachinery.meta import ObjectKey
 from gateway.apimachinery.options import ListOptions, parse_list_options
 from gateway.apimachinery.schema import GroupResource, GroupVersionResource
 from gateway.authorization.cluster_visibility import NamedClusters
-from gateway.handlers.merged_source import VIEW_CHANGED, CallerView, MergedSource, MergedSubscription, stale_warning
+from gateway.handlers.merged_source import (
+    VIEW_CHANGED,
+    CallerView,
+    MergedSource,
+    MergedSubscription,
+    remember_view,
+    stale_warning,
+)
 from gateway.handlers.read_source import WatchChange
 from gateway.printers.printer import MERGED_POD_PRINTER
 from gateway.request import UserInfo, parse_request_info
@@ -195,6 +202,16 @@ async def test_a_watch_shows_nothing_of_a_hidden_member(fleet: Fleet) -> None:
     fleet.members["m2"].put(pod("shown", uid="s"))
     (event,) = await watch.next_batch()
     assert (event.type, event.stored.name) == ("ADDED", "shown")  # type: ignore[union-attr]  # an object
+
+
+async def test_who_has_only_written_so_far_goes_on_from_the_version_of_the_answer(fleet: Fleet) -> None:
+    source = fleet.source_of(by_caller("m2"))
+    remember_view(fleet.pods, fleet.scope.user, by_caller("m2"))
+    made = json.loads(await fleet.pods.made("m2", json.dumps(fleet.members["m2"].put(pod("new", uid="n"))).encode()))
+    watch = await source.watch("", watching(made["metadata"]["resourceVersion"]), 60)
+    fleet.members["m2"].put(pod("next", uid="x"))
+    (event,) = await watch.next_batch()
+    assert (event.type, event.stored.name) == ("ADDED", "next")  # type: ignore[union-attr]  # an object
 
 
 async def test_who_sees_more_than_when_he_listed_must_list_anew(fleet: Fleet) -> None:

@@ -13,6 +13,16 @@ def test_a_deletion_takes_for_gone_what_earlier_ones_delete() -> None:
     assert len(deletions) == 1
 
 
+def test_what_is_gone_is_put_together_once_until_more_is() -> None:
+    deletion = OngoingDeletions().begin()
+    deletion.of({"a"})
+    before = deletion.gone
+    deletion.of({"a"})
+    assert deletion.gone is before, "thousands of objects of one request ask for it in turn"
+    deletion.of({"b"})
+    assert deletion.gone == {"a", "b"}
+
+
 def test_what_is_said_twice_looks_at_nobody_again() -> None:
     deletions = OngoingDeletions()
     first, second = deletions.begin(), deletions.begin()

@@ -13,6 +13,7 @@ from gateway.handlers.response import (
     answer_code,
     body_response,
     chunks,
+    frames,
     object_response,
     plain_text_response,
     stream_body,
@@ -45,6 +46,19 @@ def test_warnings_are_quoted(text: str, header: str) -> None:
 )
 def test_small_pieces_are_joined(sizes: list[int], joined: list[int]) -> None:
     assert [len(chunk) for chunk in chunks(b"x" * size for size in sizes)] == joined
+
+
+@pytest.mark.parametrize("sizes", [[], [0], [5], [CHUNK, 5], [40_000] * 4, [CHUNK * 3], [100] * 2_000, [0, 7, 0]])
+def test_frames_hold_the_same(sizes: list[int]) -> None:
+    pieces = [bytes([65 + number % 26]) * size for number, size in enumerate(sizes)]
+    found = []
+    for frame in frames(iter(pieces)):
+        size, _, rest = frame.partition(b"\r\n")
+        assert int(size, 16) == len(rest) - 2 > 0, "an empty one would be the last"
+        assert rest.endswith(b"\r\n")
+        found.append(rest[:-2])
+    assert b"".join(found) == b"".join(pieces)
+    assert all(CHUNK <= len(body) < CHUNK + max(sizes) for body in found[:-1])
 
 
 async def kinds_of_answers(request: web.BaseRequest) -> web.StreamResponse:

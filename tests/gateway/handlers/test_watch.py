@@ -13,7 +13,7 @@ from gateway.apimachinery.options import parse_list_options
 from gateway.apimachinery.protobuf import decode_object
 from gateway.apimachinery.protobuf_wire import scan
 from gateway.handlers import watch as watch_module
-from gateway.handlers.read_source import Outlet, WatchChange
+from gateway.handlers.read_source import ObjectsAdded, Outlet, WatchChange
 from gateway.handlers.watch import MIN_TIMEOUT, watch_objects
 from gateway.request_keys import QUERY, SCOPE, Handler
 from tests.support.gateway_chain import Pki, RunningChain, running_chain
@@ -288,6 +288,36 @@ async def test_frames_are_shared_between_watchers(gateway_pki: Pki) -> None:
             await next_event(response)
     assert made[3] == first, "another watch, of the same form"
     assert made[4] not in made[:4]
+
+
+@pytest.mark.parametrize("accept", ["", TABLE, f"application/json;{PARTIAL}", PROTOBUF])
+async def test_the_initial_state_may_come_as_objects(gateway_pki: Pki, accept: str) -> None:
+    source = FakeSource(*(pod(f"p{number}", rv=str(number)) for number in range(1, 40)))
+    told, taken = FakeSource(*map(json.loads, source.objects)), source
+    head = b'{"kind":"Pod","apiVersion":"v1",'
+    answers = []
+    for each in (told, taken):
+        async with open_watch(gateway_pki, each, "&timeoutSeconds=1", accept) as (_, response):
+            objects = ObjectsAdded(each.objects, head, each.item_bytes, lambda stored: "1")
+            batch = objects if each is taken else list(objects)
+            each.subscription.queue.put_nowait(batch)  # type: ignore[arg-type]  # a list, or what stands for one
+            answers.append(await response.read())
+    assert len(answers[0]) > 1000
+    if accept:
+        assert answers[0] == answers[1]
+    else:
+        lines = [[json.loads(line) for line in answer.splitlines()] for answer in answers]
+        assert lines[0] == lines[1]
+        assert answers[1].startswith(b'{"type":"ADDED","object":{"kind":"Pod","apiVersion":"v1","metadata":')
+
+
+def test_a_part_of_the_initial_state_is_a_sequence_of_changes() -> None:
+    added = ObjectsAdded([b"a", b"b", b"c"], b"{", bytes.upper, bytes.hex)
+    assert [(change.type, change.stored, change.resource_version) for change in added[1:]] == [
+        ("ADDED", b"b", "62"),
+        ("ADDED", b"c", "63"),
+    ]
+    assert list(added.items()) == [b"A", b"B", b"C"]
 
 
 async def waiting(source: FakeSource) -> Outlet | None:

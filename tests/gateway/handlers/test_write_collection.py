@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -6,7 +7,7 @@ import pytest
 from gateway.apimachinery.errors import ApiError, not_found, service_unavailable
 from gateway.apimachinery.schema import GroupResource
 from gateway.handlers.write_decoding import CACHED_FROM_CLUSTER
-from gateway.write_request import OutcomeUnknown, WriteRequest
+from gateway.write_request import OutcomeUnknown, Precondition, WriteRequest, WriteResult
 from tests.gateway.handlers.memory_target import MemoryTarget
 from tests.gateway.handlers.write_support import POD, PODS, Gateway, pod
 
@@ -107,6 +108,24 @@ async def test_a_limit_is_kept(gateway: Gateway) -> None:
     assert refused.value.code == 400
 
 
+async def test_others_have_their_turn_while_many_are_judged(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.apimachinery.turns.TURN", 0.0)
+    turns, ended = 0, False
+
+    async def others() -> None:
+        nonlocal turns
+        while not ended:
+            turns += 1
+            await asyncio.sleep(0)
+
+    running = asyncio.get_running_loop().create_task(others())
+    with pytest.raises(ApiError, match="nothing was deleted"):
+        await gateway.send(pods(200, protected=199), "DELETE", PODS)
+    ended = True
+    await running
+    assert turns > 400, "once for each object when it is looked for, and once when it is judged"
+
+
 async def test_objects_of_all_namespaces_are_not_deleted_at_once(gateway: Gateway) -> None:
     target = pods(2)
     with pytest.raises(ApiError) as refused:
@@ -178,6 +197,52 @@ async def test_a_protection_that_came_in_between_stops_it_there(gateway: Gateway
     assert refused.value.code == 403
     assert sorted(key.name for key in target.objects) == ["p01", "p02"]
     assert outcomes(gateway)["p01"] == (403, "not-applied")
+
+
+class ShownLate(MemoryTarget):
+    """Reads show none of what was deleted before all of it is."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.pending: list[asyncio.Future[bytes]] = []
+
+    async def apply(self, request: WriteRequest, precondition: Precondition | None) -> WriteResult:
+        result = await super().apply(request, precondition)
+        self.pending.append(asyncio.get_running_loop().create_future())
+        if not self.objects:
+            asyncio.get_running_loop().call_later(0.05, self.show)
+        return replace(result, shown=self.pending[-1])
+
+    def show(self) -> None:
+        for number, future in enumerate(self.pending):
+            if number % 2:
+                future.set_exception(RuntimeError("no such luck"))
+            else:
+                future.set_result(b"")
+
+
+async def test_all_are_deleted_before_any_is_waited_for_and_all_are_before_the_answer(gateway: Gateway) -> None:
+    target = ShownLate(POD, *(pod(f"p{number}") for number in range(5)))
+    async with asyncio.timeout(10):
+        result = await gateway.send(target, "DELETE", PODS)
+    assert len((result.obj or {})["items"]) == 5
+    assert all(future.done() for future in target.pending)
+
+
+async def test_what_was_deleted_before_a_refusal_is_waited_for_as_well(gateway: Gateway) -> None:
+    target = ShownLate(POD, *(pod(f"p{number}") for number in range(3)))
+
+    async def refuse(request: WriteRequest) -> None:
+        if request.name == "p2":
+            asyncio.get_running_loop().call_later(0.05, target.show)
+            raise service_unavailable("no")
+
+    target.before_apply = refuse
+    with pytest.raises(ApiError) as refused:
+        await gateway.send(target, "DELETE", PODS)
+    assert refused.value.code == 503
+    assert len(target.pending) == 2
+    assert all(future.done() for future in target.pending)
 
 
 async def test_the_deadline_holds_between_objects(gateway: Gateway) -> None:

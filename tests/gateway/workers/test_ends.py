@@ -32,7 +32,7 @@ from tests.support.objects import pod
 SLOT = 5
 ALICE = UserInfo("alice", uid="1", groups=("a", "b"), extra={"k": ("v", "w")}, credential_fingerprint="f")
 ASKED = Attributes(ALICE, "list", api_version="v1", namespace="shop", resource="pods", label_selector="a=b")
-SETTINGS = Settings("/nowhere", "h", ("n",), (), ("*",), (), AuditConfig(), SLOT, True, 1.0, logging.WARNING)
+SETTINGS = Settings("/nowhere", "h", ("n",), (), ("*",), (), AuditConfig(), SLOT, True, 1 << 30, 1.0, logging.WARNING)
 
 
 class Core:

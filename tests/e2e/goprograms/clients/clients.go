@@ -14,6 +14,9 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
+// Resources says which ones the programs know: some by a type of their own, and any other in full, untyped.
+const Resources = "pods, events (core/v1), events.events.k8s.io, configmaps, replicasets.apps, or RESOURCE.VERSION.GROUP"
+
 var contentTypes = map[string]rest.ContentConfig{
 	"json": {ContentType: runtime.ContentTypeJSON, AcceptContentTypes: runtime.ContentTypeJSON},
 	"protobuf": {

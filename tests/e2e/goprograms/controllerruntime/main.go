@@ -1,6 +1,7 @@
-// Command controllerruntime runs the Pod cache of controller-runtime, as operators use it, over all namespaces and
-// prints the lines of command informer: REQUEST, SYNCED, ADDED, MODIFIED, DELETED, WATCH_ERROR, and STORE, which a line
-// "store" on standard input asks for. It ends with standard input.
+// Command controllerruntime runs the cache of controller-runtime for one resource, as operators use it, over all
+// namespaces: with a type where client-go has one, else unstructured. It prints the lines of command informer: REQUEST,
+// SYNCED, ADDED, MODIFIED, DELETED, WATCH_ERROR, and STORE, which a line "store" on standard input asks for. It ends with
+// standard input.
 package main
 
 import (
@@ -11,29 +12,40 @@ import (
 	"fmt"
 	"os"
 
-	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	"fleetgate.io/tests/e2e/goprograms/clients"
 )
 
 func main() {
 	kubeconfig := flag.String("kubeconfig", os.Getenv("KUBECONFIG"), "kubeconfig file")
+	resource := flag.String("resource", "pods", clients.Resources)
 	flag.Parse()
-	if err := run(*kubeconfig); err != nil {
+	if err := run(*kubeconfig, *resource); err != nil {
 		fmt.Fprintln(os.Stderr, "controllerruntime:", err)
 		os.Exit(1)
 	}
 }
 
-func run(kubeconfig string) error {
+func run(kubeconfig, resource string) error {
 	// What an operator sends: it finds the resource of a type by discovery, and asks for protobuf.
 	config, err := clients.Config(kubeconfig, "protobuf", clients.PrintRequest)
 	if err != nil {
 		return err
 	}
-	pods, err := cache.New(config, cache.Options{
+	observed, err := kindOf(config, resource)
+	if err != nil {
+		return err
+	}
+	objects, err := cache.New(config, cache.Options{
 		DefaultWatchErrorHandler: func(ctx context.Context, reflector *toolscache.Reflector, err error) {
 			clients.PrintWatchError(err)
 			toolscache.DefaultWatchErrorHandler(ctx, reflector, err)
@@ -45,18 +57,18 @@ func run(kubeconfig string) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	ended := make(chan error, 1)
-	go func() { ended <- pods.Start(ctx) }()
-	informer, err := pods.GetInformer(ctx, &corev1.Pod{})
+	go func() { ended <- objects.Start(ctx) }()
+	informer, err := objects.GetInformer(ctx, observed.object)
 	if err != nil {
 		return err
 	}
 	if _, err := informer.AddEventHandler(clients.EventPrinter); err != nil {
 		return err
 	}
-	if !pods.WaitForCacheSync(ctx) {
+	if !objects.WaitForCacheSync(ctx) {
 		return errors.New("the cache was not synced")
 	}
-	listed, err := list(ctx, pods)
+	listed, err := list(ctx, objects, observed)
 	if err != nil {
 		return err
 	}
@@ -65,7 +77,7 @@ func run(kubeconfig string) error {
 		if commands.Text() != "store" {
 			continue
 		}
-		if listed, err = list(ctx, pods); err != nil {
+		if listed, err = list(ctx, objects, observed); err != nil {
 			return err
 		}
 		clients.PrintStore("", listed)
@@ -74,14 +86,64 @@ func run(kubeconfig string) error {
 	return <-ended
 }
 
-func list(ctx context.Context, pods cache.Cache) ([]any, error) {
-	var held corev1.PodList
-	if err := pods.List(ctx, &held); err != nil {
+// kind is what a resource's objects and lists are read into.
+type kind struct {
+	object client.Object
+	list   func() client.ObjectList
+}
+
+func kindOf(config *rest.Config, resource string) (*kind, error) {
+	http, err := rest.HTTPClientFor(config)
+	if err != nil {
 		return nil, err
 	}
-	objects := make([]any, 0, len(held.Items))
-	for index := range held.Items {
-		objects = append(objects, &held.Items[index])
+	mapper, err := apiutil.NewDynamicRESTMapper(config, http)
+	if err != nil {
+		return nil, err
 	}
-	return objects, nil
+	full, short := schema.ParseResourceArg(resource)
+	found, err := mapper.KindFor(short.WithVersion(""))
+	if err != nil && full != nil {
+		found, err = mapper.KindFor(*full)
+	}
+	if err != nil {
+		return nil, err
+	}
+	lists := found.GroupVersion().WithKind(found.Kind + "List")
+	if !scheme.Scheme.Recognizes(found) {
+		object := &unstructured.Unstructured{}
+		object.SetGroupVersionKind(found)
+		return &kind{object, func() client.ObjectList {
+			list := &unstructured.UnstructuredList{}
+			list.SetGroupVersionKind(lists)
+			return list
+		}}, nil
+	}
+	object, err := scheme.Scheme.New(found)
+	if err != nil {
+		return nil, err
+	}
+	return &kind{object.(client.Object), func() client.ObjectList {
+		list, err := scheme.Scheme.New(lists)
+		if err != nil {
+			panic(err)
+		}
+		return list.(client.ObjectList)
+	}}, nil
+}
+
+func list(ctx context.Context, objects cache.Cache, observed *kind) ([]any, error) {
+	held := observed.list()
+	if err := objects.List(ctx, held); err != nil {
+		return nil, err
+	}
+	items, err := meta.ExtractList(held)
+	if err != nil {
+		return nil, err
+	}
+	listed := make([]any, 0, len(items))
+	for _, item := range items {
+		listed = append(listed, item)
+	}
+	return listed, nil
 }

@@ -14,7 +14,11 @@ import (
 	"strconv"
 	"time"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/dynamic/dynamicinformer"
 	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/consistencydetector"
 
@@ -23,7 +27,7 @@ import (
 
 func main() {
 	kubeconfig := flag.String("kubeconfig", os.Getenv("KUBECONFIG"), "kubeconfig file")
-	resource := flag.String("resource", "pods", "pods, events (core/v1), events.events.k8s.io or configmaps")
+	resource := flag.String("resource", "pods", clients.Resources)
 	watchList := flag.Bool("watchlist", true, "fetch the first state by WatchList, with client-go's consistency detector")
 	contentType := flag.String("content-type", "protobuf", "json or protobuf")
 	duration := flag.Duration("duration", 0, "end after this time; 0: at the end of standard input")
@@ -40,17 +44,13 @@ func run(kubeconfig, resource string, watchList bool, contentType string, durati
 		return err
 	}
 	consistencydetector.SetDataConsistencyDetectionForWatchListEnabledForTest(watchList)
-	clientset, err := clients.New(kubeconfig, contentType, clients.PrintRequest)
-	if err != nil {
-		return err
-	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	if duration > 0 {
 		ctx, cancel = context.WithTimeout(ctx, duration)
 		defer cancel()
 	}
-	informer, err := informerOf(informers.NewSharedInformerFactory(clientset, 0), resource)
+	informer, err := informerOf(kubeconfig, resource, contentType)
 	if err != nil {
 		return err
 	}
@@ -79,7 +79,16 @@ func run(kubeconfig, resource string, watchList bool, contentType string, durati
 	return nil
 }
 
-func informerOf(factory informers.SharedInformerFactory, resource string) (cache.SharedIndexInformer, error) {
+func informerOf(kubeconfig, resource, contentType string) (cache.SharedIndexInformer, error) {
+	config, err := clients.Config(kubeconfig, contentType, clients.PrintRequest)
+	if err != nil {
+		return nil, err
+	}
+	clientset, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	factory := informers.NewSharedInformerFactory(clientset, 0)
 	switch resource {
 	case "pods":
 		return factory.Core().V1().Pods().Informer(), nil
@@ -89,8 +98,18 @@ func informerOf(factory informers.SharedInformerFactory, resource string) (cache
 		return factory.Events().V1().Events().Informer(), nil
 	case "configmaps":
 		return factory.Core().V1().ConfigMaps().Informer(), nil
+	case "replicasets.apps":
+		return factory.Apps().V1().ReplicaSets().Informer(), nil
 	}
-	return nil, fmt.Errorf("resource must be pods, events, events.events.k8s.io or configmaps, not %q", resource)
+	full, _ := schema.ParseResourceArg(resource)
+	if full == nil {
+		return nil, fmt.Errorf("resource must be %s, not %q", clients.Resources, resource)
+	}
+	client, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	return dynamicinformer.NewDynamicSharedInformerFactory(client, 0).ForResource(*full).Informer(), nil
 }
 
 func observe(informer cache.SharedIndexInformer) error {
