@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from cache.cached_object import CachedObject, CellRenderer, ObjectBuilder
 from cache.cacher import DEFAULT_SETTINGS, Cacher, CacherSettings
 from cache.cold_objects import MemoryLimit
-from cache.freshness import ClusterFreshness
 from cache.history import History, HistoryLimits
 from cache.member_feed import MemberFeed
 from cache.replication import Condition, MemberReport, Step
@@ -124,25 +123,18 @@ class FollowedFeed(MemberFeed):
     def __init__(self, report: MemberReport, cache: WatchCache) -> None:
         """Say what the report says."""
         super().__init__(report.name, cache, lambda: report.started)
-        self._report = report
+        self.report(report)
 
     def report(self, report: MemberReport) -> None:
         """Say what a later one says, to those as well who wait for this member."""
-        self.started = report.started
-        self._report = report
+        self._settled = report.settled
+        self.started, self.synced, self.error = report.started, report.synced, report.error
+        self._last_contact, self._stale_since = report.last_contact, report.stale_since
 
     @property
     def settled(self) -> bool:
         """Whether there is nothing to wait for."""
-        return self._report.settled
-
-    def freshness(self) -> ClusterFreshness:
-        """The facts for warnings."""
-        report = self._report
-        objects = self._cache.count_of(report.name)
-        return ClusterFreshness(
-            report.name, report.synced, report.last_contact, report.stale_since, objects, report.error
-        )
+        return self._settled
 
 
 class FollowedCacher(Cacher):
