@@ -67,13 +67,18 @@ class Reflector:
         jitter: Callable[[], float],
         changed: Callable[[], None],
         settings: ReflectorSettings,
+        turn: asyncio.Lock | None = None,
     ) -> None:
-        """`jitter` gives random numbers in [0, 1); `changed` is called after news was applied."""
+        """`jitter` gives random numbers in [0, 1); `changed` is called after news was applied.
+
+        `turn` is shared with other reflectors: of those that read a list, one applies a slice at a time.
+        """
         self._feed = feed
         self._lister_watcher = lister_watcher
         self._jitter = jitter
         self._changed = changed
         self._settings = settings
+        self._turn = turn or asyncio.Lock()
         self._failures = 0
         self._resume = feed.resumes_from  # the member's version to watch from; empty: list first
         self._list_due = float("inf")
@@ -202,9 +207,10 @@ class Reflector:
             async for page in pages:
                 items = page.items or []
                 for start in range(0, len(items), _SLICE):
-                    self._feed.list_items(items[start : start + _SLICE])
-                    self._changed()
-                    await asyncio.sleep(0)
+                    async with self._turn:  # the slices of many members in one turn of the loop would add up
+                        self._feed.list_items(items[start : start + _SLICE])
+                        self._changed()
+                        await asyncio.sleep(0)
                 resource_version = page.metadata.resource_version
         await self._forget(self._feed.unlisted(resource_version))
         self._feed.end_list(resource_version)
