@@ -88,6 +88,7 @@ class MultiClusterCache:
         self._group: asyncio.TaskGroup | None = None
         self._peers: Callable[[GroupVersionResource], Peers] | None = None
         self._membership = asyncio.Lock()
+        self._turn = asyncio.Lock()
 
     def _cacher(self, kind: ResourceKind, renderer: CellRenderer | None) -> Cacher:
         clock = RevisionClock(self._now, self._floor, self._settings.replica)
@@ -244,6 +245,7 @@ class MultiClusterCache:
             jitter=self._jitter,
             changed=self._cachers[gvr].changed,
             settings=self._settings.reflector,
+            turn=self._turn,
         )
         self._cachers[gvr].look_again[name] = reflector.member_returned
         task = self._group.create_task(reflector.run(), name=f"reflector {name} {gvr.resource}")

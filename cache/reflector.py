@@ -15,24 +15,17 @@ from dataclasses import dataclass
 from cache.cached_object import DECODE_ERRORS
 from cache.line_splitter import LineSplitter, LineTooLong
 from cache.lister_watcher import Expired, ListerWatcher, ListWatchError, NotServed, TooLarge, Unavailable
-from cache.member_answers import Malformed, Page, bookmarked, read_line, read_page, refusal
+from cache.member_answers import Malformed, bookmarked, read_line, refusal
 from cache.member_feed import MemberFeed, Regressed
+from cache.page_reader import Overfull, PageReader, Silent
 
 _logger = logging.getLogger(__name__)
 _SLICE = 100
 """Objects applied without letting anything else run: about 2 ms."""
 SAMPLE = 10
 """Objects looked at to tell whether a member is still the one that is known."""
-_LISTS = 3
-"""How often a list is begun that expires before it is complete."""
-_FEWER = 10
-"""By how much fewer objects are asked for where a page of them is too large."""
 _SHORT_WATCH = 1.0
 """Seconds. A watch that brings nothing and ends sooner is a failure, or the member would be asked in a tight loop."""
-_OVERFULL_PAUSE = 600.0
-"""Seconds until a member that has too much is looked at again: all of it is read for that."""
-_LEAST_PAGE = 1 << 16
-"""Bytes that a page counts for at least, so that pages without objects come to an end as well."""
 _FRUITLESS = 2
 """So many watches in a row may break off without having told anything; after that only lists tell what happens."""
 
@@ -59,19 +52,8 @@ class ReflectorSettings:
     """How often to look whether a member has come to serve the resource."""
 
 
-class _Silent(ListWatchError):
-    """The member is frozen: it does not answer."""
-
-
 class _BrokenOff(ListWatchError):
     """A watch that was established ended in disorder; going on from the last version is safe."""
-
-
-class _Overfull(Unavailable):
-    """The member has more than it may: what is beyond is not taken, and what is known may be out of date."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"it has more than {limit >> 20} MiB of this kind", _OVERFULL_PAUSE)
 
 
 class Reflector:
@@ -85,17 +67,28 @@ class Reflector:
         jitter: Callable[[], float],
         changed: Callable[[], None],
         settings: ReflectorSettings,
+        turn: asyncio.Lock | None = None,
     ) -> None:
-        """`jitter` gives random numbers in [0, 1); `changed` is called after news was applied."""
+        """`jitter` gives random numbers in [0, 1); `changed` is called after news was applied.
+
+        `turn` is shared with other reflectors: of those that read a list, one applies a slice at a time.
+        """
         self._feed = feed
         self._lister_watcher = lister_watcher
         self._jitter = jitter
         self._changed = changed
         self._settings = settings
+        self._turn = turn or asyncio.Lock()
         self._failures = 0
         self._resume = feed.resumes_from  # the member's version to watch from; empty: list first
         self._list_due = float("inf")
-        self._page_size = settings.page_size
+        self._reader = PageReader(
+            lister_watcher,
+            feed.heard,
+            page_size=settings.page_size,
+            page_timeout=settings.page_timeout,
+            most=settings.member_size,
+        )
         self._overfull = False  # whether it had too much when it was read last
         self._unmeasured = 0  # bytes of events since it was looked at how much there is
         self._established = False  # whether the present watch was answered
@@ -161,7 +154,7 @@ class Reflector:
     async def _is_the_same_member(self) -> bool:
         """Look at a few objects before a watch is resumed: a restored API server would accept it and stay silent."""
         self._feed.asks()
-        page = read_page(await self._body(SAMPLE, ""))
+        page = await self._reader.page(SAMPLE)
         if not self._feed.agrees_with(page.metadata.resource_version, page.items or []):
             return False
         try:
@@ -194,68 +187,41 @@ class Reflector:
     # List
 
     async def _list(self) -> str:
-        """Read everything. A list whose pages expire is begun again, and the third time read in one piece."""
-        expired = 0
+        """Read everything, in one way or another."""
         while True:
             try:
                 if self._overfull:
-                    async for _ in self._pages(self._page_size):
-                        pass  # nothing is taken before it is certain that it fits
+                    await self._reader.weigh()  # nothing is taken before it is certain that it fits
                     self._overfull = False
-                return await self._list_pages(0 if expired == _LISTS - 1 else self._page_size)
-            except Expired:
-                expired += 1
-                if expired == _LISTS:
-                    raise Unavailable("lists of the member expire before they are complete") from None
-            except TooLarge:
-                if self._page_size < _FEWER or expired == _LISTS - 1:
-                    raise
-                self._page_size //= _FEWER
+                return await self._list_pages()
+            except (Expired, TooLarge) as error:
+                self._reader.otherwise(error)
+            except Overfull:
+                self._overfull = True
+                raise
 
-    async def _list_pages(self, limit: int) -> str:
+    async def _list_pages(self) -> str:
         self._feed.begin_list()
         resource_version = ""
-        async for page in self._pages(limit):
-            items = page.items or []
-            for start in range(0, len(items), _SLICE):
-                self._feed.list_items(items[start : start + _SLICE])
-                self._changed()
-                await asyncio.sleep(0)
-            resource_version = page.metadata.resource_version
+        async with aclosing(self._reader.pages()) as pages:
+            async for page in pages:
+                items = page.items or []
+                for start in range(0, len(items), _SLICE):
+                    async with self._turn:  # the slices of many members in one turn of the loop would add up
+                        self._feed.list_items(items[start : start + _SLICE])
+                        self._changed()
+                        await asyncio.sleep(0)
+                resource_version = page.metadata.resource_version
         await self._forget(self._feed.unlisted(resource_version))
         self._feed.end_list(resource_version)
+        self._unmeasured = 0
         self._plan_list()
         self._changed()
         return resource_version
 
-    async def _pages(self, limit: int) -> AsyncGenerator[Page, None]:
-        """The pages of a list. Raises _Overfull when they never end, or nearly so."""
-        token, size = "", 0
-        while True:
-            body = await self._body(limit, token)
-            size += max(len(body), _LEAST_PAGE)
-            if size > self._settings.member_size:
-                self._overfull = True
-                raise _Overfull(self._settings.member_size)
-            page = read_page(body)
-            token = page.metadata.token
-            yield page
-            if not token:
-                self._unmeasured = 0
-                return
-
     def _plan_list(self) -> None:
         pause = self._settings.list_period * (1 + self._jitter())
         self._list_due = asyncio.get_running_loop().time() + pause
-
-    async def _body(self, limit: int, token: str) -> bytes:
-        try:
-            async with asyncio.timeout(self._settings.page_timeout):
-                body = await self._lister_watcher.list(limit=limit, continue_token=token)
-        except TimeoutError:
-            raise _Silent(f"no answer to a list within {self._settings.page_timeout:g}s") from None
-        self._feed.heard()
-        return body
 
     async def _forget(self, keys: list[str]) -> None:
         for start in range(0, len(keys), _SLICE):
@@ -307,7 +273,7 @@ class Reflector:
             if self._established:
                 # There may be nothing to tell: of Events a kube-apiserver sends no bookmarks. The next look tells.
                 raise _BrokenOff(f"nothing heard for {self._settings.silence:g}s") from None
-            raise _Silent(f"nothing heard for {self._settings.silence:g}s") from None
+            raise Silent(f"nothing heard for {self._settings.silence:g}s") from None
         except Unavailable as error:
             if self._established:
                 raise _BrokenOff(str(error)) from None
@@ -341,7 +307,7 @@ class Reflector:
             await asyncio.sleep(0)
         if size > self._settings.member_size:
             self._overfull = True
-            raise _Overfull(self._settings.member_size)
+            raise Overfull(self._settings.member_size)
 
     def _apply_line(self, encoded: bytes) -> None:
         line = read_line(encoded)

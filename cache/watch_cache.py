@@ -297,8 +297,10 @@ class WatchCache:
             yield from self._labels.learn(selection.labelled, self._labels_now())
 
     def _labels_now(self) -> Iterator[tuple[str, Labels | None]]:
+        begun = self._clock.current
         for obj in self.everything():
-            now = self.served(obj.key)
+            # Without a new version nothing has changed.
+            now = obj if self._clock.current == begun else self.served(obj.key)
             yield obj.key, now.labels if now else None
 
     def touched(self, position: int) -> set[Hashable] | None:

@@ -31,9 +31,9 @@ class Bench:
         self.settings = ReflectorSettings(**settings)
         self.reflector = self.reflect()
 
-    def reflect(self) -> Reflector:
+    def reflect(self, turn: asyncio.Lock | None = None) -> Reflector:
         return Reflector(
-            self.feed, self.member, jitter=lambda: 0.0, changed=self.changed, settings=self.settings
+            self.feed, self.member, jitter=lambda: 0.0, changed=self.changed, settings=self.settings, turn=turn
         )  # fmt: skip
 
     def changed(self) -> None:
@@ -123,6 +123,30 @@ class ScriptedMember(FakeMember):
 
 
 FIRST_PAGE = b'{"metadata":{"resourceVersion":"5","continue":"t"},"items":[]}'
+
+
+async def test_members_that_are_listed_at_once_take_turns():
+    turn, now = asyncio.Lock(), 0
+    slices: list[tuple[int, int]] = []
+    benches = [Bench(FakeMember()) for _ in range(5)]
+    for number, bench in enumerate(benches):
+        for pod_number in range(450):
+            bench.member.put(pod(f"p{pod_number}", uid=f"{number}-{pod_number}"))
+        apply = bench.feed.list_items
+
+        def counted(items, number=number, apply=apply):
+            slices.append((now, number))
+            apply(items)
+
+        bench.feed.list_items = counted
+        bench.reflector = bench.reflect(turn)
+    running = asyncio.gather(*(bench.run_for(5) for bench in benches))
+    while not running.done():
+        now += 1
+        await asyncio.sleep(0 if len(slices) < 25 else 1)
+    assert len(slices) == 25
+    assert len({when for when, _ in slices}) == 25
+    assert len({number for _, number in slices[:5]}) == 5
 
 
 async def test_a_list_whose_pages_expire_is_read_in_one_piece_at_last():

@@ -30,6 +30,7 @@ from tests.e2e.test_gateway_access import ask, tls
 STALE = re.compile(r'member cluster \\"frail\\" does not answer: its objects are as of \d+[smh][0-9smh]* ago')
 # Longer than any answer takes on a busy machine, shorter than any time limit towards a member that could be waited for.
 PATIENCE = 10.0
+KIND_PATHS = frozenset(kind.path for kind in MERGED_KINDS)
 
 
 @dataclass
@@ -162,14 +163,18 @@ class Scene:
 
     def reads(self) -> list[tuple[str, str, int]]:
         """What the gateway has read in the member by itself until now: verb, resource and the status of each answer."""
-        return [
-            (event["verb"], event["objectRef"]["resource"], event["responseStatus"]["code"])
+        events = [
+            event
             for event in self.member.audit_events()
             # Ten objects are looked at before a watch is resumed.
             if event.get("userAgent") == "fleetgate"
             and "objectRef" in event
             and "limit=10&" not in f"{event['requestURI']}&"
         ]
+        lists = [event["requestURI"] for event in events if event["verb"] == "list"]
+        whole = [uri for uri in lists if uri.partition("?")[0] in KIND_PATHS and "limit=500" not in uri]
+        assert not whole, f"not read by pages: {whole}"
+        return [(event["verb"], event["objectRef"]["resource"], event["responseStatus"]["code"]) for event in events]
 
     @contextmanager
     def few_reads(self, most_lists: int = 1) -> Iterator[None]:

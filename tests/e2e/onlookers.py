@@ -41,10 +41,12 @@ def initial_lists(informer: Onlooker) -> list[str]:
 class Onlookers:
     """Informers of client-go in their ways, controller-runtime caches, watches of the Python client and of kubectl."""
 
-    def __init__(self, informers: Mapping[tuple[MergedKind, str], Onlooker]) -> None:
+    def __init__(self, informers: Mapping[tuple[MergedKind, str], Onlooker], started: float) -> None:
+        """`started` is when the first of them was, by the monotonic clock."""
         self._informers = informers
+        self._started = started
         for informer in informers.values():
-            informer.wait_for_sync()
+            informer.wait_for_sync(timeout=240)  # more than a dozen programs start at once
         self._requests: dict[tuple[MergedKind, str], list[str]] = {}
         self._lists: dict[tuple[MergedKind, str], int] = {}
         self._ends_itself = 0.0
@@ -56,7 +58,7 @@ class Onlookers:
         assert all(self._lists.values()), self._lists
         # client-go asks for watches of five to ten minutes.
         asked = re.findall(r"timeoutSeconds=(\d+)", str(self._requests))
-        self._ends_itself = time.monotonic() + min(map(int, asked)) - 30
+        self._ends_itself = self._started + min(map(int, asked)) - 30
 
     def see(self, event_type: str, key: str, *, of: Callable[[MergedKind], bool] = lambda _: True) -> None:
         """Wait until each, or each of some kinds, has seen an event."""
@@ -108,6 +110,7 @@ class Onlookers:
 @contextmanager
 def onlookers(binaries: Mapping[str, Path], kubeconfig: Path) -> Iterator[Onlookers]:
     """Open watches of each kind."""
+    started = time.monotonic()
     with ExitStack() as stack:
         informers: dict[tuple[MergedKind, str], Onlooker] = {}
 
@@ -126,7 +129,7 @@ def onlookers(binaries: Mapping[str, Path], kubeconfig: Path) -> Iterator[Onlook
                 add(kind, f"informer, WatchList {watch_list}, {content}", informer)
             for name in OTHERS[kind]:
                 add(kind, name, _other(name, binaries, kubeconfig, kind.resource))
-        yield Onlookers(informers)
+        yield Onlookers(informers, started)
 
 
 def _other(name: str, binaries: Mapping[str, Path], kubeconfig: Path, resource: str) -> Onlooker:
