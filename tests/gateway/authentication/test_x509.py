@@ -41,6 +41,7 @@ class FakeRequest:
                 return tls
 
         self.transport = Transport() if connected else None
+        self.protocol = None
 
 
 def test_an_identity_becomes_a_user() -> None:
