@@ -6,8 +6,7 @@ and gateway/proxy implement the port. Pure: nothing here decodes, judges or send
 
 from __future__ import annotations
 
-from asyncio import Future
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -86,7 +85,7 @@ class WriteRequest:
 class WriteResult:
     """The answer of a write, ready to be sent: `obj` is its decoded body where that was cheap to know.
 
-    `shown` is done once reads show what was written, where that was not waited for: what a deletecollection deletes is
+    `shown` waits until reads show what was written, where that was not waited for: what a deletecollection deletes is
     waited for together.
     """
 
@@ -95,7 +94,7 @@ class WriteResult:
     content_type: str
     headers: Mapping[str, str] = field(default_factory=dict)
     obj: JsonObject | None = None
-    shown: Future[bytes] | None = None
+    shown: Callable[[], Awaitable[bytes]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ section 3).
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -226,10 +226,10 @@ class MergedWriteTarget:
         if request.options.dry_run:
             return replace(result, body=self._resource.decorate(owner.cluster, result.body, request.name), obj=None)
         if request.verb == "delete":
-            deleted = self._resource.deleted(owner, result.body, request.name)
+            deleted = partial(self._resource.deleted, owner, result.body, request.name)
             if request.of_collection:  # each would be waited for in turn
-                return replace(result, obj=None, shown=asyncio.ensure_future(deleted))
-            return replace(result, body=await deleted, obj=None)
+                return replace(result, obj=None, shown=deleted)
+            return replace(result, body=await deleted(), obj=None)
         body = await self._resource.changed(owner, result.body, request.name)
         if request.scope.info.subresource and body is result.body:
             body = await self._resource.decorate_part(owner.cluster, body, request.name)  # a Scale

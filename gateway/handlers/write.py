@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from asyncio import Future
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -96,11 +95,11 @@ class WriteHandler:
         await judge_all(self._admission, request, record, matched, target, deletion)
 
         async def delete_each() -> tuple[list[MatchedObject], ApiError | None]:
-            shown: list[Future[bytes]] = []
+            shown: list[Callable[[], Awaitable[bytes]]] = []
             try:
                 return await self._delete_each(request, matched, target, deletion, shown)
             finally:
-                await asyncio.gather(*shown, return_exceptions=True)
+                await asyncio.gather(*(show() for show in shown), return_exceptions=True)
 
         async def try_each() -> WriteResult:
             deleted, error = await delete_each()
@@ -140,7 +139,7 @@ class WriteHandler:
         matched: Sequence[MatchedObject],
         target: WriteTarget,
         deletion: OngoingDeletion,
-        shown: list[Future[bytes]],
+        shown: list[Callable[[], Awaitable[bytes]]],
     ) -> tuple[list[MatchedObject], ApiError | None]:
         """Delete one by one until something fails; what is gone already does not count as failure.
 

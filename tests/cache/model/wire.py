@@ -16,7 +16,8 @@ from tests.support import virtual_time
 from tests.support.fake_member import FakeMember
 from tests.support.http_server import serve
 
-PODS = GroupVersionResource("", "v1", "pods")
+PODS = GroupVersionResource("shop.example.com", "v1", "pods")
+"""Of a group that a member may lack: that it has none of the core kinds would not be believed."""
 
 
 class Wire:

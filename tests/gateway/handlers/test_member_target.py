@@ -257,9 +257,9 @@ async def test_an_end_as_one_of_many_is_answered_before_it_is_read(fleet: Fleet)
     async with asyncio.timeout(10):
         result = await fleet.target(request.scope, pods=pods).apply(request, None)
     assert result.shown is not None
-    assert not result.shown.done()
+    assert pods.waited == []
     read.set()
-    await result.shown
+    await result.shown()
     assert pods.waited == ["deleted web-1"]
 
 

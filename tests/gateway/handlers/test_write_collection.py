@@ -1,5 +1,6 @@
 import asyncio
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -199,6 +200,10 @@ async def test_a_protection_that_came_in_between_stops_it_there(gateway: Gateway
     assert outcomes(gateway)["p01"] == (403, "not-applied")
 
 
+async def _result(future: asyncio.Future[bytes]) -> bytes:
+    return await future
+
+
 class ShownLate(MemoryTarget):
     """Reads show none of what was deleted before all of it is."""
 
@@ -211,7 +216,7 @@ class ShownLate(MemoryTarget):
         self.pending.append(asyncio.get_running_loop().create_future())
         if not self.objects:
             asyncio.get_running_loop().call_later(0.05, self.show)
-        return replace(result, shown=self.pending[-1])
+        return replace(result, shown=partial(_result, self.pending[-1]))
 
     def show(self) -> None:
         for number, future in enumerate(self.pending):
