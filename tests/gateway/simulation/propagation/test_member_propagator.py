@@ -32,7 +32,7 @@ class SlowMember:
         await (asyncio.Event() if "watch" in query else self.may_list).wait()
         return Answer()
 
-    async def read_body(self, _: Answer) -> bytes:
+    async def read_body(self, _: Answer, **__: Any) -> bytes:
         return b'{"metadata":{"resourceVersion":"1"},"items":[]}'
 
     async def send_json(self, method: str, path: str, body: JsonObject, **_: Any) -> JsonObject:
