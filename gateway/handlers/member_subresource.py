@@ -37,5 +37,5 @@ async def read_subresource(
         return await forward(request, scope, upstream, info=info, headers=answer_headers(request))
     # A resourceVersion in the query would be ours: reading live is newer than any.
     answer = await upstream.send_json("GET", upstream_path(info), None, user=scope.user)
-    body = await resource.decorate_part(owner.cluster, encode_json(answer), scope.info.name)
+    body = await resource.writes.decorate_part(owner.cluster, encode_json(answer), scope.info.name)
     return body_response(request, encode_object(msgspec.json.decode(body), representation), representation.content_type)

@@ -188,7 +188,7 @@ class MergedWriteTarget:
         return translated
 
     def _member_version(self, request: WriteRequest, owner: CachedObject, version: str) -> str:
-        member = self._resource.member_version(owner, version)
+        member = self._resource.writes.member_version(owner, version)
         if member is None:
             raise conflict(request.scope.info.group_resource, request.name)
         return member
@@ -219,20 +219,21 @@ class MergedWriteTarget:
         """Return the answer in the words of the merged view, once the view itself has caught up with it."""
         if request.scope.info.subresource == "eviction":
             if not _tries_only(request):
-                await self._resource.wait_gone(owner, or_lingers=True)
+                await self._resource.writes.wait_gone(owner, or_lingers=True)
             return result
         if result.content_type.partition(";")[0] != JSON:
             return result
+        writes = self._resource.writes
         if request.options.dry_run:
-            return replace(result, body=self._resource.decorate(owner.cluster, result.body, request.name), obj=None)
+            return replace(result, body=writes.decorate(owner.cluster, result.body, request.name), obj=None)
         if request.verb == "delete":
-            deleted = partial(self._resource.deleted, owner, result.body, request.name)
+            deleted = partial(writes.deleted, owner, result.body, request.name)
             if request.of_collection:  # each would be waited for in turn
                 return replace(result, obj=None, shown=deleted)
             return replace(result, body=await deleted(), obj=None)
-        body = await self._resource.changed(owner, result.body, request.name)
+        body = await writes.changed(owner, result.body, request.name)
         if request.scope.info.subresource and body is result.body:
-            body = await self._resource.decorate_part(owner.cluster, body, request.name)  # a Scale
+            body = await writes.decorate_part(owner.cluster, body, request.name)  # a Scale
         return replace(result, body=body, obj=None)
 
     async def namespace_contents(self, namespace: str) -> Sequence[tuple[GroupResource, JsonObject]]:

@@ -269,9 +269,9 @@ class ResourceHandler:
         result = await writes.serve(write, request[AUDIT], target)
         resource = members.cache.resource(scope.info.group_version_resource)
         if resource is not None and write.options.dry_run:
-            result = replace(result, body=resource.decorate(cluster, result.body), obj=None)
+            result = replace(result, body=resource.writes.decorate(cluster, result.body), obj=None)
         elif resource is not None:
-            result = replace(result, body=await resource.made(cluster, result.body, visible=visible), obj=None)
+            result = replace(result, body=await resource.writes.made(cluster, result.body, visible=visible), obj=None)
         return await answer.response(result)
 
     async def _read_subresource(

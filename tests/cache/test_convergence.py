@@ -108,7 +108,7 @@ class World:
     def answer(self) -> None:
         """The gateway reads the answer to a write: before the member's own event of it, or long after."""
         cluster, name, obj = self.answers.pop(0)
-        served = json.loads(self.pods.restamp(cluster, json.dumps(obj).encode()))
+        served = json.loads(self.pods.writes.restamp(cluster, json.dumps(obj).encode()))
         assert served["metadata"]["uid"] == obj["metadata"]["uid"]
         cached = next((obj for obj in self.pods.owners("default", name) if obj.cluster == cluster), None)
         if self.members[cluster].objects.get(("default", name)) == obj and cluster in self.joined:

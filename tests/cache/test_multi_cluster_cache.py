@@ -577,7 +577,7 @@ async def test_who_makes_the_first_object_of_a_kind_in_a_member_reads_it(fleet):
     assert await listed(fleet.pods) == []
     member.served = True
     body = json.dumps(member.put(pod("a", uid="1"))).encode()
-    answer = json.loads(await fleet.pods.made("m1", body))
+    answer = json.loads(await fleet.pods.writes.made("m1", body))
     assert await listed(fleet.pods) == ["a"]
     read = await fleet.pods.get("default", "a")
     assert answer["metadata"]["resourceVersion"] == str(read.rv)
@@ -588,6 +588,6 @@ async def test_making_an_object_where_the_kind_is_not_found_takes_no_longer_than
     member.served = False
     assert await fleet.cache.wait_synced(10)
     began = virtual_time.now()
-    answer = json.loads(await fleet.pods.made("m1", json.dumps(member.put(pod("a", uid="1"))).encode()))
+    answer = json.loads(await fleet.pods.writes.made("m1", json.dumps(member.put(pod("a", uid="1"))).encode()))
     assert answer["metadata"]["name"] == "a"
     assert virtual_time.now() - began <= 4

@@ -486,8 +486,8 @@ async def test_writes_based_on_versions_of_the_former_run(play):
     pods = MergedResource(play.cacher, PODS.stored, ContinueTokenCodec(b"k" * 16))
     play.observe("a", "db", uid="2", rv="13")
     web, db = await pods.get("default", "web"), await pods.get("default", "db")
-    assert pods.member_version(web, str(seen.rv)) == "11"
-    assert pods.member_version(db, str(changed.rv)) is None
+    assert pods.writes.member_version(web, str(seen.rv)) == "11"
+    assert pods.writes.member_version(db, str(changed.rv)) is None
 
 
 async def test_a_page_is_continued_after_a_restart_in_quiet_and_refused_with_a_way_on_otherwise(play):

@@ -351,12 +351,12 @@ async def test_a_write_with_the_version_of_another_replica_is_told_ours():
     watch = parse_list_options({"resourceVersion": str(ours.rv)}, watch=True)
     watcher = await world.pods_of(1).watch("", watch, timeout=100)
     for _ in range(3):
-        assert world.pods_of(1).member_version(ours, str(theirs.rv)) is None
+        assert world.pods_of(1).writes.member_version(ours, str(theirs.rv)) is None
     told = watcher.poll()
     assert [(event.type, event.object.key) for event in told] == [("MODIFIED", "default/db")], "once is enough"
-    assert world.pods_of(1).member_version(world.pods_of(1).owners("default", "db")[0], str(told[0].rv))
-    assert world.pods_of(1).member_version(ours, "12") is None
-    assert world.pods_of(1).member_version(ours, "9" * 5000) is None
+    assert world.pods_of(1).writes.member_version(world.pods_of(1).owners("default", "db")[0], str(told[0].rv))
+    assert world.pods_of(1).writes.member_version(ours, "12") is None
+    assert world.pods_of(1).writes.member_version(ours, "9" * 5000) is None
     assert watcher.poll() == []
     for task in running:
         task.cancel()

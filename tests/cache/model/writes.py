@@ -86,7 +86,7 @@ class Writes:
     def _read(self, answer: Answer) -> None:
         pods, cluster, obj = self.world.pods, answer.cluster, answer.obj
         namespace, name = obj["metadata"]["namespace"], obj["metadata"]["name"]
-        served = json.loads(pods.restamp(cluster, json.dumps(obj).encode()))
+        served = json.loads(pods.writes.restamp(cluster, json.dumps(obj).encode()))
         assert served["metadata"]["uid"] == obj["metadata"]["uid"]
         members = self.world.members
         reading = cluster in members.joined - members.doubtful
@@ -95,13 +95,13 @@ class Writes:
             assert cached is not None, f"{name} of {cluster} was written and is not there"
             assert cached.member_rv == obj["metadata"]["resourceVersion"]
             assert served["metadata"]["resourceVersion"] == str(cached.rv)
-            assert pods.member_version(cached, str(cached.rv)) == cached.member_rv
-            assert pods.member_version(cached, str(cached.rv - 1)) is None
+            assert pods.writes.member_version(cached, str(cached.rv)) == cached.member_rv
+            assert pods.writes.member_version(cached, str(cached.rv - 1)) is None
 
     async def _read_deleted(self, answer: Answer, known: CachedObject) -> None:
         clock = asyncio.get_running_loop().time
         began = clock()
-        told = json.loads(await self.world.pods.deleted(known, json.dumps(answer.obj).encode()))
+        told = json.loads(await self.world.pods.writes.deleted(known, json.dumps(answer.obj).encode()))
         waited = clock() - began
         assert waited <= GONE_WAIT
         if answer.obj["kind"] == "Status":

@@ -31,7 +31,11 @@ PATH = "/apis/apps/v1/namespaces/shop/replicasets/web.m2/scale"
 
 
 class Merged:
-    """The merged resource, which tells the member's words from its own."""
+    """The merged resource, which tells the member's words from its own, and what writes need of it."""
+
+    @property
+    def writes(self) -> "Merged":
+        return self
 
     async def decorate_part(self, cluster: str, body: bytes, name: str) -> bytes:
         assert cluster == "m2"

@@ -41,6 +41,11 @@ class Pods:
     served: Any
     waited: list[str] = field(default_factory=list)
 
+    @property
+    def writes(self) -> "Pods":
+        """Stands for what writes need of it as well."""
+        return self
+
     def owners(self, namespace: str, name: str, *, visible: Any) -> Sequence[Any]:
         return [pod for pod in self._all() if pod.name == name]
 

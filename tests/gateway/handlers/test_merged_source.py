@@ -207,7 +207,8 @@ async def test_a_watch_shows_nothing_of_a_hidden_member(fleet: Fleet) -> None:
 async def test_who_has_only_written_so_far_goes_on_from_the_version_of_the_answer(fleet: Fleet) -> None:
     source = fleet.source_of(by_caller("m2"))
     remember_view(fleet.pods, fleet.scope.user, by_caller("m2"))
-    made = json.loads(await fleet.pods.made("m2", json.dumps(fleet.members["m2"].put(pod("new", uid="n"))).encode()))
+    body = json.dumps(fleet.members["m2"].put(pod("new", uid="n"))).encode()
+    made = json.loads(await fleet.pods.writes.made("m2", body))
     watch = await source.watch("", watching(made["metadata"]["resourceVersion"]), 60)
     fleet.members["m2"].put(pod("next", uid="x"))
     (event,) = await watch.next_batch()
