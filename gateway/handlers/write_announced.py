@@ -27,6 +27,13 @@ POST_RESOURCE_VERSION = f"{PREFIX}resource-version"
 _DOUBTFUL_CODES = frozenset({500, 502, 504})
 """Answers an API server may also give after it has written."""
 
+_TOO_LARGE = (
+    "etcdserver: request is too large",
+    "rpc error: code = ResourceExhausted desc = trying to send message larger than max",
+)
+"""How kube-apiserver begins a 500 for an object that etcd did not take, or was never sent (`isTooLargeError` in its
+`endpoints/handlers/rest.go`). What etcd cannot send, which is the answer to a write, begins with `grpc:`."""
+
 
 class AnnouncedWrite:
     """Carries out one request that was admitted. `rename` gives it another generated name, where it has one."""
@@ -109,7 +116,7 @@ class AnnouncedWrite:
         elif not isinstance(error, ApiError):
             error = internal_error("the gateway failed unexpectedly")
         record.code, record.reason, record.message = error.code, error.reason, error.message
-        doubtful = self._applying and error.code in _DOUBTFUL_CODES
+        doubtful = self._applying and _may_have_written(error)
         await self._audit.outcome([record], State.IN_DOUBT if doubtful else State.NOT_APPLIED)
 
     def _unknown(self, error: OutcomeUnknown) -> ApiError:
@@ -124,6 +131,11 @@ class AnnouncedWrite:
             record.uid = record.uid or uid(result.obj)
             if made := resource_version(result.obj):
                 record.annotate(POST_RESOURCE_VERSION, made)
+
+
+def _may_have_written(error: ApiError) -> bool:
+    too_large = error.code == 500 and error.message.startswith(_TOO_LARGE)
+    return error.code in _DOUBTFUL_CODES and not too_large
 
 
 def _no_unique_name(error: ApiError) -> ApiError:

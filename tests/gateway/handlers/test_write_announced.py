@@ -11,6 +11,7 @@ from tests.gateway.handlers.write_support import DEPLOYMENT, DEPLOYMENTS, WEB, G
 KEY = ObjectKey("shop", "web")
 ALLOWED = {"fleetgate.io/allow-scale-down": "true"}
 PROTECTED = {"fleetgate.io/delete-protection": "Always"}
+SENDING = "rpc error: code = ResourceExhausted desc ="
 
 
 class TestRaces:
@@ -123,6 +124,12 @@ class TestDoubt:
         [
             (gateway_timeout("the store took too long"), "in-doubt"),
             (ApiError(500, "", "etcdserver: request timed out"), "in-doubt"),
+            (ApiError(500, "", "etcdserver: request is too large"), "not-applied"),
+            (ApiError(500, "", f"{SENDING} trying to send message larger than max (9 vs. 8)"), "not-applied"),
+            (ApiError(500, "", f"{SENDING} grpc: trying to send message larger than max (9 vs. 8)"), "in-doubt"),
+            (ApiError(500, "", f"{SENDING} received message larger than max (9 vs. 8)"), "in-doubt"),
+            (ApiError(500, "", "the answer was lost: etcdserver: request is too large"), "in-doubt"),
+            (ApiError(504, "Timeout", "etcdserver: request is too large"), "in-doubt"),
             (service_unavailable("not reached"), "not-applied"),
             (ApiError(422, "Invalid", "no"), "not-applied"),
             (PathNotFound(), "not-applied"),
