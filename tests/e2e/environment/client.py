@@ -24,6 +24,9 @@ class UnexpectedStatus(Exception):
 # A kube-apiserver closes a connection that was idle for 90 seconds, and may do so as the next request leaves.
 LONGEST_IDLE = 30.0
 
+MOST_RETRIES = 10
+"""As client-go has it. A kube-apiserver that says it is ready may yet initialize the storage of custom resources."""
+
 
 class Client:
     """Requests to one server, from any thread; each thread keeps its own connection."""
@@ -47,26 +50,38 @@ class Client:
     ) -> Any:
         """Send `body` as JSON and return the answer: decoded when it is JSON, else as text.
 
+        A read that the server wants to be repeated later (429 with Retry-After) is, some times.
+
         Raises:
             UnexpectedStatus: The status is not 2xx.
             OSError: No answer within ten seconds, or no connection.
         """
         encoded = None if body is None else json.dumps(body).encode()
         headers = {"Accept": accept, "Content-Type": content_type}
-        connection = self._connection()
-        try:
-            connection.request(method, path, body=encoded, headers=headers)
-            response = connection.getresponse()
-            answer = response.read().decode()
-        except (OSError, http.client.HTTPException) as error:
-            connection.close()
-            self._local.connection = None
-            raise error if isinstance(error, OSError) else OSError(str(error)) from error
+        response, answer = self._answer(method, path, encoded, headers)
+        for _ in range(MOST_RETRIES if method == "GET" else 0):
+            if response.status != 429 or (pause := response.getheader("Retry-After")) is None:
+                break
+            time.sleep(float(pause))
+            response, answer = self._answer(method, path, encoded, headers)
         if not 200 <= response.status < 300:
             raise UnexpectedStatus(response.status, answer)
         if response.headers.get_content_type() == "application/json":
             return json.loads(answer)
         return answer
+
+    def _answer(
+        self, method: str, path: str, body: bytes | None, headers: dict[str, str]
+    ) -> tuple[http.client.HTTPResponse, str]:
+        connection = self._connection()
+        try:
+            connection.request(method, path, body=body, headers=headers)
+            response = connection.getresponse()
+            return response, response.read().decode()
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            self._local.connection = None
+            raise error if isinstance(error, OSError) else OSError(str(error)) from error
 
     def succeeds(self, path: str) -> bool:
         """Whether a GET of `path` is answered with success."""
