@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from gateway.apimachinery.meta import JsonObject, ObjectKey
+from gateway.apimachinery.meta import JsonObject, ObjectKey, resource_version, uid
 from gateway.apimachinery.schema import GroupResource
 from gateway.request_scope import RequestScope
 
@@ -82,9 +82,18 @@ class WriteRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class ObjectVersion:
+    """What a write made, as its store counts; "" for what is not known."""
+
+    uid: str
+    resource_version: str
+
+
+@dataclass(frozen=True, slots=True)
 class WriteResult:
     """The answer of a write, ready to be sent: `obj` is its decoded body where that was cheap to know.
 
+    `made` is what the store said that it made, for the audit log, where the body says so in other words.
     `shown` waits until reads show what was written, where that was not waited for: what a deletecollection deletes is
     waited for together.
     """
@@ -95,6 +104,14 @@ class WriteResult:
     headers: Mapping[str, str] = field(default_factory=dict)
     obj: JsonObject | None = None
     shown: Callable[[], Awaitable[bytes]] | None = None
+    made: ObjectVersion | None = None
+
+    @property
+    def written(self) -> ObjectVersion | None:
+        """What the write made: `made`, or else as `obj` has it; None where neither tells."""
+        if self.made is not None or self.obj is None:
+            return self.made
+        return ObjectVersion(uid(self.obj), resource_version(self.obj))
 
 
 @dataclass(frozen=True, slots=True)

@@ -223,18 +223,20 @@ class MergedWriteTarget:
             return result
         if result.content_type.partition(";")[0] != JSON:
             return result
+        # The body comes to differ from `obj`: what the member made is told apart.
+        result = replace(result, obj=None, made=result.written)
         writes = self._resource.writes
         if request.options.dry_run:
-            return replace(result, body=writes.decorate(owner.cluster, result.body, request.name), obj=None)
+            return replace(result, body=writes.decorate(owner.cluster, result.body, request.name))
         if request.verb == "delete":
             deleted = partial(writes.deleted, owner, result.body, request.name)
             if request.of_collection:  # each would be waited for in turn
-                return replace(result, obj=None, shown=deleted)
-            return replace(result, body=await deleted(), obj=None)
+                return replace(result, shown=deleted)
+            return replace(result, body=await deleted())
         body = await writes.changed(owner, result.body, request.name)
         if request.scope.info.subresource and body is result.body:
             body = await writes.decorate_part(owner.cluster, body, request.name)  # a Scale
-        return replace(result, body=body, obj=None)
+        return replace(result, body=body)
 
     async def namespace_contents(self, namespace: str) -> Sequence[tuple[GroupResource, JsonObject]]:
         """Return what the federation store holds in a namespace."""

@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 from admission.chain import AdmissionChain
 from gateway.apimachinery.errors import ApiError, PathNotFound, conflict, gateway_timeout, internal_error
-from gateway.apimachinery.meta import resource_version, uid
 from gateway.audit.event import State
 from gateway.audit.log import AuditLog
 from gateway.audit.record import PREFIX, AuditRecord
@@ -127,10 +126,10 @@ class AnnouncedWrite:
     def _note_result(self, result: WriteResult) -> None:
         record = self._record
         record.code = result.code
-        if result.obj is not None:
-            record.uid = record.uid or uid(result.obj)
-            if made := resource_version(result.obj):
-                record.annotate(POST_RESOURCE_VERSION, made)
+        if (written := result.written) is not None:
+            record.uid = record.uid or written.uid
+            if written.resource_version:
+                record.annotate(POST_RESOURCE_VERSION, written.resource_version)
 
 
 def _may_have_written(error: ApiError) -> bool:

@@ -23,7 +23,7 @@ from gateway.request import UserInfo, parse_request_info
 from gateway.request_scope import RequestScope
 from gateway.write_request import WriteRequest
 from tests.gateway.handlers.memory_target import MemoryTarget
-from tests.gateway.handlers.write_support import POD
+from tests.gateway.handlers.write_support import POD, Gateway
 from tests.gateway.proxy.gateway_under_test import make_upstream
 from tests.support.clock import FakeClock
 from tests.support.http_server import serve
@@ -98,7 +98,7 @@ class Member:
             return web.json_response({"status": {"allowed": self.allows}})
         self.seen.append((user, f"{request.method} {request.path}"))
         self.bodies.append(body)
-        pod = {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "web", "uid": "u"}}
+        pod = {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "web", "uid": "u", "resourceVersion": "77"}}
         collection = {"kind": "PodList", "apiVersion": "v1", "items": [pod]}
         return web.json_response(collection if request.path.endswith("/pods") else pod)
 
@@ -266,6 +266,34 @@ async def test_an_end_as_one_of_many_is_answered_before_it_is_read(fleet: Fleet)
     read.set()
     await result.shown()
     assert pods.waited == ["deleted web-1"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "content_type", "body"),
+    [
+        ("PUT", "web-1", "application/json", {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web-1"}}),
+        ("PATCH", "web-1/status", "application/merge-patch+json", {"status": {"phase": "Running"}}),
+        ("DELETE", "web-1", "application/json", {"propagationPolicy": "Orphan"}),
+    ],
+)
+async def test_the_log_names_what_the_member_made(
+    fleet: Fleet, gateway: Gateway, method: str, path: str, content_type: str, body: Any
+) -> None:
+    """The answer is in words of the view, the log in those of the member, as for what is in the store."""
+
+    class Served(Pods):
+        async def changed(self, pod: Any, body: bytes, name: str) -> bytes:
+            return body.replace(b'"77"', b'"1700"')
+
+        deleted = changed
+
+    target = fleet.target(scope_of(method, f"{PODS}/{path}"), pods=Served(SimpleNamespace(kind="Pod")))
+    result = await gateway.send(target, method, f"{PODS}/{path}", body, content_type=content_type)
+    assert json.loads(result.body)["metadata"]["resourceVersion"] == "1700"
+    assert result.obj is None
+    outcome = gateway.events()[-1]
+    assert outcome["annotations"]["audit.fleetgate.io/resource-version"] == "77"
+    assert outcome["objectRef"]["uid"] == "u"
 
 
 class Twins(Pods):
