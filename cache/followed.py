@@ -130,6 +130,7 @@ class FollowedFeed(MemberFeed):
         self._settled = report.settled
         self.started, self.synced, self.error = report.started, report.synced, report.error
         self._last_contact, self._stale_since = report.last_contact, report.stale_since
+        self.overfull = report.overfull
 
     @property
     def settled(self) -> bool:

@@ -21,6 +21,8 @@ class ClusterFreshness:
     objects: int
     error: str
     """Why it is not current, in plain words; empty while it is."""
+    overfull: bool = False
+    """Whether it is left alone because it has too much: objects of it are missing here, whether or not it is synced."""
 
     @property
     def stale(self) -> bool:
@@ -39,4 +41,5 @@ def together(name: str, parts: Iterable[ClusterFreshness]) -> ClusterFreshness:
         stale_since=min(stale, default=None),
         objects=sum(part.objects for part in known),
         error=next((part.error for part in known if part.error), ""),
+        overfull=any(part.overfull for part in known),
     )

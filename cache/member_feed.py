@@ -43,6 +43,8 @@ class MemberFeed:
         self.reached = ""
         self.synced = False
         self.error = ""
+        self.overfull = False
+        """Whether it has too much to be read."""
         self.identity = ""
         """What is known of which cluster this is, such as its address; a feed of another one must not be resumed."""
         self.recovered = False
@@ -277,12 +279,12 @@ class MemberFeed:
         self.heard()
         self._confirmed = self._now()
         self.recovered = False
-        self.error = ""
+        self.error, self.overfull = "", False
         self._stale_since = None
 
-    def failed(self, error: str) -> None:
-        """The feed is broken; what is known grows old from the last contact on."""
-        self.error = error
+    def failed(self, error: str, *, overfull: bool = False) -> None:
+        """The feed is broken, or the member has too much; what is known grows old from the last contact on."""
+        self.error, self.overfull = error, overfull
         if self._stale_since is None:
             self._stale_since = self._last_contact or self.started
 
@@ -333,6 +335,7 @@ class MemberFeed:
             stale_since=stale_since,
             objects=self._cache.count_of(self.cluster),
             error=self.error or self._unreachable,
+            overfull=self.overfull,
         )
 
     def _read(self, encoded: Encoded) -> ObservedObject | None:

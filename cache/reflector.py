@@ -166,7 +166,7 @@ class Reflector:
     def _report(self, error: Exception) -> None:
         if isinstance(error, _BrokenOff | Expired) and self._failures <= 1:
             return  # part of every day; the next attempt tells whether the member is gone
-        self._feed.failed(str(error) or type(error).__name__)
+        self._feed.failed(str(error) or type(error).__name__, overfull=isinstance(error, Overfull))
         self._changed()
 
     def _pause(self, error: Exception) -> float:

@@ -50,6 +50,7 @@ class MemberReport(msgspec.Struct, frozen=True, array_like=True):
     """Kept up to date while it is stale; before that nobody asks."""
     stale_since: float | None
     error: str
+    overfull: bool = False
 
 
 class Condition(msgspec.Struct, frozen=True, array_like=True):
@@ -152,7 +153,8 @@ class LogReader:
             fresh = feed.freshness()
             heard = fresh.last_contact if fresh.stale_since is not None else 0.0
             error = fresh.error[:_LISTED_CHARACTERS]
-            reports.append(
-                MemberReport(fresh.name, feed.started, feed.settled, fresh.synced, heard, fresh.stale_since, error)
+            report = MemberReport(
+                fresh.name, feed.started, feed.settled, fresh.synced, heard, fresh.stale_since, error, fresh.overfull
             )
+            reports.append(report)
         return reports

@@ -157,6 +157,13 @@ class MergedSource:
 def stale_warning(cluster: ClusterFreshness, now: float) -> str:
     """Return what a reader is told of a member whose objects may be out of date."""
     title = f'member cluster "{cluster.name}"' if cluster.name else "the federation store"
+    if cluster.overfull:
+        # It answers when it is looked whether there is less, but nothing is taken then.
+        age = human_duration(now - (cluster.stale_since or now))
+        return (
+            f"{title} has more of this kind than is read of one member: objects are missing from this answer, "
+            f"the others are as of {age} ago"
+        )
     if not cluster.synced:
         return f"{title} has not been read yet: its objects are missing from this answer"
     age = human_duration(now - (cluster.last_contact or now))

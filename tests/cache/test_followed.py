@@ -225,6 +225,9 @@ async def test_freshness_is_told_and_only_when_it_changes(pair):
     stale = pair.pods.stale()
     assert [(member.name, member.error) for member in stale] == [("m1", "connection refused")]
     assert stale == pair.source_pods.stale()
+    feed.failed("connection refused", overfull=True)
+    pair.tell()
+    assert pair.pods.stale() == pair.source_pods.stale() != stale
     await pair.source.drop_feed("m1")
     pair.tell()
     assert not pair.pods.freshness()

@@ -259,6 +259,7 @@ async def test_a_list_without_an_end_is_given_up_and_what_was_known_stays(per_pa
     await asyncio.sleep(3600)
     assert bench.feed.error == "it has more than 1 MiB of this kind"
     assert "a" in bench.names()
+    assert bench.feed.freshness().overfull
     kept = len(bench.names())
     assert sum(len(obj.raw) for obj in bench.cache.everything()) < 2 << 20
     pages = member.pages
@@ -267,7 +268,7 @@ async def test_a_list_without_an_end_is_given_up_and_what_was_known_stays(per_pa
     assert 0 < member.pages - pages <= pages * 6, "it is read again and again"
     member.mad = False
     await asyncio.sleep(1300)
-    assert (bench.names(), bench.feed.error) == (["a"], "")
+    assert (bench.names(), bench.feed.error, bench.feed.freshness().overfull) == (["a"], "", False)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 

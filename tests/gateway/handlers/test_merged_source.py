@@ -142,6 +142,16 @@ async def test_a_member_that_does_not_answer_is_told(fleet: Fleet) -> None:
             ClusterFreshness("", synced=True, last_contact=NOW - 90, stale_since=NOW - 80, objects=5, error=""),
             "the federation store does not answer: its objects are as of 90s ago",
         ),
+        (  # it was heard from since, when it was looked whether there is less
+            ClusterFreshness("m1", True, NOW - 9, stale_since=NOW - 300, objects=5, error="", overfull=True),
+            'member cluster "m1" has more of this kind than is read of one member: objects are missing from this '
+            "answer, the others are as of 5m ago",
+        ),
+        (  # the first list of it was not read to its end
+            ClusterFreshness("m1", False, NOW - 9, stale_since=NOW - 300, objects=5, error="", overfull=True),
+            'member cluster "m1" has more of this kind than is read of one member: objects are missing from this '
+            "answer, the others are as of 5m ago",
+        ),
     ],
 )
 def test_how_old_an_answer_is(cluster: ClusterFreshness, said: str) -> None:
