@@ -9,13 +9,15 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from cache.cached_object import CachedObject, CellRenderer, ObjectBuilder, ObservedObject
+from cache.cached_object import CachedObject, CellRenderer
 from cache.caller_views import CallerViews, SavedViews
 from cache.cold_objects import MemoryLimit
 from cache.fan_out import FanOut, Rider
 from cache.history import DEFAULT_LIMITS, HistoryLimits
 from cache.member_feed import MemberFeed
 from cache.naming import UNCONTESTED
+from cache.object_builder import ObjectBuilder
+from cache.observed_object import ObservedObject
 from cache.recovery import Recovery
 from cache.replicas import Peers, Replicas
 from cache.resource_kind import ResourceKind

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from cache.cached_object import CachedObject, CellRenderer, ObjectBuilder
+from cache.cached_object import CachedObject, CellRenderer
 from cache.cacher import DEFAULT_SETTINGS, Cacher, CacherSettings
 from cache.cold_objects import MemoryLimit
 from cache.history import History, HistoryLimits
 from cache.member_feed import MemberFeed
+from cache.object_builder import ObjectBuilder
 from cache.replication import Condition, MemberReport, Step
 from cache.resource_kind import ResourceKind
 from cache.resource_version import RevisionClock, issuer

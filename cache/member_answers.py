@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from cache.cached_object import DECODE_ERRORS, Encoded, is_utf8
+from cache.encoded_object import DECODE_ERRORS, Encoded, is_utf8
 from cache.lister_watcher import Expired, ListWatchError, Unavailable
 
 

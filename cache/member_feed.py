@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from cache.cached_object import CachedObject, Encoded, MalformedObject, ObservedObject
+from cache.cached_object import CachedObject
 from cache.checkpoints import MemberPosition, identity_digest
+from cache.encoded_object import Encoded, MalformedObject
 from cache.freshness import ClusterFreshness
+from cache.observed_object import ObservedObject
 from cache.resource_version import is_older, member_order
 from cache.watch_cache import WatchCache
 from cache.watch_event import DELETED

@@ -10,8 +10,10 @@ from collections.abc import Callable
 
 import msgspec
 
-from cache.cached_object import CachedObject, MalformedObject, ObservedObject
+from cache.cached_object import CachedObject
 from cache.cacher import Cacher
+from cache.encoded_object import MalformedObject
+from cache.observed_object import ObservedObject
 from cache.resource_kind import ServedVersion
 from cache.view import View
 from cache.watcher import Visible, everyone

@@ -12,10 +12,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cache.cached_object import CellRenderer, MalformedObject
+from cache.cached_object import CellRenderer
 from cache.cacher import Cacher, CacherSettings
 from cache.cold_objects import MemoryLimit
 from cache.continue_token import ContinueTokenCodec
+from cache.encoded_object import MalformedObject
 from cache.freshness import ClusterFreshness, together
 from cache.lister_watcher import ListerWatcher, ListerWatcherFactory
 from cache.merged_resource import MergedResource

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cache.cached_object import CachedObject, MalformedObject, ObjectBuilder
+from cache.cached_object import CachedObject
+from cache.encoded_object import MalformedObject
+from cache.object_builder import ObjectBuilder
 from cache.resumption import FormerRun
 from cache.saved_state import SavedKind, SavedObject
 from cache.watch_cache import WatchCache

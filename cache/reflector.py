@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from cache.cached_object import DECODE_ERRORS
+from cache.encoded_object import DECODE_ERRORS
 from cache.line_splitter import LineSplitter, LineTooLong
 from cache.lister_watcher import Expired, ListerWatcher, ListWatchError, NotServed, TooLarge, Unavailable
 from cache.member_answers import Malformed, bookmarked, read_line, refusal

@@ -12,13 +12,15 @@ from itertools import chain
 
 import msgspec
 
-from cache.cached_object import CachedObject, ObjectBuilder, ObservedObject, object_key
+from cache.cached_object import CachedObject, object_key
 from cache.cold_objects import ColdObjects
 from cache.history import DEFAULT_LIMITS, History, HistoryLimits
 from cache.indexed_fields import FieldIndex
 from cache.label_index import LabelIndex, Labels
 from cache.merge import namings, original_names, precedence
 from cache.naming import UNCONTESTED, Naming, name_among, seen_name
+from cache.object_builder import ObjectBuilder
+from cache.observed_object import ObservedObject
 from cache.ordered_objects import OrderedObjects
 from cache.past_state import PastState
 from cache.resource_kind import ResourceKind
@@ -94,7 +96,7 @@ class WatchCache:
         if (
             known.uid == observed.uid
             and known.member_rv == observed.member_rv
-            and (not authoritative or observed.compose(known.name, cluster, known.rv)[0] == known.raw)
+            and (not authoritative or observed.is_served_as(known))
         ):
             return known
         if not authoritative and is_older(observed.member_rv, known.member_rv):

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import aiohttp
 import msgspec
 
-from cache.cached_object import DECODE_ERRORS
+from cache.encoded_object import DECODE_ERRORS
 from cache.lister_watcher import Expired, ListWatchError, NotServed, TooLarge, Unavailable
 from gateway.apimachinery.errors import ApiError, PathNotFound
 from gateway.apimachinery.integers import parse_integer

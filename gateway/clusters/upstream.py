@@ -20,7 +20,7 @@ import msgspec
 from multidict import CIMultiDict
 from yarl import URL
 
-from cache.cached_object import DECODE_ERRORS
+from cache.encoded_object import DECODE_ERRORS
 from gateway.apimachinery.errors import ApiError, PathNotFound, internal_error
 from gateway.apimachinery.meta import JsonObject
 from gateway.clusters.connections import CONNECT_TIMEOUT, AddressRefused, Connection, Connections

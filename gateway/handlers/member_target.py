@@ -15,8 +15,9 @@ from typing import Any
 
 import msgspec
 
-from cache.cached_object import ORIGINAL_NAME_ANNOTATION, CachedObject
+from cache.cached_object import CachedObject
 from cache.merged_resource import MergedResource
+from cache.stamp import ORIGINAL_NAME_ANNOTATION
 from cache.watcher import Visible
 from gateway.apimachinery import meta
 from gateway.apimachinery.errors import ApiError, conflict, not_found

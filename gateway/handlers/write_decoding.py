@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from cache.cached_object import ORIGINAL_NAME_ANNOTATION
+from cache.stamp import ORIGINAL_NAME_ANNOTATION
 from gateway.apimachinery import codec, meta
 from gateway.apimachinery.errors import (
     BODY_LIMIT,

@@ -2,8 +2,8 @@ import asyncio
 
 import pytest
 
-from cache.cached_object import ObservedObject
 from cache.cacher import Cacher
+from cache.observed_object import ObservedObject
 from cache.resource_kind import PODS
 from cache.resource_version import SLOTS
 from cache.watcher import everyone

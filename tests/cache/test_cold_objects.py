@@ -4,8 +4,9 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cache.cached_object import ObjectBuilder, ObservedObject
 from cache.cold_objects import FEWEST, STEP_OBJECTS, ColdObjects, MemoryLimit
+from cache.object_builder import ObjectBuilder
+from cache.observed_object import ObservedObject
 from cache.ordered_objects import OrderedObjects
 from cache.resource_kind import PODS
 from tests.support.objects import pod

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cache.cached_object import ObservedObject
 from cache.cacher import Cacher, CacherSettings
 from cache.continue_token import ContinueTokenCodec
 from cache.followed import FollowedCacher, OutOfStep
 from cache.history import HistoryLimits
 from cache.merged_resource import MergedResource
+from cache.observed_object import ObservedObject
 from cache.replication import Condition, HistoryLost, LogReader, Step
 from cache.resource_kind import PODS
 from cache.watch_event import DELETED, MODIFIED

@@ -1,6 +1,6 @@
 import pytest
 
-from cache.cached_object import DECODE_ERRORS
+from cache.encoded_object import DECODE_ERRORS
 from cache.lister_watcher import Expired, Unavailable
 from cache.member_answers import Malformed, bookmarked, read_line, read_page, refusal
 

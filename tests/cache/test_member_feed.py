@@ -3,9 +3,10 @@ import json
 import msgspec
 import pytest
 
-from cache.cached_object import ObjectBuilder, ObservedObject
 from cache.history import HistoryLimits
 from cache.member_feed import MemberFeed, Regressed
+from cache.object_builder import ObjectBuilder
+from cache.observed_object import ObservedObject
 from cache.resource_kind import PODS
 from cache.resource_version import RevisionClock
 from cache.watch_cache import WatchCache

@@ -5,11 +5,11 @@ import json
 
 import pytest
 
-from cache.cached_object import ObservedObject
 from cache.cacher import Cacher, CacherSettings
 from cache.continue_token import ContinueTokenCodec
 from cache.history import HistoryLimits
 from cache.merged_resource import MergedResource
+from cache.observed_object import ObservedObject
 from cache.resource_kind import EVENTS, PODS
 from cache.watch_event import BOOKMARK, DELETED, WatchEvent, error_event
 from gateway.apimachinery.errors import ApiError, expired

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cache import past_state
-from cache.cached_object import ObservedObject
 from cache.continue_token import ContinueTokenCodec
 from cache.merged_resource import MergedResource
+from cache.observed_object import ObservedObject
 from cache.resource_kind import EVENTS
 from gateway.apimachinery.options import parse_list_options
 from tests.cache.test_cached_object import encoded

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from cache.cached_object import ObservedObject
 from cache.caller_views import WHOLE
 from cache.continue_token import ContinueTokenCodec
 from cache.history import HistoryLimits
 from cache.merged_resource import MergedResource
+from cache.observed_object import ObservedObject
 from cache.resource_kind import PODS
 from cache.resource_version import SLOTS
 from cache.watcher import Watched, Watcher, WatchStart, everyone

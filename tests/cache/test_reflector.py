@@ -5,10 +5,11 @@ import json
 
 import pytest
 
-from cache.cached_object import ObjectBuilder, ObservedObject
 from cache.history import HistoryLimits
 from cache.lister_watcher import Expired, NotServed, TooLarge, Unavailable
 from cache.member_feed import MemberFeed
+from cache.object_builder import ObjectBuilder
+from cache.observed_object import ObservedObject
 from cache.reflector import SAMPLE, Reflector, ReflectorSettings
 from cache.resource_kind import PODS
 from cache.resource_version import RevisionClock

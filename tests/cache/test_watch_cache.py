@@ -2,8 +2,9 @@ import json
 
 import pytest
 
-from cache.cached_object import ObjectBuilder, ObservedObject
 from cache.history import HistoryLimits
+from cache.object_builder import ObjectBuilder
+from cache.observed_object import ObservedObject
 from cache.resource_kind import PODS, ResourceKind
 from cache.resource_version import RevisionClock
 from cache.selection import Selection

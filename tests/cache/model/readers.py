@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
-from cache.cached_object import CLUSTER_ANNOTATION, ORIGINAL_NAME_ANNOTATION
+from cache.stamp import CLUSTER_ANNOTATION, ORIGINAL_NAME_ANNOTATION
 from cache.watch_event import WatchEvent
 from cache.watcher import Visible, Watcher, everyone
 from gateway.apimachinery.errors import ApiError

@@ -7,8 +7,8 @@ import stat
 
 import pytest
 
-from cache.cached_object import ObservedObject
 from cache.multi_cluster_cache import CacheSettings, MultiClusterCache
+from cache.observed_object import ObservedObject
 from gateway.apimachinery.schema import GroupVersionResource
 from gateway.clusters import cache_snapshot, cache_snapshot_file
 from gateway.clusters.cache_snapshot import CacheSnapshot, continue_token_key

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from cache.cached_object import ObservedObject
 from cache.checkpoints import Checkpoint, MemberPosition, Published
 from cache.multi_cluster_cache import CacheSettings, MultiClusterCache
+from cache.observed_object import ObservedObject
 from cache.resource_version import SLOTS, TICKS
 from gateway.apimachinery import errors
 from gateway.apimachinery.schema import GroupResource, GroupVersionResource

@@ -10,9 +10,9 @@ from functools import partial
 import msgspec
 import pytest
 
-from cache.cached_object import ObservedObject
 from cache.cacher import Cacher, CacherSettings
 from cache.history import HistoryLimits
+from cache.observed_object import ObservedObject
 from cache.resource_kind import BUILT_IN_KINDS
 from gateway.apimachinery.errors import ApiError, service_unavailable
 from gateway.audit.config import AuditConfig
