@@ -24,6 +24,9 @@ CACHE_SIZE = 8192
 LONGEST_CACHED = 10_000
 """Characters of caller-controlled attributes above which a decision is not kept, so that nobody can fill memory."""
 
+COMPLAINT_PERIOD = 5.0
+"""Seconds from one log line about the store to the next: while it is away it decides about no request at all."""
+
 REVIEW_TIMEOUT = 10.0
 _PATH = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 
@@ -107,6 +110,9 @@ class AccessReviewAuthorizer:
     def __init__(self, store: ReviewStore, *, now: Callable[[], float]) -> None:
         """Begin with an empty cache."""
         self._store = store
+        self._now = now
+        self._quiet_until = float("-inf")
+        self._unlogged = 0
         self._decisions: TTLCache[tuple[object, ...], Decision] = TTLCache(CACHE_SIZE, ALLOWED_TTL, timer=now)
 
     async def authorize(self, attributes: Attributes) -> Decision:
@@ -127,6 +133,14 @@ class AccessReviewAuthorizer:
             raise service_unavailable("the federation store did not answer an access review in time") from None
         except (ApiError, PathNotFound) as error:
             # Whatever it is (the store is away, or does not let the gateway ask), it is no decision about the caller.
-            logger.error("the federation store did not decide an access review: %s", error)
+            self._complain(error)
             raise service_unavailable("the federation store could not be asked whether this is allowed") from None
         return decision_of(answer)
+
+    def _complain(self, error: Exception) -> None:
+        if self._now() < self._quiet_until:
+            self._unlogged += 1
+            return
+        more = f" (and {self._unlogged} more since this was last logged)" if self._unlogged else ""
+        logger.error("the federation store did not decide an access review: %s%s", error, more)
+        self._quiet_until, self._unlogged = self._now() + COMPLAINT_PERIOD, 0

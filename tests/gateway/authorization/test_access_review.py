@@ -9,6 +9,7 @@ from gateway.authorization import access_review
 from gateway.authorization.access_review import (
     ALLOWED_TTL,
     CACHE_SIZE,
+    COMPLAINT_PERIOD,
     DENIED_TTL,
     LONGEST_CACHED,
     AccessReviewAuthorizer,
@@ -157,6 +158,29 @@ async def test_who_cannot_be_asked_allows_nothing(failure: Exception, caplog: py
     assert "did not decide" in caplog.text
     assert (await authorizer.authorize(GET)).allowed, "a failure is not remembered"
     assert len(store.reviews) == 2
+
+
+async def test_an_outage_is_logged_once_in_a_while_with_how_often(caplog: pytest.LogCaptureFixture) -> None:
+    clock = FakeClock()
+    authorizer = AccessReviewAuthorizer(FakeStore(service_unavailable("connection refused")), now=clock)
+
+    async def ask(times: int) -> list[str]:
+        caplog.clear()
+        for _ in range(times):
+            with pytest.raises(ApiError):
+                await authorizer.authorize(GET)
+        return caplog.messages
+
+    said = "the federation store did not decide an access review: connection refused"
+    assert await ask(100) == [said]
+    clock.advance(COMPLAINT_PERIOD - 0.1)
+    assert await ask(1) == []
+    clock.advance(0.2)
+    assert await ask(3) == [f"{said} (and 100 more since this was last logged)"]
+    clock.advance(COMPLAINT_PERIOD + 0.1)
+    assert await ask(1) == [f"{said} (and 2 more since this was last logged)"]
+    clock.advance(COMPLAINT_PERIOD + 0.1)
+    assert await ask(1) == [said]
 
 
 async def test_who_does_not_answer_allows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
