@@ -1,78 +1,23 @@
-"""Readers of the merged view: informers that break off and resume, pagers that dawdle, and those who get one object."""
+"""Readers of the merged view: informers that break off and resume, and those who get one object."""
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from random import Random
 from typing import TYPE_CHECKING
 
-from cache.stamp import CLUSTER_ANNOTATION, ORIGINAL_NAME_ANNOTATION
 from cache.watch_event import WatchEvent
-from cache.watcher import Visible, Watcher, everyone
+from cache.watcher import Watcher
 from gateway.apimachinery.errors import ApiError
 from gateway.apimachinery.meta import JsonObject
 from gateway.apimachinery.options import parse_list_options
+from tests.cache.model.pagers import read_pages
 from tests.cache.model.script import ANEW
-from tests.cache.model.timeline import Claim, Wanted, but_for_version, key_of, read_frame, version_of
+from tests.cache.model.timeline import Claim, but_for_version, key_of, read_frame, version_of
+from tests.cache.model.views import View, cluster_of, original_name_of
 
 if TYPE_CHECKING:
     from tests.cache.model.world import World
-
-LIST_WAIT = 3.0
-"""Seconds for which a list may wait, for members that joined a moment ago."""
-
-
-def cluster_of(obj: JsonObject) -> str:
-    return str(obj["metadata"]["annotations"][CLUSTER_ANNOTATION])
-
-
-def original_name_of(obj: JsonObject) -> str:
-    metadata = obj["metadata"]
-    return str(metadata["annotations"].get(ORIGINAL_NAME_ANNOTATION, metadata["name"]))
-
-
-@dataclass(frozen=True)
-class View:
-    """What is asked for, and the same told independently of the code that is tested."""
-
-    query: dict[str, str]
-    wanted: Wanted
-    namespace: str = ""
-    visible: Visible = everyone
-    counted: bool = False
-    """Whether a page says how many objects remain."""
-
-
-def _tier(obj: JsonObject) -> str | None:
-    return obj["metadata"].get("labels", {}).get("tier")
-
-
-def _all(obj: JsonObject) -> bool:
-    return True
-
-
-VIEWS = (
-    View({}, _all, counted=True),
-    View({}, lambda obj: obj["metadata"]["namespace"] == "other", namespace="other", counted=True),
-    View({}, lambda obj: cluster_of(obj) != "b", visible=lambda cluster: cluster != "b"),
-    View({"labelSelector": "tier=1"}, lambda obj: _tier(obj) == "1"),
-    View({"labelSelector": "tier!=1"}, lambda obj: _tier(obj) != "1"),
-    View({"labelSelector": "fleetgate.io/cluster in (a,c)"}, lambda obj: cluster_of(obj) in {"a", "c"}),
-    View({"fieldSelector": "status.phase=Running"}, lambda obj: obj["status"]["phase"] == "Running"),
-    View({"fieldSelector": "spec.nodeName=n1"}, lambda obj: obj["spec"]["nodeName"] == "n1"),
-    View(
-        {"fieldSelector": "spec.nodeName=n1,status.phase!=Failed", "labelSelector": "tier"},
-        lambda obj: obj["spec"]["nodeName"] == "n1" and obj["status"]["phase"] != "Failed" and _tier(obj) is not None,
-    ),
-    View({"fieldSelector": "metadata.name=web"}, lambda obj: obj["metadata"]["name"] == "web"),
-    View(
-        # By the name that is served: alone it would also be read as that of `web` in b.
-        {"fieldSelector": "metadata.name=web.b,metadata.namespace=default"},
-        lambda obj: key_of(obj) == "default/web.b",
-        namespace="default",
-    ),
-)
 
 
 class Outlet:
@@ -218,47 +163,6 @@ class Follower:
         else:
             assert json.loads(known)["metadata"]["uid"] == obj["metadata"]["uid"]
             self.store[key] = body
-
-
-async def read_pages(
-    world: "World", view: View, who: str, pause: Callable[[], float], **first: str
-) -> tuple[dict[str, bytes], int]:
-    """List in pages of one to four with pauses in between; begin anew when that took too long."""
-    clock = asyncio.get_running_loop().time
-    while True:
-        found: dict[str, bytes] = {}
-        query = dict(first)
-        after, version = "", ""
-        try:
-            while True:
-                limit = str(world.random.randint(1, 4))
-                began = clock()
-                options = parse_list_options({**view.query, "limit": limit, **query}, watch=False)
-                page = await world.pods.list(view.namespace, options, visible=view.visible, binding="reader")
-                assert clock() - began <= LIST_WAIT, f"{who} waited for {clock() - began} s"
-                world.check_warnings(page.stale, view.visible)
-                bodies = {obj.key: world.pods.object(obj) for obj in page.items}
-                assert list(bodies) == sorted(bodies), "pages are in the order of keys"
-                assert len(page.items) <= int(limit)
-                assert version in {"", page.resource_version}, f"{who}: pages of two versions"
-                version = page.resource_version
-                more = bool(page.continue_token)
-                assert not more or len(page.items) == int(limit), f"{who}: a page is not full, and more follow"
-                up_to = list(bodies)[-1] if more else "\U0010ffff"
-                claim = Claim(who, int(version), bodies, view.wanted, after, up_to)
-                if view.counted and more:
-                    assert page.remaining, f"{who}: nothing remains, and more is promised"
-                    claim.remaining = page.remaining
-                world.timeline.claims.append(claim)
-                found |= bodies
-                if not more:
-                    return found, int(version)
-                query, after = {"continue": page.continue_token}, up_to
-                await asyncio.sleep(pause())
-        except ApiError as error:
-            if error.code != 410 or not world.forgetful:
-                raise AssertionError(f"{who}: {error}") from error
-            first = {}
 
 
 async def get_one(world: "World", namespace: str, name: str) -> None:

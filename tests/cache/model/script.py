@@ -16,6 +16,8 @@ ERASURES = ("plain", "forced", "overtaken", "graceful")
 """How a member may answer to a deletion."""
 ANEW = -1
 """Instead of going on somewhere, a reader begins from nothing."""
+_LISTS = (*("go on",) * 5, "exact", "exact", "exact by limit", "not older", "any", "whole")
+"""What a reader asks for who lists once."""
 _RARE_FAULTS = ("giant", "unserve", "serve", "serve", "outage")
 _RETURNS = ("backup", "backup", "restore", "quick restore", "replace", "quick replace", "start", "start")
 _PAUSES = (0.0, 0.001, 0.05, 0.15, 0.15, 0.5, 0.5, 1.0, 2.0, 7.0, 100.0)
@@ -105,7 +107,7 @@ def _reading(random: Random) -> Step:
         back = random.choice((0, 0, 0, 1, 2, 5, 20, ANEW, ANEW))
         return "break off", random.randrange(100), random.choice((0.0, 0.0, 0.3, 3.0, 40.0)), back
     if chance < 0.8:
-        return "page", random.randrange(100), random.choice((0.0, 0.2, 1.0, 4.0)), random.random() < 0.3
+        return "page", random.randrange(100), random.choice((0.0, 0.2, 1.0, 4.0, 20.0)), random.choice(_LISTS)
     return "get", random.choice(NAMESPACES), random.choice((*NAMES, "web.a", "db.b", "db.c", "web.b.c"))
 
 

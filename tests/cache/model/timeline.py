@@ -64,6 +64,8 @@ class Claim:
     up_to: str = "\U0010ffff"
     remaining: int | None = None
     """How many of those that are wanted lie behind `up_to`, by what was said."""
+    promised: Wanted | None = None
+    """Of what there is more behind `up_to`, by what was said."""
 
 
 @dataclass
@@ -151,5 +153,8 @@ class Timeline:
             f"too many {sorted(claim.seen.keys() - expected.keys())}, "
             f"other bytes {sorted(key for key in expected if claim.seen.get(key, expected[key]) != expected[key])}"
         )
+        if claim.promised is not None:
+            rest = [obj for key, obj in state.items() if key > claim.up_to and claim.promised(obj)]
+            assert rest, f"{claim.who} at {claim.version}: more was promised after {claim.up_to}"
         if claim.remaining is not None:
             assert claim.remaining == len(wanted) - len(expected), f"{claim.who}: remainingItemCount"

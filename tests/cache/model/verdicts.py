@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from gateway.apimachinery.meta import JsonObject
 from gateway.apimachinery.options import parse_list_options
-from tests.cache.model.readers import cluster_of, original_name_of
 from tests.cache.model.timeline import key_of
+from tests.cache.model.views import cluster_of, original_name_of
 from tests.support.fake_member import REVISION_ANNOTATION
 
 if TYPE_CHECKING:

@@ -17,9 +17,11 @@ from gateway.apimachinery.meta import JsonObject
 from gateway.apimachinery.schema import GroupVersionResource
 from tests.cache.model import verdicts
 from tests.cache.model.members import Members
-from tests.cache.model.readers import VIEWS, Follower, get_one, read_pages
+from tests.cache.model.pagers import NEWEST, asked_at, read_pages
+from tests.cache.model.readers import Follower, get_one
 from tests.cache.model.script import Script, Step, change_of
 from tests.cache.model.timeline import Timeline
+from tests.cache.model.views import VIEWS
 from tests.cache.model.writes import Writes
 from tests.support import virtual_time
 from tests.support.fake_member import FakeMember
@@ -131,8 +133,8 @@ class World:
                 await self._come_to_rest()
             case ("break off", number, pause, back):
                 self.followers[number % len(self.followers)].break_off(pause, back)
-            case ("page", number, pause, exact):
-                self.begin(self._page(number, pause, exact))
+            case ("page", number, pause, how):
+                self.begin(self._page(number, pause, how))
             case ("get", namespace, name):
                 self.begin(get_one(self, namespace, name))
             case (fault, cluster):
@@ -204,13 +206,12 @@ class World:
         self.members.joined.add(cluster)
         await self.cache.add_cluster(cluster, lambda gvr: self._port(member) if gvr == PODS else empty)
 
-    async def _page(self, number: int, pause: float, exact: bool) -> None:
+    async def _page(self, number: int, pause: float, how: str) -> None:
         view = VIEWS[number % len(VIEWS)]
-        first: dict[str, str] = {}
-        if exact and self.timeline.events:
-            version = self.random.choice(self.timeline.events)[0]
-            first = {"resourceVersion": str(version), "resourceVersionMatch": "Exact"}
-        await read_pages(self, view, f"pager of {view.query}", lambda: self.random.choice((0.0, pause)), **first)
+        asked = NEWEST
+        if self.timeline.events and not (view.single and how == "exact by limit"):
+            asked = asked_at(self.random.choice(self.timeline.events)[0], how)
+        await read_pages(self, view, f"pager ({how}) of {view.query}", lambda: self.random.choice((0.0, pause)), asked)
 
     # What readers ask
 
