@@ -13,16 +13,22 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
 from aiohttp.client_proto import ResponseHandler
 from multidict import CIMultiDict
 from yarl import URL
 
 from gateway.apimachinery.errors import bad_request, service_unavailable
 from gateway.authentication.x509 import peer_certificate
+from gateway.chain import chain
+from gateway.filters.audit_id import with_audit_id
+from gateway.filters.panic_recovery import with_panic_recovery
 from gateway.handlers.response import CLIENT_LEFT
+from gateway.lifecycle import Lifecycle
 from gateway.listener import MAX_HEAD, MAX_HEADERS, ClientConnection
 from gateway.proxy.forward import AT_ONCE, abort
 from gateway.proxy.upgrade import relay, requested_protocol
+from gateway.request_keys import Handler
 from gateway.workers.messages import Peer
 
 HandOver = Callable[[Peer], Awaitable[socket.socket]]
@@ -76,6 +82,14 @@ class ForwardingConnection(ClientConnection):
             self.core.detach()
 
 
+class _Body(aiohttp.AsyncIterablePayload):
+    """A body as it comes. The head does not wait for it, as aiohttp's would: the core may refuse it, or its delay."""
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        writer.send_headers()
+        await super().write_with_length(writer, content_length)
+
+
 def _session(request: web.BaseRequest, hand_over: HandOver) -> aiohttp.ClientSession:
     protocol = request.protocol
     assert isinstance(protocol, ForwardingConnection), "what a worker listens with"  # noqa: S101  (a fault of ours)
@@ -96,14 +110,24 @@ def _session(request: web.BaseRequest, hand_over: HandOver) -> aiohttp.ClientSes
     return protocol.core
 
 
-async def forward(request: web.BaseRequest, hand_over: HandOver) -> web.StreamResponse:
+def handing_on(hand_over: HandOver, lifecycle: Lifecycle, now: Callable[[], float]) -> Handler:
+    """Return what hands requests on; those that cannot be are answered with a Status. Each is in flight meanwhile."""
+
+    async def serve(request: web.BaseRequest) -> web.StreamResponse:
+        with lifecycle.serving(long_running=False):
+            return await _forward(request, hand_over)
+
+    return chain((with_audit_id(now), with_panic_recovery()), serve)
+
+
+async def _forward(request: web.BaseRequest, hand_over: HandOver) -> web.StreamResponse:
     """Have the core answer a request. Raises ApiError when it cannot be asked, or not so."""
     headers = _request_headers(request)
     session = _session(request, hand_over)
     if request.headers.get("Expect", "").lower() == "100-continue":
         await request.writer.write(_CONTINUE)
         request.writer.output_size = 0  # the answer itself has not begun
-    body = request.content.iter_any() if request.body_exists else None
+    body = _Body(request.content.iter_any()) if request.body_exists else None
     try:
         answer = await session.request(
             request.method, _target(request), headers=headers, data=body, allow_redirects=False

@@ -78,9 +78,12 @@ class Handovers:
                 return
             except OSError:
                 message, numbers = b"", []
-            if not numbers:
+            if not message:
                 self.close()
                 return
+            if not numbers:
+                _log.error("a connection that a worker handed over is lost: too many files are open")
+                continue
             connection = socket.socket(fileno=numbers[0])
             connection.setblocking(False)
             try:

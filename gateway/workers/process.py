@@ -36,7 +36,7 @@ from gateway.loop_watch import LoopWatch
 from gateway.metrics import Metrics
 from gateway.printers.printer import MERGED_PRINTERS
 from gateway.supervision import Supervisor
-from gateway.workers.forwarding import ForwardingConnection, forward
+from gateway.workers.forwarding import ForwardingConnection, handing_on
 from gateway.workers.handover import hand_over
 from gateway.workers.messages import Accepting, Measured, Settings
 from gateway.workers.routing import MergedReads, Router
@@ -121,7 +121,7 @@ async def _serve(core: WorkerEnd, sockets: Sockets) -> None:
     router = Router(
         reads if settings.answers_reads else None,
         chain(filters, reads.handle),
-        partial(forward, hand_over=partial(hand_over, sockets.handover)),
+        handing_on(partial(hand_over, sockets.handover), lifecycle, time.time),
     )
     listener = Listener(router.handle, identity.context.context, connection=ForwardingConnection)
     async with asyncio.TaskGroup() as tasks:
@@ -140,6 +140,8 @@ async def _serve(core: WorkerEnd, sockets: Sockets) -> None:
         await core.draining.wait()
         lifecycle.drain()
         listener.stop_accepting()
+        for sock in sockets.listening:
+            sock.shutdown(socket.SHUT_RDWR)  # or clients would still be let in, to wait: the core has them open as well
         supervisor.drain()
         try:
             async with asyncio.timeout(settings.shutdown_grace):

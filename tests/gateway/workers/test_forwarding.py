@@ -4,7 +4,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 
 import aiohttp
@@ -14,9 +14,10 @@ from cryptography import x509
 from yarl import URL
 
 from gateway.authentication.x509 import peer_certificate
+from gateway.lifecycle import Lifecycle
 from gateway.listener import Client, Listener
 from gateway.request_keys import Handler
-from gateway.workers.forwarding import ForwardingConnection, forward
+from gateway.workers.forwarding import ForwardingConnection, handing_on
 from gateway.workers.handover import Handovers, hand_over, socket_pair
 from gateway.workers.messages import Peer
 from tests.support.gateway_chain import Pki
@@ -30,13 +31,12 @@ class Processes:
     def __init__(self, pki: Pki, handler: Handler) -> None:
         self.pki = pki
         self.core = Listener(handler, None)
-        self.worker = Listener(self._forward, pki.identity.context.context, connection=ForwardingConnection)
         self.port = 0
         self.handed = 0
-        self._channel, self._theirs = socket_pair()
-
-    async def _forward(self, request: web.BaseRequest) -> web.StreamResponse:
-        return await forward(request, partial(hand_over, self._channel))
+        self.lifecycle = Lifecycle()
+        self.channel, self._theirs = socket_pair()
+        forward = handing_on(partial(hand_over, self.channel), self.lifecycle, lambda: 0.0)
+        self.worker = Listener(forward, pki.identity.context.context, connection=ForwardingConnection)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Processes"]:
@@ -54,7 +54,7 @@ class Processes:
                 await self.worker.close(0.1)
                 await self.core.close(0.1)
                 handovers.close()
-                self._channel.close()
+                self.channel.close()
 
     @asynccontextmanager
     async def session(self, user: str = "alice") -> AsyncIterator[aiohttp.ClientSession]:
@@ -245,13 +245,61 @@ async def test_an_upgraded_connection_is_relayed(gateway_pki: Pki) -> None:
 async def test_without_a_core_it_is_said_so(gateway_pki: Pki) -> None:
     both = Processes(gateway_pki, describe)
     both._theirs.close()
-    port = await both.worker.start("127.0.0.1", 0)
-    both.port = port
-    async with both.session() as session:
-        with suppress(aiohttp.ClientError):  # the worker alone has no chain that would make it a Status
-            async with session.get(both.url("/")) as answer:
-                assert answer.status == 500
+    both.port = await both.worker.start("127.0.0.1", 0)
+    async with both.session() as session, session.get(both.url("/")) as answer:
+        status = await answer.json()
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+        assert (status["kind"], status["message"]) == ("Status", "the gateway is restarting")
     await both.worker.close(0.1)
+    both.channel.close()
+
+
+async def test_a_header_that_cannot_be_handed_on_is_refused(gateway_pki: Pki) -> None:
+    async with processes(gateway_pki, describe) as both:
+        reader, writer = await both.raw()
+        writer.write(b"GET / HTTP/1.1\r\nHost: g\r\nX-A: \xff\r\nConnection: close\r\n\r\n")
+        answer = (await reader.read()).decode()
+        writer.close()
+    assert answer.startswith("HTTP/1.1 400 ")
+    assert '"reason":"BadRequest"' in answer.replace(" ", "")
+
+
+async def test_a_connection_that_arrives_as_words_only_costs_nobody_else(gateway_pki: Pki) -> None:
+    """So it is when the core has no number left for another open file."""
+    async with processes(gateway_pki, describe) as both, both.session() as session:
+        both.channel.send(b"who it is")
+        async with session.get(both.url("/")) as answer:
+            assert answer.status == 418
+
+
+async def test_the_core_is_asked_before_the_body_has_come(gateway_pki: Pki) -> None:
+    async def refuse(_request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(status=403)
+
+    async with processes(gateway_pki, refuse) as both:
+        for length in ("Content-Length: 4", "Transfer-Encoding: chunked"):
+            reader, writer = await both.raw()
+            writer.write(f"POST / HTTP/1.1\r\nHost: g\r\n{length}\r\n\r\n".encode())
+            assert await reader.readline() == b"HTTP/1.1 403 Forbidden\r\n"
+            writer.close()
+
+
+async def test_what_is_handed_on_is_in_flight_until_it_is_answered(gateway_pki: Pki) -> None:
+    go_on = asyncio.Event()
+    asked = asyncio.Event()
+
+    async def slowly(_request: web.BaseRequest) -> web.StreamResponse:
+        asked.set()
+        await go_on.wait()
+        return web.Response()
+
+    async with processes(gateway_pki, slowly) as both, both.session() as session, asyncio.TaskGroup() as tasks:
+        answer = tasks.create_task(session.get(both.url("/")))
+        await asked.wait()
+        assert both.lifecycle.in_flight == 1
+        go_on.set()
+        assert (await answer).status == 200
+        await both.lifecycle.idle()
 
 
 async def test_tls_is_ended_by_the_worker(gateway_pki: Pki) -> None:
