@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -220,3 +221,41 @@ def test_no_process_outlives_the_core(
         gateway.start()
         assert not Path(f"/proc/{worker}").exists()
         assert admin.output("get", "namespaces")
+
+
+def test_what_is_under_way_at_the_end_is_answered_and_nobody_else_let_in(
+    seeded_fleet: Fleet, binaries: dict[str, Path], tmp_path: Path
+) -> None:
+    with Gateway(seeded_fleet, binaries["kubectl"], tmp_path, "--workers", str(PROCESSES), remote=False) as gateway:
+        wait_for_workers(gateway)
+        with (
+            connections(gateway, gateway.admin, tmp_path) as writing,
+            connections(gateway, gateway.admin, tmp_path) as reading,
+        ):
+            bodies = [json.dumps({"metadata": {"name": f"late-{number}"}}).encode() for number in range(CONNECTIONS)]
+            for connection, body in zip(writing, bodies, strict=True):
+                connection.putrequest("POST", "/api/v1/namespaces")
+                for name, value in (
+                    ("Content-Type", "application/json"),
+                    ("Content-Length", str(len(body))),
+                    ("Expect", "100-continue"),
+                ):
+                    connection.putheader(name, value)
+                connection.endheaders()
+                assert connection.sock.recv(25) == b"HTTP/1.1 100 Continue\r\n\r\n"
+            for connection in reading:
+                assert ask(connection, "GET", "/api/v1/namespaces?limit=1")[0] == 200  # the core has come so far
+            os.kill(gateway.process.pid, signal.SIGTERM)
+            gateway.process.wait_until(lambda: not any(lets_in(gateway.port) for _ in range(3 * CONNECTIONS)), 10)
+            for connection, body in zip(writing, bodies, strict=True):
+                connection.send(body)
+                answer = connection.getresponse()
+                assert answer.status == 201, answer.read()
+
+
+def lets_in(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except OSError:
+        return False
+    return True
