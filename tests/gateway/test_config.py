@@ -24,11 +24,13 @@ def test_a_full_document(tmp_path):
         "apiVersion: config.fleetgate.io/v1alpha1\nkind: GatewayConfiguration\n"
         "serving: {listen: '0.0.0.0:443', shutdownGrace: 10s}\n"
         "resources: {allow: [pods, '*.apps'], deny: [daemonsets.apps]}\n"
+        "members: {kubeconfig: members.config}\n"
         "admission: {scaleDown: {floor: 0, maxStepPercent: 25}}\n"
         "audit: {recordedReads: ['*']}\n"
     )
     config = load_config(path)
     assert config.serving.shutdown_grace == 10.0
+    assert config.members.kubeconfig == "members.config", "paths are not relative to the file, docs/configuration.md"
     assert config.resources.deny == ("daemonsets.apps",)
     assert config.admission.scale_down.max_step_percent == 25
     assert config.audit.recorded_reads == ("*",)
