@@ -66,6 +66,21 @@ def remember_view(resource: MergedResource, user: UserInfo, view: CallerView) ->
     return resource.view_since(_identity(user), _view(view.visible)) if view.by_caller else 0
 
 
+async def served_object(
+    resource: MergedResource, scope: RequestScope, key: ObjectKey, visible: Visible, resource_version: str = ""
+) -> CachedObject:
+    """Return the object that is read by a name; that several members use it is announced.
+
+    Raises ApiError as MergedResource.get does.
+    """
+    stored = await resource.get(key.namespace, key.name, resource_version=resource_version, visible=visible)
+    owners = resource.owners(key.namespace, key.name, visible=visible)
+    if len(owners) > 1:
+        names = ", ".join(sorted(f"{seen_name(owner, visible)} ({owner.cluster})" for owner in owners))
+        scope.warn(f'"{key.name}" exists in several clusters, this is the oldest: {names}')
+    return stored
+
+
 class MergedSource:
     """Reads one merged resource. Stale members are announced by Warning headers through the scope."""
 
@@ -113,14 +128,8 @@ class MergedSource:
 
     async def get(self, key: ObjectKey, resource_version: str) -> CachedObject:
         """Return one object; a name that several members use is announced."""
-        stored = await self._resource.get(
-            key.namespace, key.name, resource_version=resource_version, visible=self._visible
-        )
+        stored = await served_object(self._resource, self._scope, key, self._visible, resource_version)
         self._remember_view()
-        owners = self._resource.owners(key.namespace, key.name, visible=self._visible)
-        if len(owners) > 1:
-            names = ", ".join(sorted(f"{seen_name(owner, self._visible)} ({owner.cluster})" for owner in owners))
-            self._scope.warn(f'"{key.name}" exists in several clusters, this is the oldest: {names}')
         if stale := self._resource.stale_member(stored.cluster):
             self._warn_stale([stale])
         return stored

@@ -25,8 +25,8 @@ from gateway.handlers.body import decode_apart, read_body
 from gateway.handlers.connect import ClusterProxyHandler, ConnectHandler, Write
 from gateway.handlers.federation_target import FederationWriteTarget
 from gateway.handlers.member_subresource import read_subresource
-from gateway.handlers.member_target import MergedWriteTarget, the_owner, unnamed_cluster
-from gateway.handlers.merged_source import VIEW_CHANGED, CallerView, MergedSource, remember_view
+from gateway.handlers.member_target import MergedWriteTarget, unnamed_cluster
+from gateway.handlers.merged_source import VIEW_CHANGED, CallerView, MergedSource, remember_view, served_object
 from gateway.handlers.read import get_object, list_objects
 from gateway.handlers.read_source import ReadSource
 from gateway.handlers.reviews import ReviewHandler
@@ -281,8 +281,7 @@ class ResourceHandler:
         resource = members.cache.resource(info.group_version_resource)
         if resource is None:
             raise PathNotFound
-        owners = resource.owners(info.namespace, info.name, visible=visible)
-        owner = the_owner(info.group_resource, info.name, owners)
+        owner = await served_object(resource, scope, info.key, visible)
         upstream = members.clusters.upstream(owner.cluster)
         return await read_subresource(request, scope, upstream, resource, owner, _own_form(members, info, visible))
 

@@ -89,6 +89,13 @@ def test_each_is_read_by_its_names(admin: Kubectl, uids: dict[str, str], name: s
     assert ("exists in several clusters" in read.stderr) is (name == "twin")
 
 
+def test_a_subresource_is_read_by_the_same_names(admin: Kubectl, uids: dict[str, str]) -> None:
+    for name, member in (("twin", OLDER), (QUALIFIED, YOUNGER)):
+        read = admin.run("get", "pod", "-n", "shop", name, "--subresource=status", "-o", "jsonpath={.metadata.uid}")
+        assert (read.returncode, read.stdout) == (0, uids[member]), read.stderr
+        assert ("exists in several clusters" in read.stderr) is (name == "twin")
+
+
 @pytest.mark.parametrize(
     "command",
     [

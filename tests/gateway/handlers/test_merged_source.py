@@ -1,7 +1,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +10,7 @@ import pytest
 from cache.freshness import ClusterFreshness
 from cache.merged_resource import MergedResource
 from cache.multi_cluster_cache import MultiClusterCache
+from cache.watcher import everyone
 from gateway.apimachinery.errors import ApiError
 from gateway.apimachinery.meta import ObjectKey
 from gateway.apimachinery.options import ListOptions, parse_list_options
@@ -21,6 +22,7 @@ from gateway.handlers.merged_source import (
     MergedSource,
     MergedSubscription,
     remember_view,
+    served_object,
     stale_warning,
 )
 from gateway.handlers.read_source import WatchChange
@@ -115,6 +117,21 @@ async def test_a_name_in_several_clusters_is_told(fleet: Fleet) -> None:
     assert warning.startswith('"same" exists in several clusters')
     assert "(m1)" in warning
     assert "(m2)" in warning
+
+
+async def test_a_subresource_is_that_of_the_object_that_a_get_answers(fleet: Fleet) -> None:
+    scope = replace(fleet.scope, info=parse_request_info("GET", "/api/v1/namespaces/default/pods/same/status", {}))
+    read = await fleet.source().get(ObjectKey("default", "same"), "")
+    (told,) = fleet.scope.warnings
+    fleet.scope.warnings.clear()
+    owner = await served_object(fleet.pods, scope, scope.info.key, everyone)
+    assert (owner.cluster, owner.original_name, owner.uid) == ("m1", "same", read.uid)
+    assert scope.warnings == [told]
+    qualified = replace(scope, info=parse_request_info("GET", "/api/v1/namespaces/default/pods/same.m2/status", {}))
+    owner = await served_object(fleet.pods, qualified, qualified.info.key, everyone)
+    assert (owner.cluster, owner.original_name) == ("m2", "same")
+    with pytest.raises(ApiError, match='pods "gone" not found'):
+        await served_object(fleet.pods, scope, ObjectKey("default", "gone"), everyone)
 
 
 async def test_a_member_that_does_not_answer_is_told(fleet: Fleet) -> None:
