@@ -60,7 +60,7 @@ class WorkerPool:
         self._running: dict[int, _Running] = {}
         self._awaited = set(range(len(sockets)))
         self._all_up = asyncio.Event()
-        self._draining = False
+        self._draining = asyncio.Event()
         self._adopting: set[asyncio.Task[None]] = set()
 
     def problem(self) -> str:
@@ -91,7 +91,7 @@ class WorkerPool:
 
     def drain(self) -> None:
         """Have all of them end in order; `run` returns when they have."""
-        self._draining = True
+        self._draining.set()
         for running in self._running.values():
             if running.core.accepting.is_set():
                 running.core.drain()
@@ -99,18 +99,29 @@ class WorkerPool:
                 running.process.kill()  # it serves nobody
 
     async def _keep(self, number: int) -> None:
-        while not self._draining:
-            in_its_place = await self._listener.start_on(self._sockets[number])
+        in_its_place: Sequence[asyncio.Server] = ()
+        pause = 0.0
+        while not self._draining.is_set():
             try:
-                while not await self._run(number, in_its_place) and not self._draining:
-                    _log.error("worker %d did not come up", 1 + number)
-                    await asyncio.sleep(_RESTART_PAUSE)
+                in_its_place = in_its_place or await self._listener.start_on(self._sockets[number])
+                if pause and await self._drained_within(pause):
+                    return
+                pause = _RESTART_PAUSE
+                if await self._run(number, in_its_place):
+                    in_its_place = ()
+                if not self._draining.is_set():
+                    what = "did not come up" if in_its_place else "ended; another one takes its place"
+                    _log.warning("worker %d %s", 1 + number, what)
             except OSError as error:
                 _log.error("worker %d cannot be started: %s", 1 + number, error)
-                self._listener.leave(in_its_place)
-            if not self._draining:
-                _log.warning("worker %d ended; another one takes its place", 1 + number)
-                await asyncio.sleep(_RESTART_PAUSE)
+                await self._drained_within(_RESTART_PAUSE)
+                pause = 0.0
+
+    async def _drained_within(self, seconds: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._draining.wait()
+        return self._draining.is_set()
 
     async def _run(self, number: int, in_its_place: Sequence[asyncio.Server]) -> bool:
         """One worker from its start to its end. Whether it ever took connections. Raises OSError."""
@@ -133,6 +144,8 @@ class WorkerPool:
         core = CoreEnd(self._parts, lambda families: self._metrics.report(number, families))
         running = self._running[number] = _Running(process, core, Handovers(handover, self._adopt))
         channel.setblocking(False)
+        if self._draining.is_set():
+            process.kill()  # it was being started as `drain` went through all
         create_task = asyncio.get_running_loop().create_task
         tasks = [
             create_task(core.run(channel, self._settings), name=f"core of worker {1 + number}"),
