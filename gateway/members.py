@@ -1,23 +1,17 @@
-"""The members as the server wires them: the registry of clusters feeds the cache, and both report how they are.
+"""The members as the server wires them: the registry of clusters and the cache that it feeds, and how both are.
 
-Connects parts that do not know each other: a member that joins gets reflectors, a probe that fails marks its objects
-stale at once, and `/readyz?verbose`, metrics and `fleetgate clusters` say so.
+`/readyz?verbose`, metrics and `fleetgate clusters` say so, and handlers get what they need of them.
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from cache.cacher import CacherSettings
-from cache.lister_watcher import ListerWatcher
-from cache.multi_cluster_cache import CacheSettings, MultiClusterCache
-from cache.reflector import ReflectorSettings
+from cache.multi_cluster_cache import MultiClusterCache
 from cache.watcher import Visible
 from cache.watcher import everyone as every_cluster
 from gateway.apimachinery.duration import human_duration
@@ -27,30 +21,22 @@ from gateway.apimachinery.schema import GroupVersionResource
 from gateway.audit.log import AuditLog
 from gateway.authorization.caller_rights import AuthorizedRights
 from gateway.authorization.cluster_visibility import (
-    BY_CLUSTER_RIGHT,
     ClusterVisibility,
     EveryClusterVisible,
-    VisibleByRight,
 )
 from gateway.authorization.member_review import MemberReviews
-from gateway.clusters.cache_snapshot import CacheSnapshot, continue_token_key
-from gateway.clusters.checkpoint_map import holder_name
+from gateway.clusters.cache_snapshot import CacheSnapshot
 from gateway.clusters.checkpoint_store import CheckpointStore
 from gateway.clusters.cluster import CLUSTERS
-from gateway.clusters.health import ClusterHealth
-from gateway.clusters.lister_watcher import HttpListerWatcher
-from gateway.clusters.members import ChangeKind, ClusterChange
+from gateway.clusters.members import ClusterChange
 from gateway.clusters.registry import ClusterRegistry
-from gateway.clusters.source import ClusterSource
-from gateway.clusters.status import member_status, status_list
-from gateway.clusters.upstream import Upstream
-from gateway.config import GatewayConfig
+from gateway.clusters.status import CopyState, member_status, status_list
 from gateway.handlers.connect import ClusterProxyHandler, ConnectHandler, Write
 from gateway.handlers.health import Note
 from gateway.handlers.resource import MemberParts
 from gateway.member_kinds import MemberKinds
 from gateway.metrics import Sample
-from gateway.printers.printer import EVENTS, MERGED_PRINTERS, PODS, MergedPrinter
+from gateway.printers.printer import MERGED_PRINTERS, MergedPrinter
 from gateway.proxy.member_write_target import MemberTargets
 from gateway.request import RequestInfo, UserInfo
 from gateway.request_scope import RequestScope
@@ -207,10 +193,12 @@ class Members:
                     origin=member.origin,
                     endpoint=member.upstream.endpoint.url if member.upstream else "",
                     health=member.health,
-                    synced=freshness is not None and freshness.synced,
-                    stale_since=freshness.stale_since if freshness else None,
-                    unreadable=unreadable.get(member.name, {}),
-                    objects={resource: known.get(member.name, 0) for resource, known in counts.items()},
+                    copy=CopyState(
+                        synced=freshness is not None and freshness.synced,
+                        stale_since=freshness.stale_since if freshness else None,
+                        objects={resource: known.get(member.name, 0) for resource, known in counts.items()},
+                        unreadable=unreadable.get(member.name, {}),
+                    ),
                     now=self.now(),
                 )
             )
@@ -238,84 +226,3 @@ def _state_text(item: JsonObject) -> str:
         return f"not ready: {item['message'] or item['reason']}"
     unreadable = "; ".join(f"{resource} cannot be read: {why}" for resource, why in item["unreadable"].items())
     return f"{_WELL}, but {unreadable}" if unreadable else _WELL
-
-
-async def open_members(
-    config: GatewayConfig,
-    data_dir: Path,
-    source: ClusterSource,
-    events: ListerWatcher,
-    rights: AuthorizedRights,
-    remote: Upstream | None = None,
-) -> Members:
-    """Build the registry and the cache of a gateway, which begins with what the last run held.
-
-    Raises KubeconfigError for a members' file that cannot be used, OSError for a data directory.
-
-    Args:
-        config: where members come from beside the store, and how they are cached.
-        data_dir: where the cache is kept.
-        source: Cluster objects of the store.
-        events: Events recorded in the store; they are part of the merged view.
-        rights: the rights of callers at the store.
-        remote: the store, where other replicas of the gateway reach it as well.
-    """
-    members = config.members
-    by_right = members.visibility == BY_CLUSTER_RIGHT
-    registry = ClusterRegistry(
-        source=source,
-        kubeconfig=Path(members.kubeconfig) if members.kubeconfig else None,
-        contexts=members.contexts,
-        secret_namespaces=members.secret_namespaces,
-        now=time.time,
-    )
-    cache = MultiClusterCache(
-        now=time.time,
-        jitter=random.random,
-        token_key=await asyncio.to_thread(continue_token_key, data_dir / "continue-token.key"),
-        renderers={PODS: MERGED_PRINTERS[PODS].prepare, EVENTS: MERGED_PRINTERS[EVENTS].prepare},
-        settings=CacheSettings(
-            uncompressed=config.cache.uncompressed_megabytes << 20,
-            replica=config.cache.replica,
-            cacher=CacherSettings(by_view=by_right),
-            reflector=ReflectorSettings(member_size=config.cache.member_megabytes << 20),
-        ),
-    )
-    snapshot = None
-    if config.cache.snapshot:
-        snapshot = CacheSnapshot(data_dir / "cache.sqlite", config.cache.replica)
-        await snapshot.recover(cache)
-    checkpoints = None
-    if config.cache.shared and remote is not None:
-        namespace, slot = config.cache.checkpoint_namespace, config.cache.replica
-        holder = await asyncio.to_thread(holder_name, data_dir / "replica-name")
-        checkpoints = CheckpointStore(remote, namespace, slot, cache, holder=holder, now=time.time)
-        await checkpoints.begin()
-    await cache.add_local_source(_EVENTS, events)
-    kinds = MemberKinds(config.cache, cache)
-
-    async def changed(change: ClusterChange) -> None:
-        if change.kind is ChangeKind.REMOVED or change.upstream is None:
-            kinds.leave(change.name)
-            await cache.remove_cluster(change.name)
-            return
-        if change.kind is ChangeKind.REPLACED:
-            await cache.remove_cluster(change.name)
-        identity = change.upstream.endpoint.url
-        await cache.add_cluster(change.name, _lister_watchers(change.upstream), identity=identity)
-        kinds.join(change.name, change.upstream)
-
-    async def probed(name: str, health: ClusterHealth) -> None:
-        if health.reachable:
-            cache.report_contact(name)
-        else:
-            cache.report_unreachable(name, health.message)
-
-    registry.on_change(changed)
-    registry.on_health(probed)
-    visibility = VisibleByRight(rights) if by_right else EveryClusterVisible()
-    return Members(registry, cache, time.time, visibility, snapshot, kinds, checkpoints)
-
-
-def _lister_watchers(upstream: Upstream) -> Callable[[GroupVersionResource], ListerWatcher]:
-    return lambda resource: HttpListerWatcher(upstream, resource)

@@ -48,8 +48,9 @@ from gateway.interpreter import freeze_garbage, tune
 from gateway.lifecycle import Lifecycle, Stage
 from gateway.listener import Listener, shared_sockets
 from gateway.loop_watch import LoopWatch
-from gateway.members import Members, open_members
+from gateway.members import Members
 from gateway.metrics import Metrics
+from gateway.open_members import open_members
 from gateway.proxy.write_target import UpstreamWriteTarget
 from gateway.request import ANONYMOUS_USER, RequestInfo
 from gateway.request_keys import Handler

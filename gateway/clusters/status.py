@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from gateway.apimachinery import meta
@@ -15,6 +16,19 @@ from gateway.clusters.health import ClusterHealth
 
 STATUS_API_VERSION = "fleetgate.io/v1alpha1"
 _HEALTHY = "the API server answers and is ready"
+
+
+@dataclass(frozen=True, slots=True)
+class CopyState:
+    """What the cross-cluster cache says of a member."""
+
+    synced: bool
+    stale_since: float | None
+    """Seconds since the epoch; None while fresh."""
+    objects: Mapping[str, int]
+    """How many there are, by resource."""
+    unreadable: Mapping[str, str]
+    """Why a resource that is cached by configuration cannot be read."""
 
 
 def timestamp(seconds: float) -> str:
@@ -55,22 +69,9 @@ def updated_cluster(cluster: JsonObject, health: ClusterHealth) -> JsonObject | 
 
 
 def member_status(
-    name: str,
-    *,
-    origin: str,
-    endpoint: str,
-    health: ClusterHealth,
-    synced: bool,
-    stale_since: float | None,
-    objects: Mapping[str, int],
-    unreadable: Mapping[str, str],
-    now: float,
+    name: str, *, origin: str, endpoint: str, health: ClusterHealth, copy: CopyState, now: float
 ) -> JsonObject:
-    """Return one item of the list that `GET /fleetgate/v1alpha1/clusters` answers.
-
-    `synced`, `stale_since` (seconds since the epoch, None while fresh), `objects` (count by resource) and `unreadable`
-    (why a resource that is cached by configuration cannot be read) are what the cross-cluster cache says of the member.
-    """
+    """Return one item of the list that `GET /fleetgate/v1alpha1/clusters` answers."""
     item: dict[str, Any] = {
         "name": name,
         "origin": origin,
@@ -80,10 +81,10 @@ def member_status(
         "message": health.message,
         "version": health.version,
         "lastContact": None if health.last_contact is None else timestamp(health.last_contact),
-        "synced": synced,
-        "staleSeconds": None if stale_since is None else max(0, int(now - stale_since)),
-        "objects": dict(objects),
-        "unreadable": dict(unreadable),
+        "synced": copy.synced,
+        "staleSeconds": None if copy.stale_since is None else max(0, int(now - copy.stale_since)),
+        "objects": dict(copy.objects),
+        "unreadable": dict(copy.unreadable),
     }
     return item
 

@@ -1,7 +1,14 @@
 from typing import Any
 
 from gateway.clusters.health import NOT_REACHABLE, READY, ClusterHealth
-from gateway.clusters.status import member_status, ready_condition, status_list, timestamp, updated_cluster
+from gateway.clusters.status import (
+    CopyState,
+    member_status,
+    ready_condition,
+    status_list,
+    timestamp,
+    updated_cluster,
+)
 
 WELL = ClusterHealth(ready=True, reason=READY, message="", version="v1.36.3", last_contact=1000.0, since=900.0)
 DOWN = ClusterHealth(ready=False, reason=NOT_REACHABLE, message="refused", version="v1.36.3", since=950.0)
@@ -75,10 +82,7 @@ def test_what_people_see_of_a_member() -> None:
         origin="store",
         endpoint="https://10.0.0.1",
         health=DOWN,
-        synced=True,
-        stale_since=970.0,
-        objects={"pods": 3},
-        unreadable={"nodes": "403 no"},
+        copy=CopyState(synced=True, stale_since=970.0, objects={"pods": 3}, unreadable={"nodes": "403 no"}),
         now=1000.5,
     )
     assert item == {
@@ -104,10 +108,7 @@ def test_a_fresh_member_is_not_stale() -> None:
         origin="file",
         endpoint="",
         health=WELL,
-        synced=False,
-        stale_since=None,
-        objects={},
-        unreadable={},
+        copy=CopyState(synced=False, stale_since=None, objects={}, unreadable={}),
         now=1000.0,
     )
     assert item["staleSeconds"] is None
