@@ -184,24 +184,18 @@ def read_events(connection: sqlite3.Connection, resource: str, after: int, upto:
         ).fetchall()
     finally:
         connection.execute("COMMIT")
-    return [_event(*row) for row in rows]
+    return [_event(row[0], ObjectKey(row[1], row[2]), row[3:6], row[6:9]) for row in rows]
 
 
 def _event(
-    resource: str,
-    namespace: str,
-    name: str,
-    revision: int,
-    value: bytes | None,
-    written_at: float,
-    before: int | None,
-    before_value: bytes,
-    before_written_at: float,
+    resource: str, key: ObjectKey, this: tuple[int, bytes | None, float], before: tuple[int | None, bytes, float]
 ) -> StoredEvent:
-    key = ObjectKey(namespace, name)
+    """What led from one version to another; of each its revision, its value, and when it was written."""
+    revision, value, written_at = this
+    before_revision, before_value, before_written_at = before
     previous = None
-    if before is not None:
-        previous = StoredObject.from_value(key, before, before_value, before_written_at)
+    if before_revision is not None:
+        previous = StoredObject.from_value(key, before_revision, before_value, before_written_at)
     if value is None:
         last = StoredObject.from_value(key, revision, before_value, written_at)
         return StoredEvent("DELETED", revision, last, previous, resource=resource)
