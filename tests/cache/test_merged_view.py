@@ -13,7 +13,7 @@ from tests.cache.model.wire import wire
 from tests.cache.model.world import World
 from tests.support import virtual_time
 
-SEEDS = int(os.environ.get("FLEETGATE_SEEDS", "250"))
+SEEDS = int(os.environ.get("FLEETGATE_SEEDS", "200"))
 HTTP_SEEDS = max(3, SEEDS // 100)
 FIRST_SEED = int(os.environ.get("FLEETGATE_FIRST_SEED", "1"))
 
@@ -30,6 +30,7 @@ def tighten(monkeypatch: pytest.MonkeyPatch) -> None:
         ("cache.history._SEARCHED_EVENTS", 16),
     ):
         monkeypatch.setattr(name, size)
+    monkeypatch.setattr("cache.past_state.PastState.catch_up.__defaults__", (5,))
 
 
 @pytest.mark.parametrize("seed", range(FIRST_SEED, FIRST_SEED + SEEDS))

@@ -99,7 +99,8 @@ class Pager:
         """The token for the rest of the present, when a list has expired that is to go on nevertheless."""
         offered = (error.status["metadata"] or {}).get("continue", "")
         assert bool(offered) == (error.code == 410 and "continue" in query), f"{self._who}: {error.status}"
-        if not self._asked.goes_on or not self._version or not offered:
+        assert self._version or not offered, f"{self._who}: the rest of the present has expired"
+        if not self._asked.goes_on or not offered:
             raise error
         self._version = 0
         return str(offered)

@@ -18,6 +18,8 @@ ANEW = -1
 """Instead of going on somewhere, a reader begins from nothing."""
 _LISTS = (*("go on",) * 5, "exact", "exact", "exact by limit", "not older", "any", "whole")
 """What a reader asks for who lists once."""
+_DAWDLING = (0.0, 0.2, 1.0, 4.0, 20.0, 70.0)
+"""How long a reader may wait between two pages; at the end the first may be forgotten where history is short."""
 _RARE_FAULTS = ("giant", "unserve", "serve", "serve", "outage")
 _RETURNS = ("backup", "backup", "restore", "quick restore", "replace", "quick replace", "start", "start")
 _PAUSES = (0.0, 0.001, 0.05, 0.15, 0.15, 0.5, 0.5, 1.0, 2.0, 7.0, 100.0)
@@ -49,6 +51,8 @@ def write(seed: int) -> Script:
             steps += _relapse(random, random.choice(clusters))
         if random.random() < 0.06:
             steps += _succession(random, random.choice(clusters))
+        if random.random() < 0.02:
+            steps += _turnover(random, random.choice(clusters))
         if random.random() < 0.35:
             steps.append(("wait", random.choice(_PAUSES)))
         if random.random() < 0.02:
@@ -101,13 +105,26 @@ def _succession(random: Random, cluster: str) -> list[Step]:
     return steps
 
 
+def _turnover(random: Random, cluster: str) -> list[Step]:
+    """Between the pages of some readers nearly everything goes, comes or is made anew, and then again."""
+    pause = random.choice((0.2, 1.0, 70.0))
+    first = tuple(change_of(random, cluster) for _ in range(12))
+    steps: list[Step] = [("burst", cluster, first), ("wait", 0.5)]
+    steps += [("page", random.randrange(100), pause, "go on") for _ in range(3)]
+    steps += [("page", 0, pause, "go on"), ("wait", 0.05)]
+    for _ in range(random.choice((2, 3, 5))):
+        steps.append(("burst", cluster, tuple(change_of(random, cluster) for _ in range(20))))
+        steps.append(("wait", random.choice((0.05, 0.3, 1.0))))
+    return [*steps, ("wait", 1.5 * pause)]
+
+
 def _reading(random: Random) -> Step:
     chance = random.random()
     if chance < 0.5:
         back = random.choice((0, 0, 0, 1, 2, 5, 20, ANEW, ANEW))
         return "break off", random.randrange(100), random.choice((0.0, 0.0, 0.3, 3.0, 40.0)), back
     if chance < 0.8:
-        return "page", random.randrange(100), random.choice((0.0, 0.2, 1.0, 4.0, 20.0)), random.choice(_LISTS)
+        return "page", random.randrange(100), random.choice(_DAWDLING), random.choice(_LISTS)
     return "get", random.choice(NAMESPACES), random.choice((*NAMES, "web.a", "db.b", "db.c", "web.b.c"))
 
 
