@@ -72,7 +72,7 @@ class Cacher:
         self.cache = self._new_cache(clock or RevisionClock(now))
         self._memory = memory
         if memory:
-            memory.add(self.cache.cold_objects())
+            memory.add(self.cache.objects.cold_objects())
         self.cache.by_view = settings.by_view
         self.views = CallerViews(self.cache.mark)
         self._fan_out = FanOut(self.cache)
@@ -103,7 +103,7 @@ class Cacher:
         """A member left: its objects go, each with a DELETED event."""
         if self.feeds.pop(cluster, None):
             self.cache.resumption.missed(cluster)
-        keys = self.cache.keys_of(cluster)
+        keys = self.cache.objects.keys_of(cluster)
         for start in range(0, len(keys), _SLICE):
             for key in keys[start : start + _SLICE]:
                 self.cache.forget(cluster, key)
@@ -221,7 +221,7 @@ class Cacher:
 
     def represent(self, cluster: str, observed: ObservedObject) -> CachedObject:
         """An object as it would be served, without taking it into the cache: dry runs, and states already past."""
-        known = self.cache.of_member(cluster, observed.key)
+        known = self.cache.objects.of_member(cluster, observed.key)
         name = known.name if known else observed.name
         naming = known.naming if known else UNCONTESTED
         return self._builder.build(observed, cluster, name, self._revision_of(known, observed), naming)

@@ -45,7 +45,7 @@ class FollowedCache(WatchCache):
 
     def place(self, step: Step) -> None:
         """Take an object of the state that everything begins with."""
-        self._place(self._object(step))
+        self.objects.place(self._object(step))
 
     def begin(self, revision: int) -> None:
         """Everything was placed, and this is its version. What was before is not known."""
@@ -60,7 +60,8 @@ class FollowedCache(WatchCache):
         if step.type == DELETED:
             gone = self._object(step) if known is None else known.at_revision(step.rv)
             if known is not None:
-                self._withdraw(known)
+                self.objects.strike(known)
+                self.objects.withdraw(known)
             leaving = self._note(step, CacheEvent(DELETED, gone, known, self._now()))
             if step.moves_to is not None and known is not None:
                 self._moving[step.moves_to] = leaving, known
@@ -69,16 +70,13 @@ class FollowedCache(WatchCache):
         if (known is not None) != (step.type == MODIFIED):
             raise OutOfStep(f"{step.type} of {step.key} at {step.rv}")
         if known is None:
-            self._place(obj)
+            self.objects.place(obj)
             arriving = self._note(step, CacheEvent(ADDED, obj, None, self._now()))
             if moved := self._moving.pop(step.rv, None):
                 leaving, arriving.other_half = moved
                 leaving.other_half = obj
             return
-        self._exchange(known, obj)
-        self._index.replace(obj.key, obj.fields, known.fields)
-        self._labels.replace(obj.key, obj.labels, known.labels)
-        self._ordered.put(obj)
+        self.objects.replace(known, obj)
         self._note(step, CacheEvent(MODIFIED, obj, known, self._now()))
 
     def reach(self, revision: int) -> None:
@@ -93,7 +91,7 @@ class FollowedCache(WatchCache):
 
     def _standing(self, key: str) -> CachedObject | None:
         """What stands under a key. In the middle of moves the first of a group may stand under another one yet."""
-        found = self.served(key)
+        found = self.objects.served(key)
         return found if found is not None and found.key == key else None
 
     def _object(self, step: Step) -> CachedObject:
@@ -103,19 +101,6 @@ class FollowedCache(WatchCache):
         event.doubted_since = step.doubted_since
         self.history.append(event)
         return event
-
-    def _withdraw(self, obj: CachedObject) -> None:
-        key = obj.original_key
-        group = tuple(other for other in self._groups[key] if other is not obj)
-        if group:
-            self._groups[key] = group
-        else:
-            del self._groups[key]
-        self._keys[obj.cluster].pop(key, None)
-        self._ordered.remove(obj.key)
-        self._qualified.pop(obj.key, None)
-        self._index.remove(obj.key, obj.fields)
-        self._labels.remove(obj.key, obj.labels)
 
 
 class FollowedFeed(MemberFeed):
@@ -163,7 +148,7 @@ class FollowedCacher(Cacher):
     def limit(self, memory: MemoryLimit) -> None:
         """Have objects compressed where those of all kinds take more than that."""
         self._memory = memory
-        memory.add(self.cache.cold_objects())
+        memory.add(self.cache.objects.cold_objects())
 
     def place(self, steps: Sequence[Step]) -> None:
         """Take objects to begin with."""

@@ -111,7 +111,7 @@ class MemberFeed:
         expected, self._expected = self._expected, None
         if expected is None or self._unreadable is None:
             return
-        known = self._cache.count_of(self.cluster) + self._unreadable
+        known = self._cache.objects.count_of(self.cluster) + self._unreadable
         if known != expected:
             raise Regressed(f"{expected} objects where {known} are known")
 
@@ -143,7 +143,7 @@ class MemberFeed:
         self._listed_up_to = resource_version
         return [
             key
-            for key in self._cache.keys_of(self.cluster)
+            for key in self._cache.objects.keys_of(self.cluster)
             if key not in listed and not is_older(resource_version, self._written.get(key, ""))
         ]
 
@@ -220,14 +220,14 @@ class MemberFeed:
             observed = self._read(item)
             if observed is None or is_older(self.reached, observed.member_rv):
                 continue
-            known = self._cache.of_member(self.cluster, observed.key)
+            known = self._cache.objects.of_member(self.cluster, observed.key)
             if known is None or known.uid != observed.uid:
                 return False
             if is_older(self.reached, known.member_rv):
                 continue  # written through the gateway since
             if known.member_rv != observed.member_rv or not observed.is_served_as(known):
                 return False
-        return bool(items) or not self._cache.count_of(self.cluster)
+        return bool(items) or not self._cache.objects.count_of(self.cluster)
 
     # Our own writes
 
@@ -245,7 +245,7 @@ class MemberFeed:
         if self.absent:
             return None
         if self._is_past(observed.member_rv):
-            known = self._cache.of_member(self.cluster, observed.key)
+            known = self._cache.objects.of_member(self.cluster, observed.key)
             current = known and known.uid == observed.uid and known.member_rv == observed.member_rv
             return known if current else None
         self._expected = None
@@ -298,11 +298,11 @@ class MemberFeed:
 
     def keys(self) -> Sequence[str]:
         """The keys of all its objects, under its own names."""
-        return self._cache.keys_of(self.cluster)
+        return self._cache.objects.keys_of(self.cluster)
 
     def size_of(self, keys: Iterable[str]) -> int:
         """How many bytes these objects have."""
-        known = (self._cache.of_member(self.cluster, key) for key in keys)
+        known = (self._cache.objects.of_member(self.cluster, key) for key in keys)
         return sum(obj.size for obj in known if obj is not None)
 
     @property
@@ -335,7 +335,7 @@ class MemberFeed:
             synced=self.synced,
             last_contact=self._last_contact,
             stale_since=stale_since,
-            objects=self._cache.count_of(self.cluster),
+            objects=self._cache.objects.count_of(self.cluster),
             error=self.error or self._unreachable,
             overfull=self.overfull,
         )

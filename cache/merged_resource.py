@@ -93,7 +93,7 @@ class MergedResource:
 
     def owners(self, namespace: str, name: str, *, visible: Visible = everyone) -> Sequence[CachedObject]:
         """All objects that answer to a name. More than one: it is ambiguous, and their `name`s are not."""
-        return self._cache.owners(namespace, name, visible)
+        return self._cache.objects.owners(namespace, name, visible)
 
     async def list(
         self, namespace: str, options: ListOptions, *, visible: Visible = everyone, binding: str = "", since: int = 0
@@ -226,12 +226,12 @@ class MergedResource:
     def _candidates(self, selection: Selection, view: View, *, few: bool = False) -> Sequence[CachedObject] | None:
         """The objects among which are all that are selected; `few`: None where these are many."""
         if selection.single_key and not view.plain:
-            owners = self._cache.owners(selection.namespace, selection.name, view.visible)
+            owners = self._cache.objects.owners(selection.namespace, selection.name, view.visible)
             return [obj for obj in owners if view.name(obj) == selection.name]
-        return self._cache.few_candidates(selection) if few else self._cache.candidates(selection)
+        return self._cache.objects.few_candidates(selection) if few else self._cache.objects.candidates(selection)
 
     async def _index_labels(self, selection: Selection) -> None:
-        with closing(self._cache.index_labels(selection)) as steps:
+        with closing(self._cache.objects.index_labels(selection)) as steps:
             for _ in steps:
                 await asyncio.sleep(0)
 
@@ -265,7 +265,7 @@ class MergedResource:
         while True:
             while not past.catch_up():  # noqa: ASYNC110  (nothing is waited for: others get a turn)
                 await asyncio.sleep(0)
-            page = past.page(after) if view.plain else view.page(past, after, self._cache.qualified())
+            page = past.page(after) if view.plain else view.page(past, after, self._cache.objects.qualified())
             for scanned, obj in enumerate(page):
                 if limit and len(items) == limit and visible(obj.cluster):
                     return items, True
@@ -296,7 +296,9 @@ class MergedResource:
         members = (feed.cluster for feed in self._cacher.visible_feeds(visible))
         if not any(member and name.endswith(f".{member}") for member in members):
             return View(visible)
-        literal = any(obj.original_name == name for obj in self._cache.owners(selection.namespace, name, visible))
+        literal = any(
+            obj.original_name == name for obj in self._cache.objects.owners(selection.namespace, name, visible)
+        )
         return View(visible, "" if literal else name)
 
     async def _wait_for_revision(self, revision: int) -> None:

@@ -104,7 +104,7 @@ class MergedWrites:
         except MalformedObject:
             return body
         await self.wait_for(cluster, observed.member_rv)
-        known = self._cache.of_member(cluster, observed.key)
+        known = self._cache.objects.of_member(cluster, observed.key)
         if known is None or known.uid != observed.uid or self._read(body) is not None:
             return self.decorate(cluster, body, name)
         head = _encoder.encode({"kind": observed.kind, "apiVersion": observed.api_version})
@@ -140,7 +140,7 @@ class MergedWrites:
             return feed is not None and bool(feed.error)
 
         def gone() -> bool:
-            known = self._cache.of_member(obj.cluster, obj.original_key)
+            known = self._cache.objects.of_member(obj.cluster, obj.original_key)
             return known is None or known.uid != obj.uid or (or_lingers and known.lingers)
 
         await self._cacher.wait_until(lambda: gone() or unheard(), timeout)

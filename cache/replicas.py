@@ -104,7 +104,7 @@ class Replicas:
 
         Controllers that hold that version then come to hold ours, and their next write is good.
         """
-        known = self._cache.of_member(obj.cluster, obj.original_key)
+        known = self._cache.objects.of_member(obj.cluster, obj.original_key)
         if known and self.is_foreign(rv) and (self._now() - 1) * TICKS * SLOTS > known.rv:
             self._cache.retell(known)
             self._changed()
@@ -159,7 +159,7 @@ class Replicas:
             position += len(events)
             await asyncio.sleep(0)
         for count, key in enumerate(changed.keys() - era.told, start=1):
-            obj = self._cache.served(key)
+            obj = self._cache.objects.served(key)
             if obj is None:
                 self._cache.rebury(changed[key].object, era.start)
             else:

@@ -95,7 +95,7 @@ class LogReader:
         self._names: set[str] = set()
         self.revision = cacher.cache.revision
         """The version that the follower has come to."""
-        self._objects = cacher.cache.everything()
+        self._objects = cacher.cache.objects.everything()
 
     def state(self, start: int, count: int) -> Sequence[Step]:
         """Some of the objects to begin with; none once all were told, and they are let go then."""

@@ -143,7 +143,7 @@ class SnapshotCursor:
         start = history.position_after(history.floor)
         events = history.read(start, history.end - start) or ()
         tombstones = (_saved(event.object, 0) for event in events if event.type == DELETED)
-        objects = map(_saved, self._cache.everything())
+        objects = map(_saved, self._cache.objects.everything())
         return SavedChanges(self._gvr, self._state(objects, tombstones), (), True, history.end)
 
     def written(self, changes: SavedChanges) -> None:

@@ -127,7 +127,7 @@ async def test_the_version_of_an_answer(cacher):
     first = cacher.written("m1", observed(uid="a", rv="101"))
     second = cacher.written("m1", observed(uid="a", rv="102", phase="Failed"))
     feed.progress("102")
-    assert cacher.cache.served("default/web") is second
+    assert cacher.cache.objects.served("default/web") is second
     assert cacher.written("m1", observed(uid="a", rv="101")).rv == first.rv
     assert cacher.written("m1", observed(uid="a", rv="102", phase="Failed")).rv == second.rv
     assert cacher.written("m1", observed(uid="a", rv="99")).rv == second.rv - SLOTS
@@ -159,4 +159,4 @@ async def test_a_dry_run_shows_the_served_name_and_version(cacher):
     known = cacher.written("b", observed(uid="2", rv="5"))
     shown = cacher.represent("b", observed(uid="2", rv="5", phase="Failed"))
     assert (shown.name, shown.rv) == (known.name, known.rv) == ("web.b", known.rv)
-    assert cacher.cache.served("default/web.b") is known
+    assert cacher.cache.objects.served("default/web.b") is known

@@ -69,12 +69,12 @@ class Pair:
     def is_same(self) -> None:
         ours, theirs = self.source.cache, self.follower.followed
         assert theirs.revision == ours.revision
-        assert [obj.raw for obj in theirs.everything()] == [obj.raw for obj in ours.everything()]
-        assert theirs.everything() == ours.everything()
+        assert [obj.raw for obj in theirs.objects.everything()] == [obj.raw for obj in ours.objects.everything()]
+        assert theirs.objects.everything() == ours.objects.everything()
         for name in ("web", "web.m2", "web.m2.m2", "db"):
-            assert theirs.owners("default", name) == ours.owners("default", name)
-        assert {name: theirs.count_of(name) for name in ("m1", "m2", "m3")} == {
-            name: ours.count_of(name) for name in ("m1", "m2", "m3")
+            assert theirs.objects.owners("default", name) == ours.objects.owners("default", name)
+        assert {name: theirs.objects.count_of(name) for name in ("m1", "m2", "m3")} == {
+            name: ours.objects.count_of(name) for name in ("m1", "m2", "m3")
         }
 
 
@@ -127,9 +127,9 @@ def test_a_follower_is_the_same_at_every_version(steps):
                     await pair.source.drop_feed(cluster)
                 case "mark":
                     pair.source.cache.mark()
-                case "retell" if obj := pair.source.cache.served(f"default/{name}"):
+                case "retell" if obj := pair.source.cache.objects.served(f"default/{name}"):
                     pair.source.cache.retell(obj, obj.rv - choice)
-                case "rebury" if objects := pair.source.cache.everything():
+                case "rebury" if objects := pair.source.cache.objects.everything():
                     gone = objects[0]
                     pair.source.cache.forget(gone.cluster, gone.original_key)
                     pair.source.cache.rebury(gone, gone.rv - choice)

@@ -42,7 +42,7 @@ def listed(feed, *items, version="100"):
 
 
 def names(cache):
-    return [obj.name for obj in cache.candidates(selection())]
+    return [obj.name for obj in cache.objects.candidates(selection())]
 
 
 def observed(*args, **facts):
@@ -196,11 +196,11 @@ class TestOurWrites:
         listed(feed)
         feed.written(observed("a", uid="a", rv="102", phase="Failed"))
         feed.event("ADDED", raw("a", uid="a", rv="101"))
-        assert cache.served("default/a").member_rv == "102"
+        assert cache.objects.served("default/a").member_rv == "102"
 
     def test_an_answer_that_the_feed_is_past_changes_nothing(self, feed, cache):
         listed(feed, raw("a", uid="a", rv="90"), version="100")
-        assert feed.written(observed("a", uid="a", rv="90")) is cache.served("default/a")
+        assert feed.written(observed("a", uid="a", rv="90")) is cache.objects.served("default/a")
         assert feed.written(observed("a", uid="a", rv="80")) is None
         assert feed.written(observed("gone", uid="g", rv="95")) is None
         assert names(cache) == ["a"]
@@ -222,14 +222,14 @@ class TestOurWrites:
         feed.forget(feed.unlisted("103"))
         feed.end_list("103")
         assert names(cache) == ["a", "new"]
-        assert cache.served("default/a").member_rv == "105"
+        assert cache.objects.served("default/a").member_rv == "105"
 
 
 class TestSuccessors:
     """An object is deleted and at once made anew under its name: two uids, whose news come in any order."""
 
     def known(self, cache):
-        obj = cache.served("default/a")
+        obj = cache.objects.served("default/a")
         return obj and (obj.uid, obj.member_rv)
 
     @pytest.mark.parametrize("late", [
@@ -298,7 +298,7 @@ class TestSuccessors:
         feed.begin_list()
         feed.list_items([raw("a", uid="new", rv="102")])
         feed.forget(feed.unlisted("103"))
-        assert feed.written(observed("a", uid="new", rv="102")) is cache.served("default/a")
+        assert feed.written(observed("a", uid="new", rv="102")) is cache.objects.served("default/a")
 
     def test_a_list_that_failed_says_nothing_of_the_next(self, feed, cache):
         listed(feed, version="100")

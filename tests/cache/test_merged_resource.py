@@ -156,7 +156,7 @@ class TestManyByLabel:
 
     async def test_lists_look_at_few(self, many):
         wanted = [f"p{number:05}" for number in range(7, 2_500, 100)]
-        few = many.cacher.cache.few_candidates
+        few = many.cacher.cache.objects.few_candidates
         assert few(selection(labels="shard=s07")) is None, "nobody has asked yet"
         assert await many.names(labelSelector="shard=s07") == wanted
         assert [obj.name for obj in few(selection(labels="shard=s07"))] == wanted
@@ -172,10 +172,10 @@ class TestManyByLabel:
 
     async def test_what_most_objects_bear_is_not_sorted(self, many):
         assert len(await many.names(labelSelector="app=web")) == 2_500
-        assert many.cacher.cache.few_candidates(selection(labels="app=web")) is None
+        assert many.cacher.cache.objects.few_candidates(selection(labels="app=web")) is None
         assert len(await many.names(labelSelector="app=web,shard=s07")) == 25
-        assert len(many.cacher.cache.few_candidates(selection(labels="app=web,shard=s07"))) == 25
-        assert many.cacher.cache.few_candidates(selection(labels="app=web", fields="spec.nodeName=n1")) == []
+        assert len(many.cacher.cache.objects.few_candidates(selection(labels="app=web,shard=s07"))) == 25
+        assert many.cacher.cache.objects.few_candidates(selection(labels="app=web", fields="spec.nodeName=n1")) == []
 
     async def test_lists_and_watches_see_what_changes_meanwhile(self, many):
         listed = asyncio.get_running_loop().create_task(many.names(labelSelector="shard=s07"))

@@ -72,7 +72,7 @@ async def play(tmp_path):
 
 
 def snapshot(play):
-    return [(obj, obj.metadata) for obj in play.cache.everything()]
+    return [(obj, obj.metadata) for obj in play.cache.objects.everything()]
 
 
 class TestState:
@@ -86,17 +86,17 @@ class TestState:
         await play.restart()
         assert snapshot(play) == before
         assert [obj.name for obj, _ in before] == ["dotted.name", "web", "web.b"]
-        assert {obj.uid for obj in play.cache.owners("default", "web")} == {"1", "2"}
-        assert play.cache.owners("default", "web.b")[0].cluster == "b"
-        assert play.cache.count_of("b") == 2
-        assert [obj.uid for obj in play.cache.candidates(selection(fields="spec.nodeName=node-1"))] == ["3"]
+        assert {obj.uid for obj in play.cache.objects.owners("default", "web")} == {"1", "2"}
+        assert play.cache.objects.owners("default", "web.b")[0].cluster == "b"
+        assert play.cache.objects.count_of("b") == 2
+        assert [obj.uid for obj in play.cache.objects.candidates(selection(fields="spec.nodeName=node-1"))] == ["3"]
 
     async def test_names_are_settled_on_as_ever(self, play):
         play.observe("a", uid="1", created=1_700_000_000)
         play.observe("b", uid="2", created=1_700_000_100)
         await play.restart()
         play.forget("a")
-        assert [(obj.key, obj.uid) for obj in play.cache.everything()] == [("default/web", "2")]
+        assert [(obj.key, obj.uid) for obj in play.cache.objects.everything()] == [("default/web", "2")]
 
     async def test_only_what_changed_is_written(self, play):
         first = play.observe("a", "first", uid="1")
@@ -106,7 +106,7 @@ class TestState:
         changes = await play.disk.cursors()[0].collect()
         assert [record.key for record in changes.state.objects] == ["default/second"]
         await play.restart()
-        assert play.cache.of_member("a", "default/first") == first
+        assert play.cache.objects.of_member("a", "default/first") == first
 
     async def test_a_history_that_ran_ahead_of_the_disk(self, play):
         """More events than the history holds: everything is written anew."""

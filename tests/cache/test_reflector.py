@@ -39,11 +39,11 @@ class Bench:
 
     def changed(self) -> None:
         """What those who wait find when they are woken: how many objects, whether all was read, what is wrong."""
-        self.counted.append(self.cache.count_of("m1"))
+        self.counted.append(self.cache.objects.count_of("m1"))
         self.seen.append((self.feed.current, self.feed.error))
 
     def names(self) -> list[str]:
-        return [obj.name for obj in self.cache.candidates(selection())]
+        return [obj.name for obj in self.cache.objects.candidates(selection())]
 
     async def run_for(self, seconds: float) -> None:
         task = asyncio.get_running_loop().create_task(self.reflector.run())
@@ -262,7 +262,7 @@ async def test_a_list_without_an_end_is_given_up_and_what_was_known_stays(per_pa
     assert "a" in bench.names()
     assert bench.feed.freshness().overfull
     kept = len(bench.names())
-    assert sum(len(obj.raw) for obj in bench.cache.everything()) < 2 << 20
+    assert sum(len(obj.raw) for obj in bench.cache.objects.everything()) < 2 << 20
     pages = member.pages
     await asyncio.sleep(3600)
     assert len(bench.names()) == kept
@@ -287,7 +287,7 @@ async def test_a_watch_without_an_end_is_given_up(grow):
         member.put(pod(name, uid=name, annotations={"padding": "x" * padding}))
         await asyncio.sleep(0.1)
     assert bench.feed.error == "it has more than 1 MiB of this kind"
-    assert sum(len(obj.raw) for obj in bench.cache.everything()) < 2 << 20
+    assert sum(len(obj.raw) for obj in bench.cache.objects.everything()) < 2 << 20
     for _, name in list(member.objects):
         if name != "a":
             member.delete(name)
@@ -518,7 +518,7 @@ async def test_what_no_event_told_is_found_in_the_end():
     assert member.lists == 1
     await asyncio.sleep(1200)
     assert member.lists == 2
-    (found,) = [obj for obj in bench.cache.candidates(selection()) if obj.name == "pod-11"]
+    (found,) = [obj for obj in bench.cache.objects.candidates(selection()) if obj.name == "pod-11"]
     assert json.loads(found.raw)["status"] == {"phase": "Failed"}
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

@@ -294,7 +294,7 @@ async def restarted(*pods):
     """The same in the next run, and the version at which the first one ended."""
     before, after = ByView(), ByView()
     objects = [before.put(name, cluster, created=created) for name, cluster, created in pods]
-    served = [before.cacher.cache.of_member(obj.cluster, obj.original_key) for obj in objects]
+    served = [before.cacher.cache.objects.of_member(obj.cluster, obj.original_key) for obj in objects]
     for obj in served:
         after.cacher.feed(obj.cluster).synced = True
     cache, last = after.cacher.cache, before.cacher.cache.revision

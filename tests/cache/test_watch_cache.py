@@ -7,9 +7,7 @@ from cache.object_builder import ObjectBuilder
 from cache.observed_object import ObservedObject
 from cache.resource_kind import PODS, ResourceKind
 from cache.resource_version import RevisionClock
-from cache.selection import Selection
 from cache.watch_cache import WatchCache
-from gateway.apimachinery.schema import GroupVersionResource
 from tests.cache.test_selection import selection
 from tests.support.clock import FakeClock
 from tests.support.objects import pod
@@ -37,7 +35,7 @@ class Playbook:
         return [(event.type, event.object.name, event.object.cluster) for event in events]
 
     def served(self):
-        return {obj.name: obj.cluster for obj in self.cache.candidates(selection())}
+        return {obj.name: obj.cluster for obj in self.cache.objects.candidates(selection())}
 
 
 @pytest.fixture
@@ -130,7 +128,7 @@ class TestNames:
         book.forget("a")
         assert book.told() == [("DELETED", "web", "a"), ("DELETED", "web.b", "b"), ("ADDED", "web", "b")]
         assert book.served() == {"web": "b"}
-        (obj,) = book.cache.owners("default", "web")
+        (obj,) = book.cache.objects.owners("default", "web")
         assert b"original-name" not in obj.metadata
 
     def test_qualified_objects_change_and_go_under_their_name(self, book):
@@ -159,95 +157,6 @@ class TestNames:
                 book.observe(cluster, name, created=created, uid=f"{cluster}-{name}")
             results.append(book.served())
         assert results[0] == results[1] == results[2]
-
-    def test_who_answers_to_a_name(self, book):
-        book.observe("a", created=10, uid="1")
-        book.observe("b", created=20, uid="2")
-        book.observe("a", "db", uid="3")
-
-        def owners(name):
-            return [(obj.name, obj.cluster) for obj in book.cache.owners("default", name)]
-
-        assert owners("web") == [("web", "a"), ("web.b", "b")]
-        assert owners("web.b") == [("web.b", "b")]
-        assert owners("web.a") == [("web", "a")]
-        assert owners("db.a") == [("db", "a")]
-        assert owners("db.b") == owners("nothing") == owners("web.c") == []
-        book.observe("c", "web.b", uid="4")
-        assert owners("web.b") == [("web.b", "c")]
-        assert owners("web.b.2") == [("web.b.2", "b")]
-
-
-class TestReading:
-    def test_objects_of_a_member(self, book):
-        book.observe("a", uid="1")
-        book.observe("b", uid="2")
-        assert book.cache.keys_of("a") == ("default/web",)
-        assert book.cache.count_of("a") == 1
-        assert book.cache.count_of("c") == 0
-        assert book.cache.of_member("b", "default/web").name == "web.b"
-        assert book.cache.of_member("c", "default/web") is None
-
-    def test_what_is_served_under_a_key(self, book):
-        book.observe("a", uid="1")
-        book.observe("b", uid="2")
-        assert book.cache.served("default/web").cluster == "a"
-        assert book.cache.served("default/web.b").cluster == "b"
-        assert book.cache.served("default/x") is None
-
-    def test_candidates(self, book):
-        book.observe("a", "x", uid="1", node="n1")
-        book.observe("a", "z", uid="3")
-        names = lambda **wanted: [obj.name for obj in book.cache.candidates(selection(**wanted))]  # noqa: E731  (short, and used once)
-        assert names() == ["x", "z"]
-        assert names(namespace="other") == []
-        assert names(fields="spec.nodeName=n1") == ["x"]
-        assert names(fields="spec.nodeName=n2") == []
-        assert names(namespace="default", fields="metadata.name=z") == ["z"]
-        assert names(namespace="default", fields="metadata.name=nothing") == []
-
-    def test_the_index_follows_changes(self, book):
-        def on(node):
-            return [obj.name for obj in book.cache.candidates(selection(fields=f"spec.nodeName={node}"))]
-
-        book.observe("a", rv="1", uid="1", created=20)
-        assert on("n1") == []
-        book.observe("a", rv="2", uid="1", created=20, node="n1")
-        assert on("n1") == ["web"]
-        book.observe("a", rv="3", uid="1", created=20, node="n1", phase="Failed")
-        assert on("n1") == ["web"]
-        book.observe("b", uid="2", created=10, node="n1")
-        assert on("n1") == ["web", "web.a"]
-        book.observe("a", rv="4", uid="1", created=20, node="n2")
-        assert (on("n1"), on("n2")) == (["web"], ["web.a"])
-        book.forget("a")
-        book.forget("b")
-        assert (on("n1"), on("n2")) == ([], [])
-
-    def test_only_the_pods_of_a_workload_are_looked_at(self, book):
-        owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-5f7b", "controller": True}
-        owned = {"labels": {"pod-template-hash": "5f7b"}, "ownerReferences": [owner]}
-        book.observe("a", "web-5f7b-x", uid="1", created=10, **owned)
-        book.observe("b", "web-5f7b-x", uid="2", created=20, **owned)
-        book.observe("a", "web-5f7b-x", namespace="other", uid="3", **owned)
-        book.observe("a", "web", uid="4")
-
-        def of(workload, namespace="default"):
-            wanted = selection(namespace=namespace, fields=f"fleetgate.io/workload={workload}")
-            return [obj.key for obj in book.cache.candidates(wanted)]
-
-        assert of("deployments.apps/web") == ["default/web-5f7b-x", "default/web-5f7b-x.b"]
-        assert of("replicasets.apps/web-5f7b") == of("deployments.apps/web")
-        assert of("deployments.apps/web", "") == [*of("deployments.apps/web"), "other/web-5f7b-x"]
-        assert of("deployments.apps/other") == []
-        book.observe("b", "web-5f7b-x", rv="11", uid="2", created=20)
-        assert of("deployments.apps/web") == ["default/web-5f7b-x"], "its owner has released it"
-
-    def test_kinds_without_an_index(self):
-        book = Playbook(ResourceKind.generic(GroupVersionResource("", "v1", "pods"), "Pod"))
-        book.observe("a")
-        everything = Selection(selection().query, ResourceKind.generic(GroupVersionResource("", "v1", "pods"), "Pod"))
-        assert [obj.name for obj in book.cache.candidates(everything)] == ["web"]
 
 
 class TestPages:

@@ -44,7 +44,7 @@ class Play(Playbook):
         return Watcher(self.cache, watched, begin, news=self, clock=self.clock)
 
     def initial(self, **kwargs) -> Watcher:
-        state = sorted(self.cache.candidates(selection()), key=lambda obj: obj.rv)
+        state = sorted(self.cache.objects.candidates(selection()), key=lambda obj: obj.rv)
         return self.watch(WatchStart(state, announce_end=True, after=self.cache.revision), **kwargs)
 
 

@@ -219,10 +219,10 @@ class World:
         return self.pods._cache.revision
 
     def present(self) -> dict[str, str]:
-        return {obj.key: obj.uid for obj in self.pods._cache.everything()}
+        return {obj.key: obj.uid for obj in self.pods._cache.objects.everything()}
 
     def everything_encoded(self) -> dict[str, bytes]:
-        return {obj.key: self.pods.object(obj) for obj in self.pods._cache.everything()}
+        return {obj.key: self.pods.object(obj) for obj in self.pods._cache.objects.everything()}
 
     def everything(self) -> list[JsonObject]:
         return [json.loads(body) for body in self.everything_encoded().values()]

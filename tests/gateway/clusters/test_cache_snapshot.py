@@ -31,7 +31,7 @@ def observe(cache, name="web", **facts):
 
 
 def held(cache):
-    return cache._cachers[PODS].cache.everything()
+    return cache._cachers[PODS].cache.objects.everything()
 
 
 async def keep(path, *names):

@@ -89,7 +89,7 @@ async def core() -> Core:
 
 
 def names(cacher: Cacher) -> list[str]:
-    return [obj.name for obj in cacher.cache.everything()]
+    return [obj.name for obj in cacher.cache.objects.everything()]
 
 
 async def test_a_worker_begins_with_all_there_is(core: Core) -> None:
@@ -99,8 +99,10 @@ async def test_a_worker_begins_with_all_there_is(core: Core) -> None:
         assert await worker.settings == SETTINGS
         await worker.open.wait()
         followed = worker.cachers[0]
-        assert [obj.raw for obj in followed.cache.everything()] == [obj.raw for obj in core.pods.cache.everything()]
-        assert followed.cache.everything()[0].cells, "rows are made by each process"
+        assert [obj.raw for obj in followed.cache.objects.everything()] == [
+            obj.raw for obj in core.pods.cache.objects.everything()
+        ]
+        assert followed.cache.objects.everything()[0].cells, "rows are made by each process"
         assert followed.cache.revision == core.pods.cache.revision
         assert [feed.cluster for feed in followed.feeds.values()] == ["m1"]
 
