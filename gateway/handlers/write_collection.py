@@ -9,16 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from admission.blockers import NAMED_BLOCKERS
 from admission.chain import AdmissionChain
 from admission.plugin import Verdict
 from gateway.apimachinery import meta
-from gateway.apimachinery.codec import JSON, encode_json
+from gateway.apimachinery.codec import JSON
 from gateway.apimachinery.errors import bad_request, method_not_allowed
 from gateway.apimachinery.meta import JsonObject
 from gateway.apimachinery.turns import each_in_turn, in_turns
 from gateway.audit.event import PARENT
 from gateway.audit.record import AuditRecord
+from gateway.handlers.list_body import ListBody, json_pieces
 from gateway.handlers.ongoing_deletions import OngoingDeletion
 from gateway.handlers.write_admission import RequestLookup, attributes_of, denial
 from gateway.handlers.write_decoding import CACHED_FROM_CLUSTER
@@ -89,11 +92,9 @@ async def deleted_list(deleted: Sequence[MatchedObject]) -> WriteResult:
         "apiVersion": first.get("apiVersion", ""),
         "metadata": {"resourceVersion": ""},
     }
-    pieces = [encode_json(head)[:-1], b',"items":[']
-    pieces += [piece async for item in in_turns(items) for piece in (b",", encode_json(item))]
-    if items:
-        del pieces[2]  # the comma before the first
-    return WriteResult(200, b"".join((*pieces, b"]}")), JSON, obj={**head, "items": items})
+    entries = [msgspec.json.encode(item) async for item in in_turns(items)]
+    body = b"".join(json_pieces(ListBody(head, "items", iter(entries))))
+    return WriteResult(200, body, JSON, obj={**head, "items": items})
 
 
 def _matched(request: WriteRequest, record: AuditRecord, obj: JsonObject, index: int) -> MatchedObject:

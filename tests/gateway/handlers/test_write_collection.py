@@ -1,4 +1,5 @@
 import asyncio
+import json
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -98,6 +99,14 @@ async def test_nothing_matched_is_an_empty_list(gateway: Gateway) -> None:
     result = await gateway.send(MemoryTarget(POD), "DELETE", PODS)
     assert (result.obj or {})["items"] == []
     assert outcomes(gateway) == {"*": (200, "applied")}
+
+
+@pytest.mark.parametrize("count", [0, 1, 4])
+async def test_the_answer_is_one_document(gateway: Gateway, count: int) -> None:
+    result = await gateway.send(pods(count), "DELETE", PODS)
+    assert json.loads(result.body) == result.obj
+    assert result.body.endswith(b"]}\n")
+    assert result.body.count(b"\n") == 1
 
 
 async def test_a_limit_is_kept(gateway: Gateway) -> None:
