@@ -42,6 +42,10 @@ _READ_BUFFER = 1 << 18
 _NEVER = 365 * 86_400.0  # seconds: the core ends no idle connection of a client that is still there, nor do we
 
 
+class _NoCore(aiohttp.ClientConnectionError):
+    """Nothing was asked."""
+
+
 class _CoreConnector(aiohttp.BaseConnector):
     """Connections to the core that speak for one client."""
 
@@ -56,7 +60,7 @@ class _CoreConnector(aiohttp.BaseConnector):
             sock = await self._hand_over(self._peer)
             _, protocol = await loop.create_unix_connection(lambda: ResponseHandler(loop), sock=sock)
         except OSError as error:
-            raise aiohttp.ClientConnectionError("the core is gone") from error
+            raise _NoCore("the core is gone") from error
         return protocol
 
     def cut(self) -> None:
@@ -107,6 +111,7 @@ def _session(request: web.BaseRequest, hand_over: HandOver) -> aiohttp.ClientSes
             max_field_size=MAX_HEAD,
             max_headers=MAX_HEADERS,
         )
+        protocol.core._retry_connection = False  # no setting of it: aiohttp would repeat a PUT or DELETE
     return protocol.core
 
 
@@ -132,10 +137,13 @@ async def _forward(request: web.BaseRequest, hand_over: HandOver) -> web.StreamR
         answer = await session.request(
             request.method, _target(request), headers=headers, data=body, allow_redirects=False
         )
-    except aiohttp.ClientError as error:
+    except _NoCore as error:
+        raise service_unavailable("the gateway is restarting", retry_after_seconds=1) from error
+    except aiohttp.ClientError:
         if request.content.exception() is not None:
             raise bad_request("the request body is malformed") from None
-        raise service_unavailable("the gateway is restarting", retry_after_seconds=1) from error
+        abort(request)
+        raise ConnectionResetError("the core broke off, and may have done what it was asked for") from None
     try:
         if answer.status == _SWITCHING_PROTOCOLS:
             return await relay(request, answer, _passed_on(answer))
@@ -181,6 +189,7 @@ async def _stream(request: web.BaseRequest, answer: aiohttp.ClientResponse) -> w
         try:
             body = await answer.read()
         except aiohttp.ClientError:
+            abort(request)
             raise ConnectionResetError("the core broke off its answer") from None
         whole = web.Response(status=answer.status, reason=answer.reason, headers=headers, body=body)
         if closing:

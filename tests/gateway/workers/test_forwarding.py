@@ -215,6 +215,28 @@ async def test_half_an_answer_is_never_taken_for_a_whole_one(gateway_pki: Pki) -
                 await answer.read()
 
 
+@pytest.mark.parametrize("method", ["DELETE", "POST", "PUT"])
+async def test_what_the_core_may_have_done_is_not_asked_for_again(gateway_pki: Pki, method: str) -> None:
+    asked = []
+
+    async def do_and_break_off(request: web.BaseRequest) -> web.StreamResponse:
+        asked.append(request.method)
+        if request.method == method:
+            assert request.transport is not None
+            request.transport.abort()
+        return web.Response()
+
+    async with processes(gateway_pki, do_and_break_off) as both:
+        reader, writer = await both.raw()
+        for sent in ("PATCH", method):
+            writer.write(f"{sent} / HTTP/1.1\r\nHost: g\r\nContent-Length: 1\r\n\r\nx".encode())
+            if sent == "PATCH":
+                await reader.readuntil(b"\r\n\r\n")
+        assert await reader.read() == b"", "nothing is said about what is not known"
+        writer.close()
+    assert asked == ["PATCH", method]
+
+
 async def test_a_core_that_closes_has_the_client_close_too(gateway_pki: Pki) -> None:
     async def last(_request: web.BaseRequest) -> web.StreamResponse:
         response = web.Response(text="bye")
