@@ -139,19 +139,24 @@ async def _serve(core: WorkerEnd, sockets: Sockets) -> None:
         core.send(Accepting())
         await core.draining.wait()
         lifecycle.drain()
-        listener.stop_accepting()
-        for sock in sockets.listening:
-            sock.shutdown(socket.SHUT_RDWR)  # or clients would still be let in, to wait: the core has them open as well
         supervisor.drain()
-        try:
-            async with asyncio.timeout(settings.shutdown_grace):
-                await lifecycle.idle()
-        except TimeoutError:
-            _log.warning("requests were still in flight at the end of the grace period: %r", lifecycle)
-        await listener.close(1.0)
+        await _drain(listener, sockets.listening, lifecycle, settings.shutdown_grace)
         core.send(Measured(measured(metrics.registry)))
         for task in running:
             task.cancel()
+
+
+async def _drain(listener: Listener, listening: Sequence[socket.socket], lifecycle: Lifecycle, grace: float) -> None:
+    """Let nobody in any more, and those who are in go on for `grace` seconds."""
+    listener.stop_accepting()
+    for sock in listening:
+        sock.shutdown(socket.SHUT_RDWR)  # or clients would still be let in, to wait: the core has them open as well
+    try:
+        async with asyncio.timeout(grace):
+            await lifecycle.idle()
+    except TimeoutError:
+        _log.warning("requests were still in flight at the end of the grace period: %r", lifecycle)
+    await listener.close(1.0)
 
 
 async def _measure(core: WorkerEnd, metrics: Metrics) -> None:
