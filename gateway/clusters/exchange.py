@@ -115,6 +115,18 @@ Answer = aiohttp.ClientResponse | PlainAnswer
 """What an API server answers: of a session where a proxy or an upgrade is in the way, else of an Exchange."""
 
 
+async def beginning(answer: Answer, at_most: int) -> tuple[bytes, bool]:
+    """Return an answer's body and True; where it is longer than `at_most` bytes, what came of it by then and False."""
+    parts: list[bytes] = []
+    size = 0
+    async for chunk in answer.content.iter_any():
+        parts.append(chunk)
+        size += len(chunk)
+        if size > at_most:
+            return b"".join(parts), False
+    return b"".join(parts), True
+
+
 class Exchange:
     """Sends requests to one API server that is reached without a proxy, on the connections of a connector.
 

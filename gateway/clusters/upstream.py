@@ -26,7 +26,7 @@ from gateway.apimachinery.meta import JsonObject
 from gateway.clusters.connections import CONNECT_TIMEOUT, AddressRefused, Connection, Connections
 from gateway.clusters.credentials import CredentialError, CredentialSource
 from gateway.clusters.endpoint import Endpoint
-from gateway.clusters.exchange import Answer, Exchange
+from gateway.clusters.exchange import Answer, Exchange, beginning
 from gateway.clusters.identity_headers import impersonation_headers, strip_identity
 from gateway.request import UserInfo
 
@@ -64,10 +64,6 @@ class AnswerTooLarge(UpstreamError):
 
     def __init__(self, message: str) -> None:
         super().__init__(502, "BadGateway", message, unanswered=True)
-
-
-class _LongerThanRead(Exception):
-    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,12 +199,14 @@ class Upstream:
     async def read_body(self, response: Answer, *, at_most: int = ANSWER_LIMIT) -> bytes:
         """Read the rest of an answer. Raises UpstreamError when it breaks off, AnswerTooLarge when it is longer."""
         try:
-            if (response.content_length or 0) <= at_most:
-                return await response.read() if response.content_length else await _read(response, at_most)
+            if not response.content_length:
+                body, whole = await beginning(response, at_most)
+                if whole:
+                    return body
+            elif response.content_length <= at_most:
+                return await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise self.failure(error, unanswered=True) from error
-        except _LongerThanRead:
-            pass
         response.close()
         raise AnswerTooLarge(f"{self.title} answered with more than {at_most >> 20} MiB")
 
@@ -335,18 +333,6 @@ class Upstream:
         # Not a 401: that would tell the client that *its* credentials are bad, and make it fetch new ones.
         text = f"{self.title} refused our credentials (401 Unauthorized)"
         return UpstreamError(503, "ServiceUnavailable", text, unanswered=False)
-
-
-async def _read(response: Answer, at_most: int) -> bytes:
-    """Read an answer that does not say how long it is. Raises _LongerThanRead."""
-    chunks: list[bytes] = []
-    length = 0
-    async for chunk in response.content.iter_any():
-        chunks.append(chunk)
-        length += len(chunk)
-        if length > at_most:
-            raise _LongerThanRead
-    return b"".join(chunks)
 
 
 async def _exchange(call: _Call, exchange: Exchange, headers: CIMultiDict[str]) -> Answer:

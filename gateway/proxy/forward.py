@@ -15,7 +15,7 @@ import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 
-from gateway.clusters.exchange import Answer
+from gateway.clusters.exchange import Answer, beginning
 from gateway.clusters.upstream import Upstream
 from gateway.proxy.rewrite import query_string, request_headers, response_headers
 from gateway.request import RequestInfo, upstream_path
@@ -87,7 +87,7 @@ async def stream_answer(
     begun, whole = b"", False
     if gathered and request.method != "HEAD" and answer.status not in _BODILESS:
         try:
-            begun, whole = await _gather(answer)
+            begun, whole = await beginning(answer, AT_ONCE)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise upstream.failure(error, unanswered=True) from error
     response = _answer_as(answer, headers, begun if whole else None)
@@ -107,18 +107,6 @@ async def stream_answer(
         return response
     await response.write_eof()
     return response
-
-
-async def _gather(answer: Answer) -> tuple[bytes, bool]:
-    """Return the first bytes of an answer, and whether they are all of it."""
-    parts: list[bytes] = []
-    size = 0
-    async for chunk in answer.content.iter_any():
-        parts.append(chunk)
-        size += len(chunk)
-        if size > AT_ONCE:
-            return b"".join(parts), False
-    return b"".join(parts), True
 
 
 def _answer_as(answer: Answer, ours: Mapping[str, str] | None, body: bytes | None) -> web.Response | web.StreamResponse:

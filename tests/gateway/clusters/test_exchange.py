@@ -88,25 +88,25 @@ async def test_bodies_end_as_they_say(framed: bytes, body: bytes) -> None:
     assert server.connections == 1
 
 
-async def test_a_body_without_a_length_ends_with_its_connection() -> None:
+def sending(answer: bytes) -> Server:
+    """A server that sends some bytes to the first request, and ends the connection."""
+
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_head(reader)
-        writer.write(b"HTTP/1.1 200 OK\r\n\r\nall of it")
+        writer.write(answer)
 
     server = Server()
     server.script = script  # type: ignore[method-assign]  # (another script than its own)
-    async with exchanging(server) as exchange:
+    return server
+
+
+async def test_a_body_without_a_length_ends_with_its_connection() -> None:
+    async with exchanging(sending(b"HTTP/1.1 200 OK\r\n\r\nall of it")) as exchange:
         assert await (await ask(exchange)).read() == b"all of it"
 
 
 async def test_a_body_that_breaks_off_is_an_error() -> None:
-    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await read_head(reader)
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nbegun")
-
-    server = Server()
-    server.script = script  # type: ignore[method-assign]  # (another script than its own)
-    async with exchanging(server) as exchange:
+    async with exchanging(sending(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nbegun")) as exchange:
         answer = await ask(exchange)
         with pytest.raises(aiohttp.ClientPayloadError):
             await answer.read()
