@@ -18,6 +18,7 @@ import pytest
 from tests.e2e.environment.kubectl import Kubectl
 from tests.e2e.environment.ports import free_port
 from tests.e2e.environment.process import Process
+from tests.support.processes import is_alive
 
 
 class Demo:
@@ -137,7 +138,7 @@ def test_a_second_start_finds_everything_again(demo: Demo) -> None:
     before = kubectl.output("get", "pods", "-o", "jsonpath={.items[*].metadata.uid}")
     processes = [demo.process_of(name) for name in ("member1", "member2")]
     demo.interrupt()
-    assert not [pid for pid in processes if Path(f"/proc/{pid}").exists()]
+    assert not [pid for pid in processes if is_alive(pid)]
     demo.start()
     assert kubectl.output("get", "pods", "-o", "jsonpath={.items[*].metadata.uid}") == before
     assert "hello" not in kubectl.output("get", "deployments", "-o", "name")

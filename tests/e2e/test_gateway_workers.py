@@ -19,6 +19,7 @@ from tests.e2e.test_gateway_access import ask, tls
 from tests.e2e.test_gateway_informers import union
 from tests.e2e.test_gateway_restart import create, delete, label, lists
 from tests.e2e.test_read_your_writes import Writer
+from tests.support.processes import is_alive
 
 PROCESSES = 3
 CONNECTIONS = 12
@@ -219,7 +220,7 @@ def test_no_process_outlives_the_core(
             else:
                 gateway.process.stop(15)
         gateway.start()
-        assert not Path(f"/proc/{worker}").exists()
+        gateway.process.wait_until(lambda: not is_alive(worker), 10)
         assert admin.output("get", "namespaces")
 
 

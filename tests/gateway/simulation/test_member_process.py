@@ -12,14 +12,7 @@ import pytest
 from gateway.simulation.member_process import DemoError, MemberProcess
 from gateway.storage.file_lock import FileLock
 from tests.gateway.simulation.served import until
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process runs; one that has ended and was not waited for yet does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+from tests.support.processes import is_alive
 
 
 async def test_a_member_serves_until_it_is_stopped(tmp_path: Path) -> None:
