@@ -25,6 +25,7 @@ from cache.replicas import Peers
 from cache.resource_kind import BUILT_IN_KINDS, ResourceKind
 from cache.resource_version import RevisionClock
 from cache.saved_state import SavedKind, SnapshotCursor
+from cache.turns import Turns
 from gateway.apimachinery.schema import GroupResource, GroupVersionResource
 
 _CLUSTER_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -74,6 +75,8 @@ class MultiClusterCache:
         self._settings = settings
         self._tokens = ContinueTokenCodec(token_key)
         self._now, self._floor = now, floor
+        self.turns = Turns()
+        """In which everything is computed that members make necessary."""
         self._memory = MemoryLimit(settings.uncompressed)
         self._cachers: dict[GroupVersionResource, Cacher] = {}
         self._resources: dict[GroupVersionResource, MergedResource] = {}
@@ -89,7 +92,6 @@ class MultiClusterCache:
         self._group: asyncio.TaskGroup | None = None
         self._peers: Callable[[GroupVersionResource], Peers] | None = None
         self._membership = asyncio.Lock()
-        self._turn = asyncio.Lock()
 
     def _cacher(self, kind: ResourceKind, renderer: CellRenderer | None) -> Cacher:
         clock = RevisionClock(self._now, self._floor, self._settings.replica)
@@ -246,7 +248,7 @@ class MultiClusterCache:
             jitter=self._jitter,
             changed=self._cachers[gvr].changed,
             settings=self._settings.reflector,
-            turn=self._turn,
+            turns=self.turns,
         )
         self._cachers[gvr].look_again[name] = reflector.member_returned
         task = self._group.create_task(reflector.run(), name=f"reflector {name} {gvr.resource}")

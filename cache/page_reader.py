@@ -11,6 +11,7 @@ from contextlib import aclosing
 
 from cache.lister_watcher import Expired, ListerWatcher, ListWatchError, TooLarge, Unavailable
 from cache.member_answers import Page, read_page
+from cache.turns import Turns
 
 _LISTS = 3
 """How often a list is begun that expires before it is complete."""
@@ -48,13 +49,18 @@ class PageReader:
         page_size: int,
         page_timeout: float,
         most: int,
+        turns: Turns,
     ) -> None:
-        """`heard` is called with each answer; `page_timeout` is in seconds, `most` the bytes of a list."""
+        """`heard` is called with each answer; `page_timeout` is in seconds, `most` the bytes of a list.
+
+        Pages are decoded in `turns`: those of many members would add up.
+        """
         self._lister_watcher = lister_watcher
         self._heard = heard
         self._page_size = page_size
         self._page_timeout = page_timeout
         self._most = most
+        self._turns = turns
         self._expired = 0
 
     async def page(self, limit: int, token: str = "") -> Page:
@@ -70,6 +76,7 @@ class PageReader:
             size += max(len(body), _LEAST_PAGE)
             if size > self._most:
                 raise Overfull(self._most)
+            await self._turns.take()
             page = read_page(body)
             token = page.metadata.token
             yield page

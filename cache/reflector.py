@@ -18,6 +18,7 @@ from cache.lister_watcher import Expired, ListerWatcher, ListWatchError, NotServ
 from cache.member_answers import Malformed, bookmarked, read_line, refusal
 from cache.member_feed import MemberFeed, Regressed
 from cache.page_reader import Overfull, PageReader, Silent
+from cache.turns import Turns
 
 _logger = logging.getLogger(__name__)
 _SLICE = 100
@@ -67,18 +68,18 @@ class Reflector:
         jitter: Callable[[], float],
         changed: Callable[[], None],
         settings: ReflectorSettings,
-        turn: asyncio.Lock | None = None,
+        turns: Turns | None = None,
     ) -> None:
         """`jitter` gives random numbers in [0, 1); `changed` is called after news was applied.
 
-        `turn` is shared with other reflectors: of those that read a list, one applies a slice at a time.
+        `turns` are shared with other reflectors: what they apply in one turn of the loop would add up.
         """
         self._feed = feed
         self._lister_watcher = lister_watcher
         self._jitter = jitter
         self._changed = changed
         self._settings = settings
-        self._turn = turn or asyncio.Lock()
+        self._turns = turns or Turns()
         self._failures = 0
         self._resume = feed.resumes_from  # the member's version to watch from; empty: list first
         self._list_due = float("inf")
@@ -88,6 +89,7 @@ class Reflector:
             page_size=settings.page_size,
             page_timeout=settings.page_timeout,
             most=settings.member_size,
+            turns=self._turns,
         )
         self._overfull = False  # whether it had too much when it was read last
         self._unmeasured = 0  # bytes of events since it was looked at how much there is
@@ -136,6 +138,7 @@ class Reflector:
         try:
             if asyncio.get_running_loop().time() >= self._list_due:
                 self._resume = ""
+            await self._turns.take()  # where many members return at once, so does what it takes to connect to them
             if self._resume and not await self._is_the_same_member():
                 _logger.warning("member %s was restored or replaced; it is read anew", self._feed.cluster)
                 self._resume = ""
@@ -207,10 +210,9 @@ class Reflector:
             async for page in pages:
                 items = page.items or []
                 for start in range(0, len(items), _SLICE):
-                    async with self._turn:  # the slices of many members in one turn of the loop would add up
-                        self._feed.list_items(items[start : start + _SLICE])
-                        self._changed()
-                        await asyncio.sleep(0)
+                    await self._turns.take()
+                    self._feed.list_items(items[start : start + _SLICE])
+                    self._changed()
                 resource_version = page.metadata.resource_version
         await self._forget(self._feed.unlisted(resource_version))
         self._feed.end_list(resource_version)
@@ -225,9 +227,9 @@ class Reflector:
 
     async def _forget(self, keys: list[str]) -> None:
         for start in range(0, len(keys), _SLICE):
+            await self._turns.take()
             self._feed.forget(keys[start : start + _SLICE])
             self._changed()
-            await asyncio.sleep(0)
 
     # Watch
 
@@ -283,11 +285,11 @@ class Reflector:
         """Apply the events that a chunk completes. Returns whether there were any."""
         try:
             lines = splitter.feed(chunk)
-            for count, line in enumerate(lines, start=1):
-                self._apply_line(line)
-                if count % _SLICE == 0:
-                    self._changed()
-                    await asyncio.sleep(0)
+            for start in range(0, len(lines), _SLICE):
+                await self._turns.take()
+                for line in lines[start : start + _SLICE]:
+                    self._apply_line(line)
+                self._changed()
         except (LineTooLong, Regressed) as fault:
             raise Malformed(str(fault)) from None
         except DECODE_ERRORS as fault:

@@ -6,6 +6,7 @@ import pytest
 
 from cache.lister_watcher import Expired, TooLarge, Unavailable
 from cache.page_reader import Overfull, PageReader
+from cache.turns import Turns
 
 
 class Pages:
@@ -26,7 +27,7 @@ class Pages:
         self.heard += 1
 
     def reader(self, most: int = 1 << 30) -> PageReader:
-        return PageReader(self, self.hear, page_size=500, page_timeout=30.0, most=most)  # type: ignore[arg-type]  # no watches
+        return PageReader(self, self.hear, page_size=500, page_timeout=30.0, most=most, turns=Turns())  # type: ignore[arg-type]  # no watches
 
 
 async def test_all_pages_of_a_list():

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from itertools import count
 
 import pytest
 
@@ -13,6 +14,7 @@ from cache.observed_object import ObservedObject
 from cache.reflector import SAMPLE, Reflector, ReflectorSettings
 from cache.resource_kind import PODS
 from cache.resource_version import RevisionClock
+from cache.turns import Turns
 from cache.watch_cache import WatchCache
 from tests.cache.test_selection import selection
 from tests.support import virtual_time
@@ -32,9 +34,9 @@ class Bench:
         self.settings = ReflectorSettings(**settings)
         self.reflector = self.reflect()
 
-    def reflect(self, turn: asyncio.Lock | None = None) -> Reflector:
+    def reflect(self, turns: Turns | None = None) -> Reflector:
         return Reflector(
-            self.feed, self.member, jitter=lambda: 0.0, changed=self.changed, settings=self.settings, turn=turn
+            self.feed, self.member, jitter=lambda: 0.0, changed=self.changed, settings=self.settings, turns=turns
         )  # fmt: skip
 
     def changed(self) -> None:
@@ -77,6 +79,7 @@ async def test_long_work_lets_others_run():
     for number in range(1_000):
         member.put(pod(f"p{number}", uid=str(number)))
     bench = Bench(member, page_size=1_000)
+    bench.reflector = bench.reflect(Turns(count().__next__))
     turns = 0
 
     async def others():
@@ -127,7 +130,7 @@ FIRST_PAGE = b'{"metadata":{"resourceVersion":"5","continue":"t"},"items":[]}'
 
 
 async def test_members_that_are_listed_at_once_take_turns():
-    turn, now = asyncio.Lock(), 0
+    shared, now = Turns(count().__next__), 0
     slices: list[tuple[int, int]] = []
     benches = [Bench(FakeMember()) for _ in range(5)]
     for number, bench in enumerate(benches):
@@ -140,7 +143,7 @@ async def test_members_that_are_listed_at_once_take_turns():
             apply(items)
 
         bench.feed.list_items = counted
-        bench.reflector = bench.reflect(turn)
+        bench.reflector = bench.reflect(shared)
     running = asyncio.gather(*(bench.run_for(5) for bench in benches))
     while not running.done():
         now += 1
@@ -148,6 +151,24 @@ async def test_members_that_are_listed_at_once_take_turns():
     assert len(slices) == 25
     assert len({when for when, _ in slices}) == 25
     assert len({number for _, number in slices[:5]}) == 5
+
+
+async def test_events_of_many_members_are_applied_in_turns():
+    shared, now = Turns(count().__next__), 0
+    applied: list[int] = []
+    benches = [Bench(FakeMember()) for _ in range(5)]
+    for bench in benches:
+        bench.feed.event = lambda *_: applied.append(now)
+        bench.reflector = bench.reflect(shared)
+    running = asyncio.gather(*(bench.run_for(5) for bench in benches))
+    while not all(bench.feed.synced for bench in benches):
+        await asyncio.sleep(0)
+    for bench in benches:
+        bench.member.put(pod("a", uid="a"))
+    while not running.done():
+        now += 1
+        await asyncio.sleep(0 if len(applied) < 5 else 1)
+    assert len(applied) == len(set(applied)) == 5
 
 
 async def test_a_list_whose_pages_expire_is_read_in_one_piece_at_last():

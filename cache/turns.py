@@ -1,0 +1,53 @@
+"""Lets many compute on one event loop without holding it: what they do together in one turn of it is bounded.
+
+Whoever works in slices keeps nobody waiting alone. But one turn of the loop runs everything that is ready, and slices
+of twenty members that are ready at once add up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+
+SHARE = 0.002
+"""Seconds of one turn of the loop after which no further slice begins in it."""
+
+
+class Turns:
+    """Shared by all who do such work; first come, first served.
+
+    Mutable state: `_ends`, when the share of the present turn of the loop is used up, None while nobody has begun in
+    it; `_waiting`, who comes next, one in each turn.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        """`clock` gives seconds, and goes on while something is computed."""
+        self._clock = clock
+        self._ends: float | None = None
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def take(self) -> None:
+        """Return when the next slice may be done: at once where little was done in this turn of the loop.
+
+        The slice is to end before the caller waits for anything else. Safe to cancel.
+        """
+        loop = asyncio.get_running_loop()
+        if self._ends is None:
+            self._ends = self._clock() + SHARE
+            loop.call_soon(self._next_turn)
+        elif self._waiting or self._clock() >= self._ends:
+            turn: asyncio.Future[None] = loop.create_future()
+            self._waiting.append(turn)
+            await turn
+
+    def _next_turn(self) -> None:
+        self._ends = None
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)  # whoever waits goes on in the turn after this one
+                self._ends = self._clock() + SHARE
+                asyncio.get_running_loop().call_soon(self._next_turn)
+                return
