@@ -184,7 +184,7 @@ class MultiClusterCache:
         """What a keeper of snapshots asks for the changes of each kind; of each always the same one."""
         for gvr, cacher in self._cachers.items():
             if gvr not in self._cursors:
-                self._cursors[gvr] = SnapshotCursor(gvr, cacher.cache, cacher.feeds, cacher.views)
+                self._cursors[gvr] = SnapshotCursor(gvr, cacher.cache, cacher.feeds, cacher.views, self.turns)
         return list(self._cursors.values())
 
     async def members_known(self) -> None:

@@ -6,8 +6,7 @@ Values only: where they are written is not known here. Nothing is held twice: wh
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -16,17 +15,18 @@ from cache.cached_object import CachedObject
 from cache.caller_views import CallerViews, SavedViews
 from cache.member_feed import MemberFeed
 from cache.resumption import Range
+from cache.turns import Turns
 from cache.watch_cache import WatchCache
 from cache.watch_event import ADDED, DELETED, CacheEvent
 from gateway.apimachinery.schema import GroupVersionResource
 
-_SLICE = 1_000
-"""Events looked at without letting anything else run: about 2 ms."""
+_SLICE = 500
+"""Events looked at without letting anything else run: about 1 ms."""
 _CONTACT_PERIOD = 10.0
 """Seconds. That a member was heard from is worth a write no more often."""
 
 
-class SavedObject(msgspec.Struct, frozen=True, gc=False):
+class SavedObject(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """An object as it is served, or the last state of one that was deleted, with the version of its deletion."""
 
     key: str
@@ -74,6 +74,8 @@ class SavedChanges:
     """Keys under which nothing is left."""
     whole: bool
     """Whether the objects and tombstones are all there are, not changes."""
+    count: int
+    """How many objects there are, whether they changed or not."""
     position: int
     """Up to where in the history this goes."""
 
@@ -83,31 +85,52 @@ class _Batch:
 
     def __init__(self, known_since: Callable[[str, int], int]) -> None:
         self._known_since = known_since
-        self.objects: dict[str, SavedObject | None] = {}
+        self.objects: dict[str, CachedObject | None] = {}
         self.added: dict[str, int] = {}
-        self.tombstones: list[SavedObject] = []
+        self.buried: list[tuple[CachedObject, int]] = []
 
     def take(self, event: CacheEvent) -> None:
         obj = event.object
         if event.type == DELETED and event.stays:
             return  # to whom it moved, its other half tells; here it is what stood under the key before
         if event.type == DELETED:
-            self.tombstones.append(_saved(obj, self.added.pop(obj.key, 0)))
+            self.buried.append((obj, self.added.pop(obj.key, 0)))
             self.objects[obj.key] = None
             return
         if event.type == ADDED and not event.stays:
             self.added[obj.key] = self._known_since(obj.cluster, obj.rv)
-        self.objects[obj.key] = _saved(obj, self.added.get(obj.key, 0))
+        self.objects[obj.key] = obj
+
+    # These may be many, so whoever writes them takes them apart: in another thread, where objects may be compressed
+    # meanwhile, but not change.
+
+    def present(self) -> Iterator[SavedObject]:
+        """What stands under the keys now."""
+        return (_saved(obj, self.added.get(key, 0)) for key, obj in self.objects.items() if obj is not None)
+
+    def gone(self) -> Iterator[str]:
+        """The keys under which nothing is left."""
+        return (key for key, obj in self.objects.items() if obj is None)
+
+    def tombstones(self) -> Iterator[SavedObject]:
+        """What was deleted."""
+        return (_saved(obj, added) for obj, added in self.buried)
 
 
 class SnapshotCursor:
     """Follows one merged resource from snapshot to snapshot. Mutable state: what the last one held."""
 
     def __init__(
-        self, gvr: GroupVersionResource, cache: WatchCache, feeds: dict[str, MemberFeed], views: CallerViews
+        self,
+        gvr: GroupVersionResource,
+        cache: WatchCache,
+        feeds: dict[str, MemberFeed],
+        views: CallerViews,
+        turns: Turns,
     ) -> None:
-        """Start with the state that was recovered, or with nothing."""
+        """Start with the state that was recovered, or with nothing. Changes are collected in `turns`."""
         self._gvr = gvr
+        self._turns = turns
         self._cache = cache
         self._feeds = feeds
         self._views = views
@@ -121,6 +144,7 @@ class SnapshotCursor:
         batch = _Batch(self._cache.resumption.known_since)
         position = self._position
         while True:
+            await self._turns.take()
             events = self._cache.history.read(position, _SLICE)
             if events is None:
                 return self._collect_whole()
@@ -129,13 +153,10 @@ class SnapshotCursor:
             position += len(events)
             if position == self._cache.history.end:
                 break
-            await asyncio.sleep(0)
         if (position, self._written, self._views_written) == (self._position, self._facts(), self._views.changes):
             return None
-        # These may be many, so whoever writes them takes them apart.
-        objects = (obj for obj in batch.objects.values() if obj is not None)
-        gone = (key for key, obj in batch.objects.items() if obj is None)
-        return SavedChanges(self._gvr, self._state(objects, batch.tombstones), gone, self._first, position)
+        state = self._state(batch.present(), batch.tombstones())
+        return SavedChanges(self._gvr, state, batch.gone(), self._first, len(self._cache), position)
 
     def _collect_whole(self) -> SavedChanges:
         """Everything, when more happened since than the history holds."""
@@ -144,7 +165,7 @@ class SnapshotCursor:
         events = history.read(start, history.end - start) or ()
         tombstones = (_saved(event.object, 0) for event in events if event.type == DELETED)
         objects = map(_saved, self._cache.objects.everything())
-        return SavedChanges(self._gvr, self._state(objects, tombstones), (), True, history.end)
+        return SavedChanges(self._gvr, self._state(objects, tombstones), (), True, len(self._cache), history.end)
 
     def written(self, changes: SavedChanges) -> None:
         """The snapshot now holds these changes."""

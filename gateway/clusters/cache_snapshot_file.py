@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
 
 from cache.caller_views import SavedViews
-from cache.saved_state import SavedChanges, SavedKind, SavedMember, SavedObject
+from cache.saved_state import SavedChanges, SavedKind, SavedMember
 from gateway.apimachinery.schema import GroupVersionResource
+from gateway.clusters.cache_snapshot_pieces import Piece, Replay, decode, encode, parted, tidied
 
-FORMAT = 1
+FORMAT = 2
 """What `user_version` must say; a file of another format is set aside."""
 _APPLICATION = 0x666C6743
 """Marks the file as ours."""
@@ -23,22 +24,14 @@ PRAGMA application_id = {_APPLICATION};
 PRAGMA user_version = {FORMAT};
 CREATE TABLE replica (slot INTEGER NOT NULL);
 CREATE TABLE kinds (resource TEXT PRIMARY KEY, checkpoint INTEGER, horizon INTEGER, gaps TEXT, members TEXT);
-CREATE TABLE objects (resource TEXT, key TEXT, cluster TEXT, original_name TEXT, member_rv TEXT, added INTEGER,
-    raw BLOB, PRIMARY KEY (resource, key));
-CREATE TABLE tombstones (resource TEXT, rv INTEGER, key TEXT, cluster TEXT, original_name TEXT, member_rv TEXT,
-    added INTEGER, raw BLOB, PRIMARY KEY (resource, rv));
+CREATE TABLE pieces (id INTEGER PRIMARY KEY, resource TEXT, data BLOB);
+CREATE TABLE views (resource TEXT PRIMARY KEY, checkpoint INTEGER, content TEXT);
 COMMIT;
 """
-_VIEWS = """CREATE TABLE IF NOT EXISTS views (resource TEXT PRIMARY KEY, checkpoint INTEGER, content TEXT)"""
-"""Good for that very checkpoint only: a gateway that does not know this table writes others."""
-_ADDED_BEFORE = "(SELECT added FROM objects WHERE resource = :resource AND key = :key)"
-_BURY = f"""INSERT OR IGNORE INTO tombstones VALUES (:resource, :rv, :key, :cluster, :original_name, :member_rv,
-    ifnull(nullif(:added, 0), ifnull({_ADDED_BEFORE}, 0)), :raw)
-"""  # noqa: S608  (put together from constants)
-_PUT = """INSERT INTO objects VALUES (:resource, :key, :cluster, :original_name, :member_rv, :added, :raw)
-ON CONFLICT (resource, key) DO UPDATE SET cluster = excluded.cluster, original_name = excluded.original_name,
-    member_rv = excluded.member_rv, added = ifnull(nullif(excluded.added, 0), added), raw = excluded.raw
-"""
+_PAGE = 16 * 1024
+"""Bytes of a page of the file: a piece takes many of the usual ones, each of which costs."""
+_SPARE = 10_000
+"""So many records that are not needed any more are not worth going through the others."""
 
 
 class SnapshotUnusable(Exception):
@@ -53,6 +46,8 @@ class SnapshotFile:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         path.chmod(0o600)
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=2)
+        self._records: dict[str, int] = {}  # by resource, in all pieces
+        self._needed: dict[str, int] = {}  # of those, when they were gone through last
         try:
             self._prepare(slot)
         except sqlite3.OperationalError:
@@ -65,6 +60,7 @@ class SnapshotFile:
     def _prepare(self, slot: int) -> None:
         connection = self._connection
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute(f"PRAGMA page_size = {_PAGE}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(f"PRAGMA journal_size_limit = {64 * 1024 * 1024}")
@@ -72,7 +68,6 @@ class SnapshotFile:
         if not tables:
             connection.executescript(_SCHEMA)
             connection.execute("INSERT INTO replica VALUES (?)", (slot,))
-            connection.execute(_VIEWS)
             return
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -80,7 +75,6 @@ class SnapshotFile:
             raise SnapshotUnusable("it is of another format")
         if connection.execute("SELECT slot FROM replica").fetchall() != [(slot,)]:
             raise SnapshotUnusable("it is of another replica")
-        connection.execute(_VIEWS)
 
     def read(self) -> dict[GroupVersionResource, SavedKind]:
         """Read all of it. Raises SnapshotUnusable."""
@@ -92,17 +86,20 @@ class SnapshotFile:
     def _kind(self, row: tuple[str, int, int, str, str]) -> tuple[GroupVersionResource, SavedKind]:
         resource, checkpoint, horizon, gaps, members = row
         group, version, name = resource.split("/")
-        query = "SELECT key, cluster, original_name, member_rv, added, raw FROM {} WHERE resource = ?"
-        objects, tombstones = (
-            [SavedObject(*record) for record in self._connection.execute(query.format(table), (resource,))]
-            for table in ("objects", "tombstones")
-        )
+        replay = Replay()
+        records = 0
+        for piece in self._pieces(self._ids(resource)):
+            replay.take(piece)
+            records += piece.records
+        tombstones = replay.after(horizon)
+        self._records[resource] = records
+        self._needed[resource] = len(replay.objects) + len(tombstones)
         return GroupVersionResource(group, version, name), SavedKind(
             checkpoint,
             horizon,
             msgspec.json.decode(gaps, type=list[tuple[int, int]]),
             msgspec.json.decode(members, type=list[SavedMember]),
-            objects,
+            replay.objects.values(),
             tombstones,
             self._views(resource, checkpoint),
         )
@@ -128,13 +125,12 @@ class SnapshotFile:
     def _write_kind(self, change: SavedChanges) -> None:
         execute, state, resource = self._connection.execute, change.state, _text(change.gvr)
         if change.whole:
-            execute("DELETE FROM objects WHERE resource = ?", (resource,))
-            execute("DELETE FROM tombstones WHERE resource = ?", (resource,))
-        many = self._connection.executemany
-        many(_BURY, ({**_row(resource, record), "rv": _version(record)} for record in state.tombstones))
-        many("DELETE FROM objects WHERE resource = ? AND key = ?", ((resource, key) for key in change.gone))
-        many(_PUT, (_row(resource, record) for record in state.objects))
-        execute("DELETE FROM tombstones WHERE resource = ? AND rv <= ?", (resource, state.horizon))
+            execute("DELETE FROM pieces WHERE resource = ?", (resource,))
+            self._records[resource] = self._needed[resource] = 0
+        self._append(resource, parted(change))
+        needed = max(change.count, self._needed.get(resource, 0))
+        if self._records[resource] > 2 * needed + _SPARE:
+            self._tidy_up(resource, state.horizon)
         facts = msgspec.json.encode(state.gaps).decode(), msgspec.json.encode(state.members).decode()
         execute("REPLACE INTO kinds VALUES (?, ?, ?, ?, ?)", (resource, state.checkpoint, state.horizon, *facts))
         if state.views is None:
@@ -143,28 +139,36 @@ class SnapshotFile:
             content = msgspec.json.encode(state.views).decode()
             execute("REPLACE INTO views VALUES (?, ?, ?)", (resource, state.checkpoint, content))
 
+    def _append(self, resource: str, pieces: Iterable[Piece]) -> int:
+        """Add pieces, and return how many records they have."""
+        count = 0
+        for piece in pieces:
+            row = resource, encode(piece)
+            self._connection.execute("INSERT INTO pieces (resource, data) VALUES (?, ?)", row)
+            count += piece.records
+        self._records[resource] = self._records.get(resource, 0) + count
+        return count
+
+    def _tidy_up(self, resource: str, horizon: int) -> None:
+        """Put other pieces in the place of those there are, without what is not needed any more."""
+        ids = self._ids(resource)
+        self._records[resource] = 0
+        pieces = tidied(self._pieces(ids), self._pieces(ids), horizon)
+        self._needed[resource] = self._append(resource, pieces)
+        self._connection.execute("DELETE FROM pieces WHERE resource = ? AND id <= ?", (resource, ids[-1]))
+
+    def _ids(self, resource: str) -> list[int]:
+        query = "SELECT id FROM pieces WHERE resource = ? ORDER BY id"
+        return [number for (number,) in self._connection.execute(query, (resource,))]
+
+    def _pieces(self, ids: Iterable[int]) -> Iterator[Piece]:
+        for number in ids:
+            (data,) = self._connection.execute("SELECT data FROM pieces WHERE id = ?", (number,)).fetchone()
+            yield decode(data)
+
     def close(self) -> None:
         """Let go of the file."""
         self._connection.close()
-
-
-class _Metadata(msgspec.Struct, gc=False, rename={"version": "resourceVersion"}):
-    version: str
-
-
-class _Versioned(msgspec.Struct, gc=False):
-    metadata: _Metadata
-
-
-_version_decoder = msgspec.json.Decoder(_Versioned)
-
-
-def _version(record: SavedObject) -> int:
-    return int(_version_decoder.decode(record.raw).metadata.version)
-
-
-def _row(resource: str, record: SavedObject) -> dict[str, object]:
-    return {"resource": resource, **msgspec.structs.asdict(record)}
 
 
 def _text(gvr: GroupVersionResource) -> str:

@@ -8,6 +8,7 @@ from cache.multi_cluster_cache import MultiClusterCache
 from cache.resource_kind import ResourceKind
 from cache.resource_version import RevisionClock
 from cache.saved_state import SnapshotCursor
+from cache.turns import Turns
 from cache.watch_cache import WatchCache
 from gateway.clusters.cache_snapshot_file import SnapshotFile
 
@@ -27,7 +28,7 @@ class Disk:
     async def begin_one(self, kind: ResourceKind, cacher: Cacher) -> None:
         if saved := self.file.read().get(kind.stored.gvr):
             await cacher.recover(await cacher.recovery(saved), saved.members, saved.views)
-        cursors = [SnapshotCursor(kind.stored.gvr, cacher.cache, cacher.feeds, cacher.views)]
+        cursors = [SnapshotCursor(kind.stored.gvr, cacher.cache, cacher.feeds, cacher.views, Turns())]
         self.cursors = lambda: cursors
 
     async def write(self) -> int:

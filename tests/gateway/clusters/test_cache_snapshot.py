@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import secrets
 import sqlite3
 import stat
 
+import msgspec
 import pytest
 
 from cache.multi_cluster_cache import CacheSettings, MultiClusterCache
@@ -12,6 +14,7 @@ from cache.observed_object import ObservedObject
 from gateway.apimachinery.schema import GroupVersionResource
 from gateway.clusters import cache_snapshot, cache_snapshot_file
 from gateway.clusters.cache_snapshot import CacheSnapshot, continue_token_key
+from gateway.clusters.cache_snapshot_pieces import Piece, decode, encode
 from tests.support.objects import pod
 
 PODS = GroupVersionResource("", "v1", "pods")
@@ -100,20 +103,44 @@ async def test_a_file_that_is_no_snapshot_is_set_aside(path, content, caplog):
         "PRAGMA user_version = 99",
         "PRAGMA application_id = 1",
         "UPDATE replica SET slot = 7",
-        "DROP TABLE tombstones",
+        "DROP TABLE pieces",
         "UPDATE kinds SET members = '{'",
         "UPDATE kinds SET resource = resource || '/x'",
-        "UPDATE objects SET raw = x'7b7d'",
-        "UPDATE objects SET raw = 'text'",
-        "UPDATE objects SET raw = NULL",
-        "UPDATE objects SET key = 'default/other'",
-        'UPDATE objects SET raw = replace(raw, \'"resourceVersion":"\', \'"resourceVersion":"x\')',
+        "UPDATE pieces SET data = x'7b7d'",
+        "UPDATE pieces SET data = x'ffffff7f00'",
+        "UPDATE pieces SET data = 'text'",
+        "UPDATE pieces SET data = NULL",
     ],
 )
 async def test_a_file_that_makes_no_sense_is_set_aside(path, damage):
     await keep(path, "one")
     with sqlite3.connect(path) as connection:
         connection.execute(damage)
+    connection.close()
+    cache, snapshot = await recovered(path)
+    assert held(cache) == []
+    assert snapshot.active
+    assert path.with_suffix(".unusable").exists()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"raw": b"{}"},
+        {"raw": b"text"},
+        {"key": "default/other"},
+        {"raw": b'{"metadata":{"name":"one","namespace":"default","uid":"1","resourceVersion":"x"}}'},
+    ],
+)
+@pytest.mark.parametrize("part", ["objects", "buried"])
+async def test_a_piece_that_makes_no_sense_has_the_file_set_aside(path, part, damage):
+    await keep(path, "one")
+    with sqlite3.connect(path) as connection:
+        ((data,),) = connection.execute("SELECT data FROM pieces").fetchall()
+        (record,) = decode(data).objects
+        parts = {"buried": [], "gone": [], "objects": [], part: [msgspec.structs.replace(record, **damage)]}
+        connection.execute("UPDATE pieces SET data = ?", (encode(Piece(**parts)),))
+        connection.execute("UPDATE kinds SET horizon = 1")
     connection.close()
     cache, snapshot = await recovered(path)
     assert held(cache) == []
@@ -131,7 +158,7 @@ async def test_a_full_disk_turns_snapshots_off(path, caplog):
     cache, snapshot = await recovered(path)
     (pages,) = snapshot._file._connection.execute("PRAGMA page_count").fetchone()
     snapshot._file._connection.execute(f"PRAGMA max_page_count = {pages}")
-    observe(cache, labels={"long": "x" * 100_000})
+    observe(cache, labels={"long": secrets.token_hex(200_000)})
     await snapshot.write()
     assert not snapshot.active
     assert "no cache snapshots from now on" in caplog.text
@@ -146,7 +173,7 @@ async def test_a_failed_write_leaves_the_last_snapshot(path):
     (pages,) = snapshot._file._connection.execute("PRAGMA page_count").fetchone()
     snapshot._file._connection.execute(f"PRAGMA max_page_count = {pages}")
     observe(cache, "one", uid="other", rv="11")
-    observe(cache, "two", uid="two", labels={"long": "x" * 100_000})
+    observe(cache, "two", uid="two", labels={"long": secrets.token_hex(200_000)})
     await snapshot.write()
     assert held((await recovered(path))[0]) == [first]
 
