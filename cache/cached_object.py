@@ -8,7 +8,7 @@ so a list of references is a snapshot.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -79,7 +79,7 @@ class CachedObject(msgspec.Struct, gc=False):
     rows: Rows | None = None
     """What makes its cells; one for all objects of the kind."""
     row: Any = msgspec.UNSET
-    """The cells, once somebody has asked for them; not of a compressed object."""
+    """The cells, once somebody has asked for them; not of a compressed object. They show its name."""
     in_use: bool = False
     """Whether it was read singly lately; a list reads everything and says nothing of what is read next."""
 
@@ -149,4 +149,16 @@ class CachedObject(msgspec.Struct, gc=False):
             rv=rv,
             body=raw,
             metadata_end=metadata_end,
+            row=msgspec.UNSET,
         )
+
+
+def whole(objects: Sequence[CachedObject]) -> list[bytes]:
+    """Return `raw` of many objects, without a call for each."""
+    return [body if type(body := obj.body) is bytes else obj.raw for obj in objects]
+
+
+def all_metadata(objects: Sequence[CachedObject]) -> list[bytes]:
+    """Return `metadata` of many objects, without a call for each."""
+    start = len(RAW_START)
+    return [body[start : obj.metadata_end] if type(body := obj.body) is bytes else obj.metadata for obj in objects]

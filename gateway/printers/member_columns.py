@@ -17,11 +17,8 @@ from gateway.apimachinery.meta import field
 from gateway.printers.cells import NONE
 from gateway.printers.columns import Column
 from gateway.printers.custom import CustomColumn, CustomPrinter
-from gateway.printers.printer import CLUSTER_COLUMN, Merged, MergedPrinter, cluster_index
+from gateway.printers.printer import CLUSTER_ANNOTATION, CLUSTER_COLUMN, Merged, MergedPrinter, cluster_index
 from gateway.printers.row import PreparedRow, Slot, encode_text, prepare_row
-
-CLUSTER_ANNOTATION = "resource.karmada.io/cached-from-cluster"
-"""Where a served object names its member."""
 
 _ROWS = 20_000
 """Rows that are kept prepared."""

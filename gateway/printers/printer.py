@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any, Protocol
 
 import msgspec
@@ -18,13 +19,19 @@ from gateway.printers import events, pods
 from gateway.printers.built_in import BUILT_IN
 from gateway.printers.columns import Column
 from gateway.printers.custom import CustomColumn, CustomPrinter
-from gateway.printers.row import PreparedRow, Slot, encode_text, finisher
+from gateway.printers.row import PreparedRow, Slot, UnnamedRow, encode_text, finisher
 
 PODS = GroupResource("", "pods")
 EVENTS = GroupResource("", "events")
 NEW_EVENTS = GroupResource("events.k8s.io", "events")
 
+CLUSTER_ANNOTATION = "resource.karmada.io/cached-from-cluster"
+"""Where a served object names its member."""
+
 CLUSTER_COLUMN = Column("Cluster", description="The member cluster the object lives in.")
+
+_BATCH = 64
+"""Rows that are finished together."""
 
 Prepare = Callable[[Mapping[str, msgspec.Raw]], PreparedRow]
 """Renders an object, given as the sections of its JSON. Never raises."""
@@ -42,6 +49,11 @@ class Merged(Protocol):
     @property
     def cells(self) -> Any: ...  # noqa: D102  (the class says it)
 
+    @property
+    def row(self) -> Any:
+        """The cells where they were made already, else msgspec.UNSET."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class MergedPrinter:
@@ -54,17 +66,53 @@ class MergedPrinter:
 
     def row(self, cached: Merged, now: float) -> bytes:
         """Return the inside of the object's Table row."""
-        return next(self.rows((cached,), now))
+        row: PreparedRow = cached.cells
+        return row.finish(now, encode_text(cached.name), encode_text(cached.cluster))
 
     def rows(self, objects: Iterable[Merged], now: float) -> Iterator[bytes]:
         """Return the inside of each object's Table row."""
         finish = finisher(now)
-        clusters: dict[str, bytes] = {}
-        for cached in objects:
-            cluster = clusters.get(cached.cluster)
-            if cluster is None:
-                cluster = clusters[cached.cluster] = encode_text(cached.cluster)
-            yield finish(cached.cells, encode_text(cached.name), cluster)
+
+        def finished(batch: Sequence[Merged]) -> Sequence[bytes]:
+            try:
+                return finish([row if (row := cached.row) is not msgspec.UNSET else cached.cells for cached in batch])
+            except UnnamedRow:
+                return [self.row(cached, now) for cached in batch]
+
+        return chain.from_iterable(map(finished, _batches(objects)))
+
+
+def _batches(objects: Iterable[Merged]) -> Iterator[Sequence[Merged]]:
+    left = iter(objects)
+    return iter(lambda: list(islice(left, _BATCH)), [])
+
+
+class _MemberAnnotation(msgspec.Struct, gc=False):
+    cluster: str = msgspec.field(name=CLUSTER_ANNOTATION, default="")
+
+
+class _ServedMetadata(msgspec.Struct, gc=False):
+    name: str | None = None
+    annotations: _MemberAnnotation | None = None
+
+
+_served_metadata = msgspec.json.Decoder(_ServedMetadata)
+
+
+def _named(prepare: Prepare) -> Prepare:
+    """Fill in the names that a served object bears itself."""
+
+    def prepare_named(sections: Mapping[str, msgspec.Raw]) -> PreparedRow:
+        row = prepare(sections)
+        try:
+            metadata = _served_metadata.decode(sections.get("metadata", b"{}"))
+        except msgspec.MsgspecError:
+            return row
+        if metadata.name is None:
+            return row
+        return row.named(metadata.name, metadata.annotations.cluster if metadata.annotations else "")
+
+    return prepare_named
 
 
 class Stored(Protocol):
@@ -143,7 +191,7 @@ def merged_printer(resource: GroupResource) -> MergedPrinter | None:
     if printer is None:
         return None
     wider = printer.with_column(cluster_index(printer.columns), CLUSTER_COLUMN, lambda _: Slot.CLUSTER)
-    return MergedPrinter(wider.columns, wider.prepare)
+    return MergedPrinter(wider.columns, _named(wider.prepare))
 
 
 def _column_index(columns: Sequence[Column], name: str) -> int:
@@ -155,11 +203,11 @@ _BEFORE_MESSAGE = _column_index(events.COLUMNS, "Message")
 
 MERGED_POD_PRINTER = MergedPrinter(
     _with_cluster(pods.COLUMNS, _AFTER_AGE),
-    lambda sections: pods.prepare_pod(sections, [(_AFTER_AGE, Slot.CLUSTER)]),
+    _named(lambda sections: pods.prepare_pod(sections, [(_AFTER_AGE, Slot.CLUSTER)])),
 )
 MERGED_EVENT_PRINTER = MergedPrinter(
     _with_cluster(events.COLUMNS, _BEFORE_MESSAGE),
-    lambda sections: events.prepare_event(sections, [(_BEFORE_MESSAGE, Slot.CLUSTER)]),
+    _named(lambda sections: events.prepare_event(sections, [(_BEFORE_MESSAGE, Slot.CLUSTER)])),
 )
 MERGED_PRINTERS: Mapping[GroupResource, MergedPrinter] = {
     PODS: MERGED_POD_PRINTER,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import lru_cache
+from operator import attrgetter, mod
 from typing import Any, NamedTuple
 
 import msgspec
@@ -61,26 +62,47 @@ class PreparedRow(msgspec.Struct, frozen=True, gc=False):
             [name if blank is _NAME else cluster if blank is _CLUSTER else _age(now - blank) for blank in self.blanks]
         )
 
+    def named(self, name: str, cluster: str) -> PreparedRow:
+        """Return the same row with its names filled in: `finish` then adds only the ages."""
+        known = {_NAME: _json.encode(name), _CLUSTER: _json.encode(cluster)}
+        texts = tuple([known[blank].replace(b"%", b"%%") if blank in known else b"%b" for blank in self.blanks])
+        template = self.template.replace(b"%%", b"%%%%") % texts
+        return PreparedRow(template, _shared(tuple([blank for blank in self.blanks if blank not in known])))
 
-def finisher(now: float) -> Callable[[PreparedRow, bytes, bytes], bytes]:
-    """Return what `PreparedRow.finish` does for many rows at one time: ages that are equal are counted once."""
-    ages: dict[float, bytes] = {}
 
-    def finish(row: PreparedRow, name: bytes, cluster: bytes) -> bytes:
-        values: list[bytes] = []
-        for blank in row.blanks:
-            if blank is _NAME:
-                values.append(name)
-            elif blank is _CLUSTER:
-                values.append(cluster)
-            else:
-                age = ages.get(blank)
-                if age is None:
-                    if len(ages) >= _AGES:
-                        ages.clear()
-                    age = ages[blank] = _age(now - blank)
-                values.append(age)
-        return row.template % tuple(values)
+_template, _blanks = attrgetter("template"), attrgetter("blanks")
+
+
+class UnnamedRow(LookupError):
+    """A row's names were to be filled in by `PreparedRow.finish`."""
+
+
+class _Ages(dict[tuple[Any, ...], tuple[bytes, ...]]):
+    """The texts for the blanks of rows at one time; rows of objects that are equally old share them."""
+
+    def __init__(self, now: float) -> None:
+        super().__init__()
+        self._now = now
+
+    def __missing__(self, blanks: tuple[Any, ...]) -> tuple[bytes, ...]:
+        if _NAME in blanks or _CLUSTER in blanks:
+            raise UnnamedRow
+        if len(self) >= _AGES:
+            self.clear()
+        texts = self[blanks] = tuple([_age(self._now - since) for since in blanks])
+        return texts
+
+
+def finisher(now: float) -> Callable[[Sequence[PreparedRow]], list[bytes]]:
+    """Return what does `PreparedRow.finish` for many rows at one time: ages that are equal are counted once.
+
+    What is returned raises UnnamedRow where a row has to be told its names.
+    """
+    texts = _Ages(now).__getitem__
+
+    def finish(rows: Sequence[PreparedRow]) -> list[bytes]:
+        # Three loops in C: waiting for the memory of one row, the processor reads that of the next ones.
+        return list(map(mod, map(_template, rows), map(texts, map(_blanks, rows))))
 
     return finish
 

@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from cache.cached_object import all_metadata, whole
 from cache.object_builder import ObjectBuilder
 from cache.observed_object import ObservedObject
 from cache.resource_kind import PODS
@@ -53,6 +54,21 @@ def test_cells_are_rendered_once_from_the_encoded_sections_as_they_are_served():
     assert asked == []
     assert obj.cells == obj.cells == (["metadata", "spec", "status"], b'{"phase":"Running"}')
     assert asked == [json.loads(obj.metadata)]
+
+
+def test_the_cells_show_the_name_that_an_object_is_served_by():
+    obj = built(pod("web"), renderer=lambda sections: json.loads(bytes(sections["metadata"]))["name"])
+    assert [obj.cells, obj.renamed("web.m1", RV).cells, obj.at_revision(5).cells] == ["web", "web.m1", "web"]
+
+
+def test_many_objects_are_read_as_each_of_them():
+    objects = [
+        built(pod(f"web-{number}"), renderer=lambda sections: bytes(sections["metadata"])) for number in range(4)
+    ]
+    objects[1].compress(objects[0].raw)
+    objects[2].compress(objects[0].raw)
+    assert whole(objects) == [obj.raw for obj in objects]
+    assert all_metadata(objects) == [obj.metadata for obj in objects]
 
 
 def test_a_renderer_that_fails_costs_only_the_cells(caplog):

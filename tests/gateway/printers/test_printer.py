@@ -9,6 +9,7 @@ from gateway.apimachinery.schema import GroupResource, GroupVersionResource
 from gateway.printers.events import COLUMNS as EVENT_COLUMNS
 from gateway.printers.pods import COLUMNS as POD_COLUMNS
 from gateway.printers.printer import (
+    CLUSTER_ANNOTATION,
     MERGED_EVENT_PRINTER,
     MERGED_POD_PRINTER,
     MERGED_PRINTERS,
@@ -25,6 +26,7 @@ class Cached:
     name: str
     cluster: str
     cells: Any
+    row: Any = msgspec.UNSET
 
 
 def decoded(inside: bytes) -> Any:
@@ -37,6 +39,21 @@ def test_the_cluster_of_a_pod_stands_behind_its_age() -> None:
     assert MERGED_POD_PRINTER.columns[5].priority == 0
     row = MERGED_POD_PRINTER.row(Cached("web", "m1", MERGED_POD_PRINTER.prepare(sections({}))), 0)
     assert decoded(row)["cells"][:7] == ["web", "0/0", "", "0", "<unknown>", "m1", "<none>"]
+
+
+def test_many_rows_are_those_of_each() -> None:
+    def cached(number: int, *, named: bool = True) -> Cached:
+        name, cluster = f"web-{number}", f"m{number % 3}"
+        annotations = {CLUSTER_ANNOTATION: cluster}
+        created = f"2026-01-05T08:{number % 60:02}:00Z"
+        metadata = {"name": name, "creationTimestamp": created, "annotations": annotations} if named else {}
+        row = MERGED_POD_PRINTER.prepare(sections({"metadata": metadata}))
+        return Cached(name, cluster, row, row if number % 2 else msgspec.UNSET)
+
+    objects = [*map(cached, range(200)), cached(200, named=False), *map(cached, range(201, 300))]
+    found = list(MERGED_POD_PRINTER.rows(objects, 1_780_000_000.0))
+    assert found == [MERGED_POD_PRINTER.row(each, 1_780_000_000.0) for each in objects]
+    assert [decoded(row)["cells"][0] for row in found] == [f"web-{number}" for number in range(300)]
 
 
 def test_the_cluster_of_an_event_stands_before_its_message() -> None:
@@ -102,7 +119,8 @@ def test_kinds_of_kubernetes_have_the_cluster_behind_their_age_or_last() -> None
         "Version",
         "Internal-IP",
     ]
-    node = Cached("n1", "m1", nodes.prepare(sections({"metadata": {"name": "n1"}})))
+    metadata = {"name": "n1", "annotations": {CLUSTER_ANNOTATION: "m1"}}
+    node = Cached("n1", "m1", nodes.prepare(sections({"metadata": metadata})))
     assert decoded(nodes.row(node, 0))["cells"][:5] == ["n1", "Unknown", "<none>", "<unknown>", "m1"]
     roles = merged_printer(GroupResource("rbac.authorization.k8s.io", "roles"))
     assert roles is not None

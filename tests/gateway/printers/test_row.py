@@ -2,7 +2,7 @@ import msgspec
 import pytest
 
 from gateway.apimachinery.duration import human_duration
-from gateway.printers.row import Ago, Cell, Slot, age_cell, encode_text, finisher, prepare_row
+from gateway.printers.row import Ago, Cell, Slot, UnnamedRow, age_cell, encode_text, finisher, prepare_row
 from tests.gateway.printers.goldens import finished
 
 HOUR, DAY, YEAR = 3600, 86400, 365 * 86400
@@ -70,9 +70,25 @@ def test_text_is_encoded_as_json() -> None:
 
 
 def test_many_rows_of_one_time_are_those_of_each() -> None:
-    cells: list[Cell] = [Slot.NAME, "x", Slot.CLUSTER, "100%"]
+    cells: list[Cell] = ["n", "x", "100%"]
     rows = [prepare_row([*cells, Ago(float(since), f"{since} (", " ago)"), age_cell(7.0)]) for since in range(5_000)]
     rows += [prepare_row([*cells, age_cell(None)]), *rows[:3]]
     for now in (5_000.0, 9e8):
-        finish = finisher(now)
-        assert [finish(row, b'"n"', b'"m"') for row in rows] == [row.finish(now, b'"n"', b'"m"') for row in rows]
+        assert finisher(now)(rows) == [row.finish(now, b"", b"") for row in rows]
+
+
+def test_rows_that_wait_for_names_are_refused_together() -> None:
+    finish = finisher(0)
+    for slot in Slot:
+        with pytest.raises(UnnamedRow):
+            finish([prepare_row(["a"]), prepare_row([slot, Ago(0.0)])])
+
+
+@pytest.mark.parametrize("name", ["n", 'n"1', "100%", "%b%%b", "ünïcödé"])
+def test_names_may_be_filled_in_before(name: str) -> None:
+    cells: list[Cell] = [Slot.NAME, "%b%%", Ago(0.0, "%b (", "% ago)"), Slot.CLUSTER, "%%%", Ago(3.0), Slot.NAME, "%"]
+    row = prepare_row(cells, [{"message": "99% of %b"}])
+    named = row.named(name, f"{name}-m")
+    whole = row.finish(9, encode_text(name), encode_text(f"{name}-m"))
+    assert named.finish(9, b'"other"', b'"other"') == whole
+    assert finisher(9)([named]) == [whole]
