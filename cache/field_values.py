@@ -16,7 +16,9 @@ import msgspec
 from cache.workloads import WORKLOAD_FIELD, workload_chain
 
 Sections = Mapping[str, msgspec.Raw]
-"""The top-level fields of an object, values still encoded."""
+"""The fields of an object, or those of its metadata, values still encoded."""
+FieldReader = Callable[[Sections, Sections], tuple[str, ...]]
+"""Reads the values of a kind's fields out of an object's top-level fields, without its metadata, and those of that."""
 
 POD_FIELDS = (
     "spec.nodeName",
@@ -82,6 +84,7 @@ _pod_status = msgspec.json.Decoder(_PodStatus | None)
 _reference = msgspec.json.Decoder(_Reference | None)
 _source = msgspec.json.Decoder(_Source | None)
 _text = msgspec.json.Decoder(str | None)
+_NO_SPEC, _NO_STATUS = _PodSpec(), _PodStatus()
 _T = TypeVar("_T")
 
 
@@ -100,11 +103,11 @@ def _shared(text: str | None) -> str:
     return sys.intern(text) if text else ""
 
 
-def pod_fields(sections: Sections) -> tuple[str, ...]:
+def pod_fields(sections: Sections, metadata: Sections) -> tuple[str, ...]:
     """Return the values of POD_FIELDS in that order."""
-    spec = _read(_pod_spec, sections, "spec") or _PodSpec()
-    status = _read(_pod_status, sections, "status") or _PodStatus()
-    addresses = status.pod_ips or [_PodIP(status.pod_ip)]
+    spec = _read(_pod_spec, sections, "spec") or _NO_SPEC
+    status = _read(_pod_status, sections, "status") or _NO_STATUS
+    address = status.pod_ips[0].ip if status.pod_ips else status.pod_ip
     return (
         _shared(spec.node_name),
         _shared(spec.restart_policy),
@@ -112,13 +115,13 @@ def pod_fields(sections: Sections) -> tuple[str, ...]:
         _shared(spec.service_account_name),
         "true" if spec.host_network else "false",
         _shared(status.phase),
-        addresses[0].ip or "",
+        address or "",
         _shared(status.nominated_node_name),
-        _shared(workload_chain(sections.get("metadata"))),
+        _shared(workload_chain(metadata)),
     )
 
 
-def event_fields(sections: Sections) -> tuple[str, ...]:
+def event_fields(sections: Sections, metadata: Sections) -> tuple[str, ...]:
     """Return the values of EVENT_FIELDS of a core/v1 Event in that order."""
     involved = _read(_reference, sections, "involvedObject") or _Reference()
     source = _read(_source, sections, "source") or _Source()
@@ -138,7 +141,7 @@ def event_fields(sections: Sections) -> tuple[str, ...]:
     )
 
 
-def no_fields(sections: Sections) -> tuple[str, ...]:
+def no_fields(sections: Sections, metadata: Sections) -> tuple[str, ...]:
     """Return no values: kinds that can be selected by name and namespace only."""
     return ()
 
@@ -154,12 +157,12 @@ class Field(NamedTuple):
 _anything = msgspec.json.Decoder(Any)
 
 
-def field_reader(fields: Sequence[Field]) -> Callable[[Sections], tuple[str, ...]]:
+def field_reader(fields: Sequence[Field]) -> FieldReader:
     """Return what reads the values of some fields, in that order."""
     if not fields:
         return no_fields
 
-    def read(sections: Sections) -> tuple[str, ...]:
+    def read(sections: Sections, metadata: Sections) -> tuple[str, ...]:
         return tuple(_shared(_value(sections, field) or field.absent) for field in fields)
 
     return read

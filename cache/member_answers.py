@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from cache.encoded_object import DECODE_ERRORS, Encoded, is_utf8
+from cache.encoded_object import DECODE_ERRORS, Encoded, Item, is_utf8
 from cache.lister_watcher import Expired, ListWatchError, Unavailable
 
 
@@ -38,23 +39,20 @@ class Page(msgspec.Struct, gc=False):
         return None if remaining is None else len(self.items or ()) + remaining
 
 
-class _ReadPage(msgspec.Struct, gc=False):
+_Item = TypeVar("_Item")
+
+
+class _Page(msgspec.Struct, Generic[_Item], gc=False):
     metadata: PageMetadata
-    items: list[dict[str, msgspec.Raw]] | None
+    items: list[_Item] | None
     kind: str = ""
 
 
-class _SplitPage(msgspec.Struct, gc=False):
-    metadata: PageMetadata
-    items: list[msgspec.Raw] | None
-    kind: str = ""
-
-
-class Line(msgspec.Struct, gc=False):
+class Line(msgspec.Struct, Generic[_Item], gc=False):
     """One event of a watch."""
 
     type: str
-    object: msgspec.Raw
+    object: _Item
 
 
 class _Bookmark(msgspec.Struct, gc=False):
@@ -66,11 +64,13 @@ class _Status(msgspec.Struct, gc=False):
     message: str = ""
 
 
-_page_decoder = msgspec.json.Decoder(_ReadPage)
-_split_decoder = msgspec.json.Decoder(_SplitPage)
-_line_decoder = msgspec.json.Decoder(Line)
-_bookmark_decoder = msgspec.json.Decoder(_Bookmark)
-_status_decoder = msgspec.json.Decoder(_Status)
+# What the first of them does not take, the second one may.
+_page_decoders = msgspec.json.Decoder(_Page[Item]), msgspec.json.Decoder(_Page[dict[str, msgspec.Raw]])
+_split_page_decoder = msgspec.json.Decoder(_Page[msgspec.Raw])
+_line_decoders = msgspec.json.Decoder(Line[Item]), msgspec.json.Decoder(Line[dict[str, msgspec.Raw]])
+_split_line_decoder = msgspec.json.Decoder(Line[msgspec.Raw])
+_bookmark_decoder = msgspec.json.Decoder(Line[_Bookmark])
+_error_decoder = msgspec.json.Decoder(Line[_Status])
 
 
 def read_page(body: bytes) -> Page:
@@ -87,31 +87,37 @@ def read_page(body: bytes) -> Page:
 def _decoded(body: bytes) -> Page:
     """Decode a page with its objects in one go; where one of them is odd, leave each to whoever reads it."""
     if is_utf8(body):
-        try:
-            read = _page_decoder.decode(body)
-            return _page(read)
-        except msgspec.ValidationError:
-            pass  # perhaps because of one object
-    return _page(_split_decoder.decode(body))
+        for decoder in _page_decoders:
+            try:
+                return _page(decoder.decode(body))
+            except msgspec.ValidationError:
+                continue  # perhaps because of one object
+    return _page(_split_page_decoder.decode(body))
 
 
-def _page(read: _ReadPage | _SplitPage) -> Page:
+def _page(read: _Page[Any]) -> Page:
     if read.kind == "PartialObjectMetadataList":
         raise Malformed("not a list: of the objects there is only the metadata")
     return Page(read.metadata, read.items)
 
 
-def read_line(encoded: bytes) -> Line:
-    """Return an event. Raises one of DECODE_ERRORS."""
-    return _line_decoder.decode(encoded)
+def read_line(encoded: bytes) -> Line[Any]:
+    """Return an event with the object of it as far as it is read. Raises one of DECODE_ERRORS."""
+    if is_utf8(encoded):
+        for decoder in _line_decoders:
+            try:
+                return decoder.decode(encoded)
+            except msgspec.ValidationError:
+                continue  # it may be an object all the same
+    return _split_line_decoder.decode(encoded)
 
 
-def bookmarked(line: Line) -> str:
-    """Return the version up to which everything was told. Raises one of DECODE_ERRORS."""
-    return _bookmark_decoder.decode(line.object).metadata.resource_version
+def bookmarked(encoded: bytes) -> str:
+    """Return the version up to which everything was told, by a BOOKMARK event. Raises one of DECODE_ERRORS."""
+    return _bookmark_decoder.decode(encoded).object.metadata.resource_version
 
 
-def refusal(line: Line) -> ListWatchError:
+def refusal(encoded: bytes) -> ListWatchError:
     """Return what an ERROR event means. Raises one of DECODE_ERRORS."""
-    status = _status_decoder.decode(line.object)
+    status = _error_decoder.decode(encoded).object
     return Expired(status.message) if status.code == 410 else Unavailable(status.message)

@@ -9,8 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 
-import msgspec
-
 from cache.cached_object import CachedObject
 from cache.checkpoints import MemberPosition, identity_digest
 from cache.encoded_object import Encoded, MalformedObject
@@ -174,7 +172,7 @@ class MemberFeed:
 
     # A watch
 
-    def event(self, event_type: str, encoded: msgspec.Raw) -> None:
+    def event(self, event_type: str, encoded: Encoded) -> None:
         """Apply one event. Raises Regressed when its version is lower than what was seen before."""
         observed = self._read(encoded)
         if observed is None:

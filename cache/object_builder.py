@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import msgspec
 
 from cache.cached_object import CachedObject, CellRenderer, Rows, object_key
-from cache.encoded_object import MalformedObject
+from cache.encoded_object import MalformedObject, encode, is_utf8
 from cache.naming import UNCONTESTED, Naming
 from cache.observed_object import ObservedObject
 from cache.resource_kind import ResourceKind
@@ -40,9 +40,11 @@ class ObjectBuilder:
     def rebuild(self, raw: bytes, cluster: str, original_name: str, member_rv: str) -> CachedObject:
         """Return the object of which these are the served bytes. Raises MalformedObject when they are not."""
         observed = ObservedObject(raw)
-        metadata_end = len(RAW_START) + len(bytes(observed.sections.get("metadata", b"")))
-        complete = raw[metadata_end - 1 : metadata_end + 1] in {b"},", b"}}"}
-        if not raw.startswith(RAW_START) or not complete or not observed.member_rv.isdecimal():
+        metadata = RAW_START + encode(observed.metadata)
+        metadata_end = len(metadata)
+        # What was written here reads as it was written.
+        complete = raw.startswith(metadata) and raw[metadata_end : metadata_end + 1] in {b",", b"}"}
+        if not complete or not is_utf8(raw) or not observed.member_rv.isdecimal():
             raise MalformedObject("not an object as it is served")
         stamp = Stamp(observed.name, original_name, cluster, int(observed.member_rv))
         return self._put_together(observed, stamp, (raw, metadata_end), member_rv, UNCONTESTED)
@@ -64,7 +66,7 @@ class ObjectBuilder:
             member_rv=member_rv,
             created=observed.created,
             labels=self._labels(observed.labels_encoded()),
-            fields=self._kind.read_fields(observed.sections),
+            fields=self._kind.read_fields(observed.sections, observed.metadata),
             body=raw,
             metadata_end=metadata_end,
             naming=naming,

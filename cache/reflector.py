@@ -317,9 +317,9 @@ class Reflector:
             case "ADDED" | "MODIFIED" | "DELETED":
                 self._feed.event(line.type, line.object)
             case "BOOKMARK":
-                self._feed.progress(bookmarked(line))
+                self._feed.progress(bookmarked(encoded))
             case "ERROR":
-                raise refusal(line)
+                raise refusal(encoded)
             case _:
                 raise Malformed(f"a watch event of type {line.type!r}")
         self._resume = self._feed.reached

@@ -13,7 +13,7 @@ from cache.field_values import (
     EVENT_FIELDS,
     POD_FIELDS,
     Field,
-    Sections,
+    FieldReader,
     event_fields,
     field_reader,
     no_fields,
@@ -60,7 +60,7 @@ class ResourceKind:
     versions: tuple[ServedVersion, ...]
     field_names: tuple[str, ...] = ()
     """Fields with values of their own, beside metadata.name and metadata.namespace."""
-    read_fields: Callable[[Sections], tuple[str, ...]] = no_fields
+    read_fields: FieldReader = no_fields
     """Returns the values of `field_names`, in their order."""
     indexed_fields: tuple[IndexedField, ...] = ()
     """Fields of these that many callers select by."""

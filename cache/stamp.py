@@ -6,11 +6,13 @@ both are found again by their place. Pure.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 
-from cache.encoded_object import NOTHING, decode_sections, encode
+from cache.encoded_object import NOTHING, encode
+from cache.field_values import Sections
 
 CLUSTER_ANNOTATION = "resource.karmada.io/cached-from-cluster"
 ORIGINAL_NAME_ANNOTATION = "fleetgate.io/original-name"
@@ -19,6 +21,9 @@ RAW_START = b'{"metadata":'
 """How the bytes of every served object begin."""
 REVISION_AT = len(b'{"metadata":{"resourceVersion":"')
 """Where its resourceVersion stands, if it has one."""
+_KNOWN_NAMES = 1_024
+
+_annotations_decoder: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class Stamp(msgspec.Struct, frozen=True):
@@ -30,30 +35,38 @@ class Stamp(msgspec.Struct, frozen=True):
     rv: int  # 0: none, as in the answer to a dry-run create
 
 
-def compose(metadata: dict[str, msgspec.Raw], sections: dict[str, msgspec.Raw], stamp: Stamp) -> tuple[bytes, int]:
-    """Build the served bytes of an object without managedFields. Returns them and where the metadata ends in them."""
-    annotations = _annotations(metadata.get("annotations", NOTHING), stamp)
-    stamped: dict[str, Any] = {"resourceVersion": str(stamp.rv)} if stamp.rv else {}
-    stamped |= metadata
+def compose(metadata: Sections, sections: Sections, stamp: Stamp) -> tuple[bytes, int]:
+    """Build the served bytes of an object without managedFields. Returns them and where the metadata ends in them.
+
+    `sections` are its other top-level fields.
+    """
+    stamped: dict[str, Any] = {"resourceVersion": "", **metadata, "name": stamp.name}
     if stamp.rv:
         stamped["resourceVersion"] = str(stamp.rv)
     else:
-        stamped.pop("resourceVersion", None)
-    stamped.pop("managedFields", None)
-    stamped["name"] = stamp.name
-    if annotations:
+        del stamped["resourceVersion"]
+    if annotations := _annotations(metadata.get("annotations", NOTHING), stamp):
         stamped["annotations"] = annotations
     else:
         stamped.pop("annotations", None)
-    head = RAW_START + encode(stamped)
+    head = encode(stamped)
     # Joined, because what is encoded in one go is cut to its size from a larger piece of memory, which is then lost.
-    rest = [part for name, value in sections.items() for part in (b",", encode(name), b":", value)]
-    return b"".join((head, *rest, b"}")), len(head)
+    parts: list[bytes | msgspec.Raw] = [RAW_START, head]
+    for name, value in sections.items():
+        parts += (_opening(name), value)
+    parts.append(b"}")
+    return b"".join(parts), len(RAW_START) + len(head)
+
+
+@lru_cache(_KNOWN_NAMES)
+def _opening(name: str) -> bytes:
+    """What stands before the value of a field that is not the first."""
+    return b"," + encode(name) + b":"
 
 
 def _annotations(encoded: msgspec.Raw, stamp: Stamp) -> dict[str, Any]:
     try:
-        annotations: dict[str, Any] = dict(decode_sections(encoded))
+        annotations = _annotations_decoder.decode(encoded)
     except msgspec.ValidationError:
         annotations = {}
     annotations.pop(ORIGINAL_NAME_ANNOTATION, None)

@@ -8,7 +8,7 @@ that what a Pod belongs to never depends on another object, and a watch by it is
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from cache.encoded_object import NOTHING
 from gateway.apimachinery.errors import bad_request
 from gateway.apimachinery.json_syntax import quote
 
@@ -53,12 +54,6 @@ class _Labels(msgspec.Struct, gc=False):
     rollout: str | None = msgspec.field(name="rollouts-pod-template-hash", default=None)
 
 
-class _Metadata(msgspec.Struct, gc=False, rename="camel"):
-    owner_references: msgspec.Raw = msgspec.Raw()
-    labels: _Labels | None = None
-    creation_timestamp: str | None = None
-
-
 class _Chain(NamedTuple):
     """What owner references and the hashes of templates tell."""
 
@@ -68,22 +63,27 @@ class _Chain(NamedTuple):
     minute: str = ""
 
 
-_metadata_decoder = msgspec.json.Decoder(_Metadata | None)
+_labels_decoder = msgspec.json.Decoder(_Labels | None)
+_time_decoder = msgspec.json.Decoder(str | None)
 _owners_decoder = msgspec.json.Decoder(list[_Owner] | None)
 _NO_LABELS = _Labels()
 
 
-def workload_chain(metadata: msgspec.Raw | None) -> str:
-    """Return the value of WORKLOAD_FIELD of a Pod; empty where nothing controls it, or its metadata is odd."""
+def workload_chain(metadata: Mapping[str, msgspec.Raw]) -> str:
+    """Return the value of WORKLOAD_FIELD of a Pod by the fields of its metadata.
+
+    Empty where nothing controls it, or its metadata is odd.
+    """
+    references = metadata.get("ownerReferences")
+    if references is None:
+        return ""
     try:
-        pod = _metadata_decoder.decode(metadata) if metadata is not None else None
+        labels = _labels_decoder.decode(metadata.get("labels", NOTHING)) or _NO_LABELS
+        created = _time_decoder.decode(metadata.get("creationTimestamp", NOTHING))
     except msgspec.ValidationError:
         return ""
-    if pod is None or not (references := bytes(pod.owner_references)):
-        return ""
-    labels = pod.labels or _NO_LABELS
-    chain = _chain(references, labels.template, labels.rollout)
-    if chain.scheduled and _is_schedule(chain.minute, pod.creation_timestamp or ""):
+    chain = _chain(bytes(references), labels.template, labels.rollout)
+    if chain.scheduled and _is_schedule(chain.minute, created or ""):
         return f"{chain.text} {chain.scheduled}"
     return chain.text
 

@@ -56,7 +56,8 @@ def kind_reader(kind: ResourceKind) -> FieldReader:
     """Return a reader of the fields that the cross-cluster cache knows of a kind: one truth for both views."""
 
     def read(stored: StoredObject) -> dict[str, str]:
-        values = kind.read_fields(_sections.decode(stored.raw))
+        sections = _sections.decode(stored.raw)
+        values = kind.read_fields(sections, _sections.decode(sections.get("metadata", b"{}")))
         return name_fields(stored.key) | dict(zip(kind.field_names, values, strict=True))
 
     return read

@@ -12,11 +12,13 @@ def sections(obj):
 
 
 def pod_values(obj):
-    return dict(zip(POD_FIELDS, pod_fields(sections(obj)), strict=True))
+    metadata = obj.get("metadata")
+    read = pod_fields(sections(obj), sections(metadata if isinstance(metadata, dict) else {}))
+    return dict(zip(POD_FIELDS, read, strict=True))
 
 
 def event_values(obj):
-    return dict(zip(EVENT_FIELDS, event_fields(sections(obj)), strict=True))
+    return dict(zip(EVENT_FIELDS, event_fields(sections(obj), {}), strict=True))
 
 
 def test_all_fields_of_a_pod():
@@ -97,4 +99,4 @@ def test_what_an_event_lacks_reads_as_empty():
 
 
 def test_other_kinds_have_no_fields():
-    assert no_fields(sections(pod())) == ()
+    assert no_fields(sections(pod()), {}) == ()

@@ -25,14 +25,14 @@ def test_what_is_no_page(body):
 
 
 def test_lines():
-    line = read_line(b'{"type":"BOOKMARK","object":{"kind":"Pod","metadata":{"resourceVersion":"7"}}}')
-    assert (line.type, bookmarked(line)) == ("BOOKMARK", "7")
+    line = b'{"type":"BOOKMARK","object":{"kind":"Pod","metadata":{"resourceVersion":"7"}}}'
+    assert (read_line(line).type, bookmarked(line)) == ("BOOKMARK", "7")
     with pytest.raises(DECODE_ERRORS):
         read_line(b'{"type":"BOOKMARK"}')
 
 
 @pytest.mark.parametrize(("code", "meaning"), [(410, Expired), (500, Unavailable), (0, Unavailable)])
 def test_errors(code, meaning):
-    error = refusal(read_line(b'{"type":"ERROR","object":{"code":%d,"message":"it went wrong"}}' % code))
+    error = refusal(b'{"type":"ERROR","object":{"code":%d,"message":"it went wrong"}}' % code)
     assert type(error) is meaning
     assert str(error) == "it went wrong"

@@ -34,14 +34,14 @@ def test_a_generic_kind_is_selected_by_name_only():
     assert toys.stored.list_kind == "ToyList"
     assert not toys.stored.namespaced
     assert set(toys.stored.field_labels) == {"metadata.name", "metadata.namespace"}
-    assert toys.field_names == toys.read_fields({}) == ()
+    assert toys.field_names == toys.read_fields({}, {}) == ()
     assert toys.stored.from_stored(b"{}") == toys.stored.to_stored(b"{}") == b"{}"
 
 
 def fields_of(group, resource, content):
     kind = ResourceKind.generic(GroupVersionResource(group, "v1", resource), "Any")
     sections = msgspec.json.decode(msgspec.json.encode(content), type=dict[str, msgspec.Raw])
-    return dict(zip(kind.field_names, kind.read_fields(sections), strict=True))
+    return dict(zip(kind.field_names, kind.read_fields(sections, {}), strict=True))
 
 
 @pytest.mark.parametrize(
