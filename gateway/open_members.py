@@ -15,6 +15,7 @@ from cache.cacher import CacherSettings
 from cache.lister_watcher import ListerWatcher
 from cache.multi_cluster_cache import CacheSettings, MultiClusterCache
 from cache.reflector import ReflectorSettings
+from cache.turns import Turns
 from gateway.apimachinery.schema import GroupVersionResource
 from gateway.authorization.caller_rights import AuthorizedRights
 from gateway.authorization.cluster_visibility import BY_CLUSTER_RIGHT, EveryClusterVisible, VisibleByRight
@@ -128,7 +129,7 @@ def _follow(registry: ClusterRegistry, cache: MultiClusterCache, kinds: MemberKi
         if change.kind is ChangeKind.REPLACED:
             await cache.remove_cluster(change.name)
         identity = change.upstream.endpoint.url
-        await cache.add_cluster(change.name, _lister_watchers(change.upstream), identity=identity)
+        await cache.add_cluster(change.name, _lister_watchers(change.upstream, cache.turns), identity=identity)
         kinds.join(change.name, change.upstream)
 
     async def probed(name: str, health: ClusterHealth) -> None:
@@ -141,5 +142,5 @@ def _follow(registry: ClusterRegistry, cache: MultiClusterCache, kinds: MemberKi
     registry.on_health(probed)
 
 
-def _lister_watchers(upstream: Upstream) -> Callable[[GroupVersionResource], ListerWatcher]:
-    return lambda resource: HttpListerWatcher(upstream, resource)
+def _lister_watchers(upstream: Upstream, turns: Turns) -> Callable[[GroupVersionResource], ListerWatcher]:
+    return lambda resource: HttpListerWatcher(upstream, resource, turns)

@@ -13,10 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 
 from gateway.clusters.credentials import Credentials, CredentialSource, client_context
 from gateway.clusters.endpoint import Endpoint, is_link_local
 from gateway.clusters.exchange import HEADER_LIMIT, HEADERS_LIMIT, READ_BUFFER, Exchange
+from gateway.clusters.handshakes import handshakes
 
 CONNECT_TIMEOUT = 5.0
 """Seconds for TCP and TLS together: a frozen API server accepts the one and never finishes the other."""
@@ -49,6 +51,16 @@ def _upstream_socket(address: aiohttp.AddrInfoType) -> socket.socket:
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _DEAD_PEER_MILLISECONDS)
     return made
+
+
+class _Connector(aiohttp.TCPConnector):
+    """A pool that makes few connections at a time, however many members are connected to at once."""
+
+    async def _create_connection(
+        self, req: aiohttp.ClientRequest, traces: list[aiohttp.tracing.Trace], timeout: aiohttp.ClientTimeout
+    ) -> ResponseHandler:
+        async with handshakes().place():
+            return await super()._create_connection(req, traces, timeout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +128,8 @@ class Connections:
 
     async def _adopt(self, credentials: Credentials) -> Connection:
         """Use these credentials from now on: the one place that changes the state."""
+        if self._credentials is None or not credentials.same_connection(self._credentials):
+            await handshakes().turn()
         old, previous = self._connection, self._credentials
         if old is not None and previous is not None and credentials.same_connection(previous):
             self._connection = replace(old, token=credentials.token)
@@ -131,11 +145,11 @@ class Connections:
 
     def _connect(self, credentials: Credentials) -> Connection:
         context = client_context(self._endpoint, credentials) if self._endpoint.secure else True
-        pool = aiohttp.TCPConnector(ssl=context, limit=0, keepalive_timeout=_KEEPALIVE, socket_factory=_upstream_socket)
+        pool = _Connector(ssl=context, limit=0, keepalive_timeout=_KEEPALIVE, socket_factory=_upstream_socket)
         direct = not self._endpoint.proxy_url
         return Connection(
             requests=self._session(pool),
-            upgrades=self._session(aiohttp.TCPConnector(
+            upgrades=self._session(_Connector(
                 ssl=context, limit=0, force_close=True, socket_factory=_upstream_socket
             )),
             plain=Exchange(self._endpoint, pool, connect_timeout=CONNECT_TIMEOUT) if direct else None,

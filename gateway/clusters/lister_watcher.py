@@ -14,12 +14,13 @@ import msgspec
 
 from cache.encoded_object import DECODE_ERRORS
 from cache.lister_watcher import Expired, ListWatchError, NotServed, TooLarge, Unavailable
+from cache.turns import Turns
 from gateway.apimachinery.errors import ApiError, PathNotFound
 from gateway.apimachinery.integers import parse_integer
 from gateway.apimachinery.meta import JsonObject
 from gateway.apimachinery.schema import GroupVersionResource
 from gateway.clusters.exchange import Answer
-from gateway.clusters.upstream import ANSWER_LIMIT, AnswerTooLarge, Upstream
+from gateway.clusters.upstream import ANSWER_LIMIT, Upstream
 
 PAGE_TIMEOUT = 60.0
 """Seconds for one page of a list; kube-apiserver gives up on its own after as much."""
@@ -39,8 +40,10 @@ _LONGEST_PAUSE = 300
 class HttpListerWatcher:
     """One resource of one API server, all namespaces."""
 
-    def __init__(self, upstream: Upstream, resource: GroupVersionResource) -> None:
+    def __init__(self, upstream: Upstream, resource: GroupVersionResource, turns: Turns | None = None) -> None:
+        """Pages are read in `turns`, shared with those who read other members: what all send at once would add up."""
         self._upstream = upstream
+        self._turns = turns or Turns()
         self._resource = resource
         self._path = f"{resource.group_version.path}/{resource.resource}"
 
@@ -54,15 +57,30 @@ class HttpListerWatcher:
                 "GET", self._path, query=urlencode(query), headers=_ACCEPT, timeout=PAGE_TIMEOUT
             )
             async with response:
-                body = await self._upstream.read_body(response, at_most=PAGE_LIMIT if limit else ANSWER_LIMIT)
+                body = await self._read(response, PAGE_LIMIT if limit else ANSWER_LIMIT)
             absent = response.status == 404 and await self._is_absent(body)
-        except AnswerTooLarge as error:
-            raise TooLarge(error.message) from error
         except ApiError as error:
             raise Unavailable(error.message) from error
         if response.status != 200:
             raise _refusal(response, body, absent=absent)
         return body
+
+    async def _read(self, response: Answer, at_most: int) -> bytes:
+        """Read a body piece by piece: of what is not taken little more is received and decrypted meanwhile."""
+        parts: list[bytes] = []
+        received, size = 0, response.content_length or 0
+        try:
+            while size <= at_most and (part := await response.content.readany()):
+                parts.append(part)
+                received += len(part)
+                size = max(size, received)
+                await self._turns.take()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise self._upstream.failure(error, unanswered=True) from error
+        if size > at_most:
+            response.close()
+            raise TooLarge(f"{self._upstream.title} answered with more than {at_most >> 20} MiB")
+        return b"".join(parts)
 
     async def _is_absent(self, body: bytes) -> bool:
         """Whether a 404 says that the member has no such resource, which makes its objects go.

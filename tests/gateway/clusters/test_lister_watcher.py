@@ -6,6 +6,7 @@ import pytest
 from aiohttp import web
 
 from cache.lister_watcher import Expired, ListWatchError, NotServed, TooLarge, Unavailable
+from cache.turns import Turns
 from gateway.apimachinery.schema import GroupVersionResource
 from gateway.clusters import lister_watcher
 from gateway.clusters.credentials import Credentials, StaticCredentials
@@ -324,3 +325,37 @@ async def test_any_token_of_a_member_can_be_sent_back(token: str) -> None:
             assert not asked
         else:
             assert asked == [token]
+
+
+async def test_pages_of_many_members_are_received_in_turns() -> None:
+    """Of twenty members that send at once, each has little more than the buffers of its connection received."""
+    size = 8 * 1024 * 1024
+    held = asyncio.Event()
+
+    class Held(Turns):
+        async def take(self) -> None:
+            await held.wait()
+
+    sent = 0
+
+    async def member(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        await read_head(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+        for _ in range(size // 65536):
+            writer.write(b"x" * 65536)
+            await writer.drain()
+            sent += 65536
+
+    async with serve_raw(member) as url:
+        upstream = Upstream("m1", Endpoint(url), StaticCredentials(Credentials(token="t")), now=lambda: 0.0)
+        source = HttpListerWatcher(upstream, PODS, Held())
+        page = asyncio.get_running_loop().create_task(source.list(limit=500, continue_token=""))
+        before = -1
+        while sent != before:
+            before = sent
+            await asyncio.sleep(0.2)
+        assert 0 < sent < size, "what is not taken is not sent"
+        held.set()
+        assert len(await page) == size
+        await upstream.close()
