@@ -13,7 +13,10 @@ from cache.ordered_objects import OrderedObjects
 
 STEP_OBJECTS = 100
 _STEP_BYTES = 512 * 1024
-"""Looked at without letting anything else run: about 1 ms."""
+"""Compressed without letting anything else run: about 1 ms."""
+STEP_LOOKS = 1_000
+"""Looked at in a step, whatever is compressed of them: about 0.2 ms. Members that are being read would otherwise bring
+objects faster than a round comes by those that are compressed already."""
 _GOOD = 8
 """A pattern by which objects come to less than so many parts is a good one."""
 FEWEST = 16
@@ -51,8 +54,8 @@ class ColdObjects:
 
         Those that were read since the last round are passed over once.
         """
-        left = _STEP_BYTES
-        objects = self._objects.next_after(self._after, STEP_OBJECTS)
+        left, most = _STEP_BYTES, self._compressed + STEP_OBJECTS
+        objects = self._objects.next_after(self._after, STEP_LOOKS)
         for obj in objects:
             self._after = obj.key
             self._looked += 1
@@ -61,9 +64,9 @@ class ColdObjects:
             elif not obj.is_compressed:
                 left -= obj.size
                 self._compress(obj)
-                if left <= 0:
+                if left <= 0 or self._compressed == most:
                     return False
-        if len(objects) == STEP_OBJECTS:
+        if len(objects) == STEP_LOOKS:
             return False
         self.rest = 0.0 if self._compressed * _WORTH >= self._looked else self._looked * _REST
         self._after, self._looked, self._compressed = "", 0, 0

@@ -53,6 +53,15 @@ def test_a_round_compresses_everything_a_few_at_a_time():
     assert [obj.size for obj in everything(objects)] == [len(raw) for raw in before]
 
 
+def test_a_round_comes_by_what_is_compressed_many_at_a_time():
+    objects = filled(STEP_OBJECTS * 3)
+    cold = ColdObjects(objects)
+    assert finish_round(cold) == 4
+    objects.put(cached("web-0007", rv=200))
+    assert finish_round(cold) == 1
+    assert cold.size == 0
+
+
 def test_what_is_alike_takes_little_and_shares_a_pattern():
     objects = filled(200)
     finish_round(ColdObjects(objects))
