@@ -31,6 +31,10 @@ class HistoryLimits:
 DEFAULT_LIMITS = HistoryLimits()
 _SEARCHED_EVENTS = 4_096
 _MARKS = 20_000
+_FORGOTTEN = 8
+"""Most events that are forgotten when one comes: those of a first sync all grow old at once."""
+_RELEASED = 256
+"""About so many are let go of at once, with what they said: about 1 ms."""
 
 
 class History:
@@ -60,18 +64,20 @@ class History:
         return len(self._events) - self._hidden
 
     def append(self, event: CacheEvent) -> None:
-        """Record an event and forget what is beyond the limits."""
+        """Record an event and forget what is beyond the limits, a few at a time."""
         self._events.append(event)
         self._size += event.object.size
         if len(self) > self._limits.encoded_events:
             self._events[-1 - self._limits.encoded_events].forget_encoded()
         oldest = event.recorded - self._limits.age
-        while len(self) > 1 and self._excessive(self._events[self._hidden], oldest):
+        for _ in range(_FORGOTTEN):
+            if len(self) <= 1 or not self._excessive(self._events[self._hidden], oldest):
+                break
             forgotten = self._events[self._hidden]
             self._hidden += 1
             self._size -= forgotten.object.size
             self._floor = forgotten.rv
-        if self._hidden > 64 + len(self) // 8:
+        if self._hidden > 64 + min(len(self) // 8, _RELEASED):
             # Shifting the list costs its length, so it is not done for every event.
             del self._events[: self._hidden]
             self._dropped += self._hidden

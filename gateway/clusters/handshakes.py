@@ -13,9 +13,9 @@ from weakref import WeakKeyDictionary
 
 from cache.turns import Turns
 
-AT_ONCE = 4
+AT_ONCE = 2
 """Handshakes that are waited for at a time: as many may be ready in one turn of the loop."""
-PATIENCE = 0.05
+PATIENCE = 0.02
 """Seconds after which a handshake counts no more: who does not answer must not keep the others waiting."""
 
 

@@ -95,3 +95,30 @@ def test_finding_the_version_of_an_end():
     history.append(CacheEvent(ADDED, TEMPLATE.at_revision(105), None, 5))
     assert history.end_of(TEMPLATE.uid) == 104
     assert history.end_of("other") is None
+
+
+def test_what_grew_old_all_at_once_is_let_go_of_a_little_at_a_time():
+    released = 0
+
+    class Counted(CacheEvent):
+        def __del__(self):
+            nonlocal released
+            released += 1
+
+    def event(rv, recorded):
+        return Counted(ADDED, TEMPLATE.at_revision(rv), None, recorded)
+
+    history = History(100, HistoryLimits(age=300.0, quiet_events=10))
+    for rv in range(101, 5_101):
+        history.append(event(rv, 0.0))
+    assert len(history) == 5_000
+    most = 0
+    for rv in range(5_101, 6_101):
+        before, kept = released, len(history)
+        history.append(event(rv, 1_000.0))
+        most = max(most, released - before)
+        assert kept + 1 - len(history) <= 8
+    assert 0 < most <= 400
+    assert len(history) == 1_000
+    assert history.floor == 5_100
+    assert released >= 4_600
