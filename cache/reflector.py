@@ -284,9 +284,11 @@ class Reflector:
     async def _apply(self, splitter: LineSplitter, chunk: bytes) -> bool:
         """Apply the events that a chunk completes. Returns whether there were any."""
         try:
+            await self._turns.take()
             lines = splitter.feed(chunk)
             for start in range(0, len(lines), _SLICE):
-                await self._turns.take()
+                if start:
+                    await self._turns.take()
                 for line in lines[start : start + _SLICE]:
                     self._apply_line(line)
                 self._changed()
