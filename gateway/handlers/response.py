@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Final
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_writer import StreamWriter
 from isal import isal_zlib
+from msgspec.structs import replace
 from multidict import CIMultiDict
 
 from gateway.apimachinery.codec import encode_json, encode_pretty, encode_yaml

@@ -7,11 +7,11 @@ only, like what a read finds. What kube-apiserver refuses only after it has writ
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Protocol
 
 import msgspec
 from aiohttp import web
+from msgspec.structs import replace
 
 from gateway.apimachinery import meta
 from gateway.apimachinery.codec import encode_json
@@ -53,8 +53,7 @@ class Printer(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class OwnForm:
+class OwnForm(msgspec.Struct, frozen=True):
     """The forms in which the gateway itself can give objects of a resource: protobuf only where it is built in."""
 
     built_in: bool

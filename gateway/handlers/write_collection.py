@@ -7,9 +7,10 @@ stops at the first error, and the audit log says object by object what became of
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
+from msgspec.structs import replace
 
 from admission.blockers import NAMED_BLOCKERS
 from admission.chain import AdmissionChain
