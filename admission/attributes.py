@@ -6,16 +6,16 @@ plugin pulls through admission/lookup.py. Pure.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from gateway.apimachinery.meta import JsonObject
 from gateway.apimachinery.schema import GroupVersionResource
 from gateway.request import UserInfo
 
 
-@dataclass(frozen=True, slots=True)
-class Attributes:
+class Attributes(msgspec.Struct, frozen=True):
     """One write. `obj` is the decoded body of a create or update, `patch` the decoded patch of `patch_type`.
 
     A deletecollection is judged as one delete for each object it matches. `field_manager` says on whose behalf a

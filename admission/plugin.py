@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Protocol
+
+import msgspec
 
 from admission.attributes import Attributes
 from admission.lookup import ObjectLookup
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """May this write happen. A verdict that nobody filled in denies.
 
     `rule` is the stable name that answer, audit and metrics share; `message` says what is refused and what lifts it.
@@ -22,7 +22,7 @@ class Verdict:
     rule: str = "NotJudged"
     message: str = "no rule has judged this write"
     warnings: tuple[str, ...] = ()
-    annotations: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = msgspec.field(default_factory=dict)
 
     @classmethod
     def allow(cls, *, warnings: tuple[str, ...] = (), annotations: Mapping[str, str] | None = None) -> Verdict:

@@ -8,8 +8,9 @@ rebuilt from RequestInfo by `upstream_path`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
+
+import msgspec
 
 from gateway.apimachinery.errors import bad_request
 from gateway.apimachinery.meta import ObjectKey
@@ -35,8 +36,7 @@ _SPECIAL_VERBS = frozenset({"proxy", "watch"})
 _NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
 
 
-@dataclass(frozen=True, slots=True)
-class UserInfo:
+class UserInfo(msgspec.Struct, frozen=True):
     """An authenticated identity (authentication.k8s.io UserInfo). `credential_fingerprint` names the certificate used.
 
     `extra` keys are lower case; values are tuples of strings. The fingerprint never leaves the process.
@@ -45,7 +45,7 @@ class UserInfo:
     name: str
     uid: str = ""
     groups: tuple[str, ...] = ()
-    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    extra: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     credential_fingerprint: str = ""
 
     @property
@@ -57,8 +57,7 @@ class UserInfo:
 ANONYMOUS_USER = UserInfo(ANONYMOUS, groups=(UNAUTHENTICATED_GROUP,))
 
 
-@dataclass(frozen=True, slots=True)
-class RequestInfo:
+class RequestInfo(msgspec.Struct, frozen=True):
     """What is asked for. For a non-resource request only `path` and `verb` (the lower-case method) mean something."""
 
     is_resource_request: bool

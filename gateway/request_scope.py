@@ -7,7 +7,8 @@ the raw request, so whoever has a RequestScope cannot read bytes that nobody aut
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from gateway.request import RequestInfo, UserInfo
 
@@ -18,8 +19,7 @@ WARNING_LIMIT = 256
 """Most characters of one warning once the answer carries many."""
 
 
-@dataclass(frozen=True, slots=True)
-class RequestScope:
+class RequestScope(msgspec.Struct, frozen=True):
     """One request as the handlers see it: `user` acts (after impersonation), `requestor` is who authenticated.
 
     `query` holds one value of each parameter; `content_type` and `accept` are as sent; `deadline` is event-loop
@@ -30,13 +30,13 @@ class RequestScope:
     user: UserInfo
     requestor: UserInfo
     audit_id: str
-    query: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = msgspec.field(default_factory=dict)
     content_type: str = ""
     accept: str = ""
     user_agent: str = ""
     source_ip: str = ""
     deadline: float | None = None
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[str] = msgspec.field(default_factory=list)
     kind: str = ""
     """The kind a written object must have; empty while nobody has looked it up."""
 

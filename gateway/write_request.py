@@ -7,16 +7,16 @@ and gateway/proxy implement the port. Pure: nothing here decodes, judges or send
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+import msgspec
 
 from gateway.apimachinery.meta import JsonObject, ObjectKey, resource_version, uid
 from gateway.apimachinery.schema import GroupResource
 from gateway.request_scope import RequestScope
 
 
-@dataclass(frozen=True, slots=True)
-class WriteOptions:
+class WriteOptions(msgspec.Struct, frozen=True):
     """CreateOptions, UpdateOptions and PatchOptions: the query parameters of a write.
 
     `field_manager` is never empty: it defaults to the User-Agent up to its first slash. `field_validation` is Ignore,
@@ -29,8 +29,7 @@ class WriteOptions:
     force: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteOptions:
+class DeleteOptions(msgspec.Struct, frozen=True):
     """meta/v1 DeleteOptions, from the body or, when that is empty, from the query. None and "" mean not given."""
 
     grace_period_seconds: int | None = None
@@ -40,8 +39,7 @@ class DeleteOptions:
     precondition_resource_version: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class WriteRequest:
+class WriteRequest(msgspec.Struct, frozen=True):
     """One write, understood: what was judged is what is applied.
 
     `body` and `content_type` (media type only) are the bytes to send on: the client's own, protobuf too, unless the
@@ -64,8 +62,8 @@ class WriteRequest:
     content_type: str = ""
     obj: JsonObject | None = None
     patch: list[Any] | JsonObject | None = None
-    options: WriteOptions = field(default_factory=WriteOptions)
-    delete: DeleteOptions = field(default_factory=DeleteOptions)
+    options: WriteOptions = msgspec.field(default_factory=WriteOptions)
+    delete: DeleteOptions = msgspec.field(default_factory=DeleteOptions)
     cluster: str = ""
     of_collection: bool = False
     duplicate_fields: tuple[str, ...] = ()
@@ -81,16 +79,14 @@ class WriteRequest:
         return self.content_type if self.verb == "patch" else ""
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectVersion:
+class ObjectVersion(msgspec.Struct, frozen=True):
     """What a write made, as its store counts; "" for what is not known."""
 
     uid: str
     resource_version: str
 
 
-@dataclass(frozen=True, slots=True)
-class WriteResult:
+class WriteResult(msgspec.Struct, frozen=True):
     """The answer of a write, ready to be sent: `obj` is its decoded body where that was cheap to know.
 
     `made` is what the store said that it made, for the audit log, where the body says so in other words.
@@ -101,7 +97,7 @@ class WriteResult:
     code: int
     body: bytes
     content_type: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     obj: JsonObject | None = None
     shown: Callable[[], Awaitable[bytes]] | None = None
     made: ObjectVersion | None = None
@@ -114,8 +110,7 @@ class WriteResult:
         return ObjectVersion(uid(self.obj), resource_version(self.obj))
 
 
-@dataclass(frozen=True, slots=True)
-class Precondition:
+class Precondition(msgspec.Struct, frozen=True):
     """The object that admission judged: exactly this version may be written to, any of its versions when that is ""."""
 
     uid: str

@@ -6,8 +6,9 @@ Knows nothing of files or events.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from gateway.request import RequestInfo, UserInfo
 
@@ -19,8 +20,7 @@ DECISION = "authorization.k8s.io/decision"
 REASON = "authorization.k8s.io/reason"
 
 
-@dataclass(slots=True)
-class AuditRecord:
+class AuditRecord(msgspec.Struct):
     """One request. `received` is in seconds since the epoch."""
 
     audit_id: str
@@ -45,7 +45,7 @@ class AuditRecord:
     uid: str = ""
     resource_version: str = ""
     request_object: Any = None
-    annotations: dict[str, str] = field(default_factory=dict)
+    annotations: dict[str, str] = msgspec.field(default_factory=dict)
     outcome_owned: bool = False
     """An intent was recorded, so the write handler records the outcome and nobody else does."""
 

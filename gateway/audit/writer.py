@@ -14,7 +14,8 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from gateway.audit.file import AuditFile, AuditInUse
 
@@ -31,8 +32,7 @@ class AuditUnavailable(Exception):
     """The lines are not on disk."""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(msgspec.Struct, frozen=True):
     """One event's line. `opens` and `closes` name the intent that it begins or ends.
 
     `announces` marks a line without which its act does not happen: refused, it must not turn up later.
@@ -44,14 +44,12 @@ class Line:
     announces: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Submission:
+class _Submission(msgspec.Struct, frozen=True):
     lines: Sequence[Line]
     done: asyncio.Future[None] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Check:
+class _Check(msgspec.Struct, frozen=True):
     done: asyncio.Future[None]
 
 

@@ -8,10 +8,10 @@ presents a credential means to be somebody. Follows k8s.io/apiserver `authentica
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Protocol
 
 from aiohttp import web
+from msgspec.structs import replace
 
 from gateway.apimachinery.errors import ApiError, unauthorized
 from gateway.request import ANONYMOUS_USER, AUTHENTICATED_GROUP, RequestInfo, UserInfo

@@ -12,7 +12,6 @@ import logging
 import os
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -66,8 +65,7 @@ class AnswerTooLarge(UpstreamError):
         super().__init__(502, "BadGateway", message, unanswered=True)
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
+class _Call(msgspec.Struct, frozen=True):
     method: str
     target: str
     headers: CIMultiDict[str]

@@ -7,11 +7,11 @@ before; the member authorises the caller once more, because everything is sent i
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Protocol
 from urllib.parse import quote
 
 from aiohttp import web
+from msgspec.structs import replace
 
 from cache.cached_object import CachedObject
 from cache.watcher import Visible

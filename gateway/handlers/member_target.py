@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from cache.cached_object import CachedObject
 from cache.merged_resource import MergedResource
@@ -55,8 +55,7 @@ def the_owner(resource: GroupResource, name: str, owners: Sequence[CachedObject]
     return owners[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(msgspec.Struct, frozen=True):
     """What tells objects of one name apart."""
 
     uid: str = ""

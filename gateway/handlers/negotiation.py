@@ -5,9 +5,10 @@ Follows k8s.io/apiserver `endpoints/handlers/negotiation` (dialect 1.4). Pure.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
+
+import msgspec
 
 from gateway.apimachinery.errors import not_acceptable
 
@@ -38,8 +39,7 @@ class Shape(Enum):
 _SHAPES = {shape.value: shape for shape in Shape if shape is not Shape.OBJECT}
 
 
-@dataclass(frozen=True, slots=True)
-class Representation:
+class Representation(msgspec.Struct, frozen=True):
     """How an answer is written: media type, shape, the meta.k8s.io version of that shape, and pretty printing."""
 
     media_type: str = JSON
@@ -58,8 +58,7 @@ class Representation:
         return f"{PROTOBUF};stream=watch" if self.media_type == PROTOBUF else self.media_type
 
 
-@dataclass(frozen=True, slots=True)
-class AcceptClause:
+class AcceptClause(msgspec.Struct, frozen=True):
     """One media range of an Accept header with its parameters."""
 
     kind: str

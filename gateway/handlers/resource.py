@@ -7,11 +7,12 @@ handlers.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
 from aiohttp import web
+from msgspec.structs import replace
 
 from cache.multi_cluster_cache import LOCAL, MultiClusterCache
 from cache.watcher import Visible

@@ -7,7 +7,8 @@ saw becomes the precondition under which the write is applied.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from admission.attributes import Attributes
 from admission.chain import AdmissionChain

@@ -7,8 +7,9 @@ the store checks itself is left to it; names and namespaces are checked here bec
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from cache.stamp import ORIGINAL_NAME_ANNOTATION
 from gateway.apimachinery import codec, meta

@@ -7,7 +7,8 @@ a collection of one, under its preconditions, which API servers check for every 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from gateway.apimachinery.errors import not_found
 from gateway.apimachinery.meta import JsonObject

@@ -9,10 +9,10 @@ and when it fails it is the client's conflict.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from gateway.apimachinery import meta
 from gateway.apimachinery.errors import OBJECT_MODIFIED, ApiError
@@ -37,13 +37,12 @@ _VERSION_FAILED = re.compile(r"ResourceVersion in (the )?precondition")
 _RAW = 2  # the field of the envelope (runtime.Unknown) that holds the object
 
 
-@dataclass(frozen=True, slots=True)
-class Guarded:
+class Guarded(msgspec.Struct, frozen=True):
     """The body to send, and which of its preconditions are ours."""
 
     body: bytes
     content_type: str
-    ours: frozenset[str] = field(default_factory=frozenset)
+    ours: frozenset[str] = msgspec.field(default_factory=frozenset)
 
 
 def guard(request: WriteRequest, precondition: Precondition | None) -> Guarded:

@@ -7,9 +7,9 @@ forget it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from urllib.parse import quote, urlencode
 
+from msgspec.structs import replace
 from multidict import CIMultiDict
 
 from gateway.clusters.identity_headers import canonical_name

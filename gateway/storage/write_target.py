@@ -6,7 +6,8 @@ Knows verbs and subresources, no rule of any kind: those are the registry's.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from gateway.apimachinery.codec import encode_json
 from gateway.apimachinery.errors import ApiError, PathNotFound, method_not_allowed, method_not_supported

@@ -3,10 +3,10 @@
 import json
 import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from admission.custom_definition import scale_paths
 from gateway.apimachinery import meta

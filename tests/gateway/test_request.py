@@ -1,8 +1,7 @@
 """RequestInfo against the table of paths in dialect 1.2."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from gateway.apimachinery.errors import ApiError
 from gateway.apimachinery.meta import ObjectKey

@@ -1,11 +1,11 @@
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from aiohttp import web
+from msgspec.structs import replace
 
 from gateway.apimachinery.meta import JsonObject
 from gateway.apimachinery.protobuf import decode_object, encode

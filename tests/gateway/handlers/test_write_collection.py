@@ -1,10 +1,10 @@
 import asyncio
 import json
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.apimachinery.errors import ApiError, not_found, service_unavailable
 from gateway.apimachinery.schema import GroupResource

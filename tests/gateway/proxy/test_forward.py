@@ -2,11 +2,11 @@ import asyncio
 import gzip
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 import aiohttp
 import pytest
 from aiohttp import web
+from msgspec.structs import replace
 
 from gateway.clusters.upstream import Upstream
 from gateway.proxy.forward import AT_ONCE, forward
