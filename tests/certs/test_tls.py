@@ -318,3 +318,15 @@ async def test_a_client_that_knows_only_tls_1_1_is_refused(gateway: Gateway, cli
     async with running(gateway):
         with pytest.raises(ssl.SSLError):
             await Connection.open(gateway, context)
+
+
+@pytest.mark.parametrize("first", ["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384"])
+async def test_the_client_chooses_the_cipher(gateway: Gateway, client: Client, first: str) -> None:
+    context = client.context(maximum=ssl.TLSVersion.TLSv1_2)  # the order of later versions cannot be set in Python
+    context.set_ciphers(f"{first}:ECDHE+AESGCM")
+    async with running(gateway):
+        connection = await Connection.open(gateway, context)
+        chosen = connection.socket.cipher()
+        assert chosen is not None
+        assert chosen[0] == first
+        connection.close()
