@@ -35,6 +35,7 @@ class LongRunning:
     `judge_credential` and `judge_right` raise ApiError once the request may not go on, and so does `judge_view` once
     the members that its caller sees are not those it was opened with (403, 404 or 410). `end` is how its handler wants
     to be told (a watch sends an ERROR event); without it the handler's task is cancelled, which closes the connection.
+    Requests of the same `credential` stand and fall together: a look at it is good for all of them. Empty is none.
     """
 
     task: asyncio.Task[object]
@@ -42,6 +43,7 @@ class LongRunning:
     judge_right: Callable[[], Awaitable[None]]
     end: Callable[[ApiError | None], None] | None = None
     judge_view: Callable[[], Awaitable[None]] | None = None
+    credential: str = ""
     next_judgement: float = 0.0
     ended_at: float | None = None
 
@@ -112,11 +114,13 @@ class Supervisor:
         while True:
             await asyncio.sleep(self._credential_period)
             now = asyncio.get_running_loop().time()
+            good: set[str] = set()
             for index, request in enumerate(list(self._open)):
                 if index % _JUDGED_AT_ONCE == _JUDGED_AT_ONCE - 1:
                     await asyncio.sleep(0)
                 if request.ended_at is None:
-                    _judge_credential(request)
+                    if request.credential not in good and _judge_credential(request) and request.credential:
+                        good.add(request.credential)
                 elif now - request.ended_at >= self._parting_time:
                     request.task.cancel()
 
@@ -127,12 +131,15 @@ class Supervisor:
             now = asyncio.get_running_loop().time()
             due = [request for request in self._open if request.ended_at is None and now >= request.next_judgement]
             async with asyncio.TaskGroup() as tasks:
-                for request in due:
+                for index, request in enumerate(due, start=1):
+                    if index % _JUDGED_AT_ONCE == 0:
+                        await asyncio.sleep(0)
                     request.next_judgement = now + self._authorization_period
                     tasks.create_task(_judge_right(request, limit), name="right of an open request")
 
 
-def _judge_credential(request: LongRunning) -> None:
+def _judge_credential(request: LongRunning) -> bool:
+    """Return whether the request goes on."""
     try:
         request.judge_credential()
     except ApiError as error:
@@ -140,6 +147,7 @@ def _judge_credential(request: LongRunning) -> None:
     except Exception:
         logger.exception("the credential of an open request could not be judged")
         request.finish(internal_error("the credential could not be judged again"))
+    return request.ended_at is None
 
 
 async def _judge_right(request: LongRunning, limit: asyncio.Semaphore) -> None:

@@ -31,7 +31,8 @@ def with_supervision(
             if not decision.allowed:
                 raise denial(attributes, decision.reason)
 
-        return LongRunning(task, judge_credential, judge_right)
+        # Who was let in by a certificate is the same for as long as that is good, whatever else a request carries.
+        return LongRunning(task, judge_credential, judge_right, credential=request[REQUESTOR].credential_fingerprint)
 
     def wrap(handler: Handler) -> Handler:
         async def serve(request: web.BaseRequest) -> web.StreamResponse:

@@ -12,7 +12,9 @@ from tests.support.virtual_time import run
 class Caller:
     """The credential and the right of one request."""
 
-    def __init__(self) -> None:
+    def __init__(self, fingerprint: str = "") -> None:
+        self.fingerprint = fingerprint
+        self.looks = 0
         self.credential: Exception | None = None
         self.right: Exception | None = None
         self.view: Exception | None = None
@@ -21,6 +23,7 @@ class Caller:
         self.ends: list[ApiError | None] = []
 
     def judge_credential(self) -> None:
+        self.looks += 1
         if self.credential:
             raise self.credential
 
@@ -36,7 +39,9 @@ class Caller:
 
     def open(self, task: asyncio.Task[Any], *, told: bool = True) -> LongRunning:
         end = self.ends.append if told else None
-        return LongRunning(task, self.judge_credential, self.judge_right, end, self.judge_view)
+        return LongRunning(
+            task, self.judge_credential, self.judge_right, end, self.judge_view, credential=self.fingerprint
+        )
 
 
 async def stream(supervisor: Supervisor, caller: Caller, *, told: bool = True) -> None:
@@ -222,5 +227,32 @@ def test_many_requests_are_judged_in_turns_with_others(caplog: pytest.LogCapture
         assert callers[0].ends == [callers[0].credential]
         assert callers[-1].ends == [callers[-1].credential]
         assert len(supervisor) == 250
+
+    run(test())
+
+
+def test_a_credential_is_looked_at_once_for_all_who_present_it() -> None:
+    async def test() -> None:
+        supervisor = Supervisor()
+        shared, unnamed = [Caller("a") for _ in range(5)], [Caller() for _ in range(3)]
+        start(supervisor, *shared, *unnamed)
+        await asyncio.sleep(CREDENTIAL_PERIOD * 10 + 0.01)
+        assert sum(caller.looks for caller in shared) == 10
+        assert [caller.looks for caller in unnamed] == [10] * 3
+
+    run(test())
+
+
+def test_a_credential_that_goes_ends_all_who_presented_it() -> None:
+    async def test() -> None:
+        supervisor = Supervisor()
+        shared, other = [Caller("a") for _ in range(5)], Caller("b")
+        start(supervisor, *shared, other)
+        await asyncio.sleep(10)
+        for caller in shared:
+            caller.credential = unauthorized()
+        await asyncio.sleep(CREDENTIAL_PERIOD + 0.01)
+        assert [caller.ends for caller in shared] == [[caller.credential] for caller in shared]
+        assert other.ends == []
 
     run(test())
