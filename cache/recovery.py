@@ -52,7 +52,7 @@ class Recovery:
 
     def _recall(self, event_type: str, obj: CachedObject, added: int) -> None:
         if obj.rv > self._saved.horizon:
-            self._events.append(CoalescedEvent(event_type, obj, self._recorded, added))
+            self._events.append(CoalescedEvent(event_type, obj, None, self._recorded, added=added))
 
     def apply(self, cache: WatchCache) -> Iterator[None]:
         """Put it into an empty cache, which is not to be used before this has ended."""

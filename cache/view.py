@@ -56,7 +56,7 @@ class View:
         if other is None and name == obj.name:
             return event
         if isinstance(event, CoalescedEvent):
-            return CoalescedEvent(event.type, self.shown(obj), event.recorded, event.added)
+            return CoalescedEvent(event.type, self.shown(obj), None, event.recorded, added=event.added)
         shown = CacheEvent(event.type, self.shown(obj), previous and self.shown(previous), event.recorded)
         shown.doubted_since = event.doubted_since
         if other is not None and self.name(other) == name:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 
+import msgspec
+
 from cache.cached_object import CachedObject
 from gateway.apimachinery.errors import ApiError
 from gateway.apimachinery.meta import JsonObject
@@ -72,26 +74,24 @@ def error_event(error: ApiError, rv: int) -> WatchEvent:
     return WatchEvent(ERROR, rv, status=error.status)
 
 
-class CacheEvent:
+class CacheEvent(msgspec.Struct, gc=False, eq=False):
     """One step of a resource's history: an object came, changed or went.
 
     `previous` is what stood under the key before, None for ADDED. For DELETED, `object` is the last state with the
-    version of the deletion.
+    version of the deletion. There are many and they lead to none of their own, so the collector is spared them.
     """
 
-    __slots__ = ("_seen_as", "doubted_since", "object", "other_half", "previous", "recorded", "type")
-
-    def __init__(self, event_type: str, obj: CachedObject, previous: CachedObject | None, recorded: float) -> None:
-        """`recorded` is when it happened, in seconds of the cache's clock."""
-        self.type = event_type
-        self.object = obj
-        self.previous = previous
-        self.recorded = recorded
-        self.doubted_since: int | None = None
-        """Who goes on from a version since then may have known another state than `previous` before."""
-        self.other_half: CachedObject | None = None
-        """Of an object that moved from one name to another, which is DELETED and ADDED: how it stands in the other."""
-        self._seen_as: dict[str, WatchEvent] = {}
+    type: str
+    object: CachedObject
+    previous: CachedObject | None
+    recorded: float
+    """When it happened, in seconds of the cache's clock."""
+    doubted_since: int | None = None
+    """Who goes on from a version since then may have known another state than `previous` before."""
+    other_half: CachedObject | None = None
+    """Of an object that moved from one name to another, which is DELETED and ADDED: how it stands in the other."""
+    seen: dict[str, WatchEvent] | None = None
+    """What watchers were told of it, by the type of the event."""
 
     @property
     def stays(self) -> bool:
@@ -114,29 +114,27 @@ class CacheEvent:
 
     def seen_as(self, event_type: str) -> WatchEvent:
         """The event of a watcher for which the object entered, changed in or left its selection."""
-        event = self._seen_as.get(event_type)
+        if self.seen is None:
+            self.seen = {}
+        event = self.seen.get(event_type)
         if event is None:
             obj = self.object
             if event_type == DELETED and self.previous is not None and self.type != DELETED:
                 obj = self.previous.at_revision(self.rv)
-            event = self._seen_as[event_type] = WatchEvent(event_type, self.rv, obj)
+            event = self.seen[event_type] = WatchEvent(event_type, self.rv, obj)
         return event
 
     def forget_encoded(self) -> None:
         """Drop shared frames."""
-        for event in self._seen_as.values():
+        for event in (self.seen or {}).values():
             event.forget_encoded()
 
 
-class CoalescedEvent(CacheEvent):
+class CoalescedEvent(CacheEvent, gc=False, eq=False):
     """All that happened to an object within a past of which the steps are not known: there is no `previous`.
 
     Who was last told of it at a version before `added` knows nothing of the object.
     """
 
-    __slots__ = ("added",)
-
-    def __init__(self, event_type: str, obj: CachedObject, recorded: float, added: int) -> None:
-        """`added` is the version from which on clients may know it under its key; 0 when that is not known."""
-        super().__init__(event_type, obj, None, recorded)
-        self.added = added
+    added: int = 0
+    """The version from which on clients may know it under its key; 0 when that is not known."""
