@@ -14,7 +14,7 @@ from operator import attrgetter
 
 import msgspec
 
-from cache.cached_object import CachedObject
+from cache.cached_object import CachedObject, whole
 from cache.cacher import Cacher
 from cache.continue_token import ContinueToken, ContinueTokenCodec
 from cache.freshness import ClusterFreshness
@@ -353,6 +353,11 @@ class MergedResource:
     def item(self, obj: CachedObject) -> bytes:
         """The object as it stands in a list of this version: without kind and apiVersion."""
         return self.served.from_stored(obj.raw)
+
+    def items(self, objects: Sequence[CachedObject]) -> Sequence[bytes]:
+        """`item` of many objects."""
+        stored = whole(objects)
+        return stored if self.served is self._cacher.kind.stored else list(map(self.served.from_stored, stored))
 
     def object(self, obj: CachedObject) -> bytes:
         """The complete object."""

@@ -52,6 +52,14 @@ class EmbeddedSource:
         """Return its metadata."""
         return bytes(msgspec.json.decode(stored.raw, type=_Metadata).metadata)
 
+    def items(self, objects: Sequence[StoredObject]) -> Sequence[bytes]:
+        """Return many objects as list items."""
+        return list(map(self._definition.item_bytes, objects))
+
+    def all_metadata(self, objects: Sequence[StoredObject]) -> Sequence[bytes]:
+        """Return the metadata of many objects."""
+        return list(map(self.metadata_bytes, objects))
+
     def rows(self, objects: Iterable[StoredObject], now: float) -> Iterator[bytes]:
         """Return the inside of each Table row."""
         return self._printer.rows(objects, now)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from cache.cached_object import CachedObject
+from cache.cached_object import CachedObject, all_metadata
 from cache.caller_views import WHOLE
 from cache.freshness import ClusterFreshness
 from cache.merged_resource import MergedResource
@@ -121,6 +121,14 @@ class MergedSource:
     def metadata_bytes(self, stored: CachedObject) -> bytes:
         """Return its metadata."""
         return stored.metadata
+
+    def items(self, objects: Sequence[CachedObject]) -> Sequence[bytes]:
+        """Return many objects as list items."""
+        return self._resource.items(objects)
+
+    def all_metadata(self, objects: Sequence[CachedObject]) -> Sequence[bytes]:
+        """Return the metadata of many objects."""
+        return all_metadata(objects)
 
     def rows(self, objects: Iterable[CachedObject], now: float) -> Iterator[bytes]:
         """Return the inside of each Table row."""

@@ -157,6 +157,14 @@ class ReadSource(Protocol):
         """Return the JSON of its metadata."""
         ...
 
+    def items(self, objects: Sequence[Stored]) -> Sequence[bytes]:
+        """Return `item_bytes` of many objects."""
+        ...
+
+    def all_metadata(self, objects: Sequence[Stored]) -> Sequence[bytes]:
+        """Return `metadata_bytes` of many objects."""
+        ...
+
     def rows(self, objects: Iterable[Stored], now: float) -> Iterator[bytes]:
         """Return the inside of each Table row, without the object: `"cells":[…]` and, where there are any, conditions.
 

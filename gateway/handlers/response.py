@@ -1,18 +1,15 @@
-"""Bytes and headers of answers: every response the gateway builds itself is built here.
+"""Bytes and headers of answers: every response the gateway builds itself is built here, large ones in streamed_body.py.
 
-Knows nothing of what is sent. Objects stay bytes: a list is joined from stored pieces, chunk by chunk, with a turn of
-the event loop between chunks so that a large list never delays a small request.
+Knows nothing of what is sent.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from aiohttp import web
-from aiohttp.abc import AbstractStreamWriter
-from aiohttp.http_writer import StreamWriter
 from isal import isal_zlib
 from msgspec.structs import replace
 from multidict import CIMultiDict
@@ -28,12 +25,8 @@ from gateway.request_keys import AUDIT_ID, QUERY, WARNINGS
 GZIP_THRESHOLD = 128 * 1024
 """Bodies above this many bytes are compressed when the client accepts gzip (kube-apiserver's rule)."""
 
-CHUNK = 64 * 1024
-"""Bytes per write of a list: larger falls out of the processor's cache, smaller costs more calls."""
-
-_GZIP_CHUNK = 512 * 1024
-_GZIP_WINDOW_BITS = 31
-_LAST_FRAME = b"0\r\n\r\n"
+GZIP_WINDOW_BITS = 31
+"""Says to zlib that gzip is meant."""
 
 NO_BANNER: Final = {"Server": "fleetgate"}
 """Takes the place of aiohttp's header, which tells strangers the versions of what we are made of."""
@@ -98,7 +91,7 @@ def body_response(
     if headers:
         answer.update(headers)
     if len(body) > GZIP_THRESHOLD and accepts_gzip(request):
-        body = isal_zlib.compress(body, 1, wbits=_GZIP_WINDOW_BITS)
+        body = isal_zlib.compress(body, 1, wbits=GZIP_WINDOW_BITS)
         answer["Content-Encoding"] = "gzip"
         answer["Vary"] = "Accept-Encoding"
     return web.Response(body=body, status=status, headers=answer)
@@ -178,86 +171,3 @@ def status_response(request: web.BaseRequest, error: ApiError) -> web.Response:
     if error.code == 413 or request.content.exception() is not None:
         response.force_close()  # the rest of the body is not read, or cannot be
     return response
-
-
-def chunks(pieces: Iterable[bytes], size: int = CHUNK) -> Iterator[bytes]:
-    """Join small pieces to chunks of about `size` bytes; a piece larger than that is sent as it is."""
-    pending: list[bytes] = []
-    length = 0
-    for piece in pieces:
-        pending.append(piece)
-        length += len(piece)
-        if length >= size:
-            yield b"".join(pending)
-            pending.clear()
-            length = 0
-    if pending:
-        yield b"".join(pending)
-
-
-def frames(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Return the same chunks, each in its frame of the chunked encoding (RFC 9112, 7.1) but for the last, empty one."""
-    pending = [b""]
-    length = 0
-    for piece in pieces:
-        pending.append(piece)
-        length += len(piece)
-        if length >= CHUNK:
-            yield _frame(pending, length)
-            pending = [b""]
-            length = 0
-    if length:
-        yield _frame(pending, length)
-
-
-def _frame(pieces: list[bytes], length: int) -> bytes:
-    pieces[0] = b"%x\r\n" % length
-    pieces.append(b"\r\n")
-    return b"".join(pieces)
-
-
-async def stream_body(
-    request: web.BaseRequest, pieces: Iterable[bytes], content_type: str, *, size: int
-) -> web.StreamResponse:
-    """Send a large answer piece by piece without ever holding it whole.
-
-    Args:
-        request: the request that is answered.
-        pieces: the body; consumed once, never retained.
-        content_type: its media type.
-        size: about how many bytes it will be; decides about compression.
-    """
-    response = web.StreamResponse(headers=answer_headers(request))
-    response.headers["Content-Type"] = content_type
-    compressed = size > GZIP_THRESHOLD and accepts_gzip(request)
-    if compressed:
-        response.headers["Content-Encoding"] = "gzip"
-        response.headers["Vary"] = "Accept-Encoding"
-    response.enable_chunked_encoding()
-    await response.prepare(request)
-    if compressed:
-        await _write_compressed(response, pieces)
-    else:
-        await _write_frames(response, request.writer, pieces)
-    await response.write_eof()
-    return response
-
-
-async def _write_frames(response: web.StreamResponse, writer: AbstractStreamWriter, pieces: Iterable[bytes]) -> None:
-    """Put the chunks into their frames ourselves: aiohttp would copy each of them once more to do so."""
-    assert isinstance(writer, StreamWriter), "what aiohttp answers requests with"  # noqa: S101  (for the type)
-    writer.chunked = False
-    for frame in frames(pieces):
-        await response.write(frame)
-        await asyncio.sleep(0)  # aiohttp's write does not yield while the kernel takes the data
-    await response.write(_LAST_FRAME)
-
-
-async def _write_compressed(response: web.StreamResponse, pieces: Iterable[bytes]) -> None:
-    """Compress in a thread (isal releases the GIL), so that the second core carries the cost."""
-    loop = asyncio.get_running_loop()
-    compressor = isal_zlib.compressobj(1, wbits=_GZIP_WINDOW_BITS)
-    for chunk in chunks(pieces, _GZIP_CHUNK):
-        if data := await loop.run_in_executor(None, compressor.compress, chunk):
-            await response.write(data)
-    await response.write(compressor.flush())

@@ -69,6 +69,12 @@ class FakeSource:
     def metadata_bytes(self, stored: bytes) -> bytes:
         return json.dumps(json.loads(stored)["metadata"], separators=(",", ":")).encode()
 
+    def items(self, objects: Sequence[bytes]) -> Sequence[bytes]:
+        return list(map(self.item_bytes, objects))
+
+    def all_metadata(self, objects: Sequence[bytes]) -> Sequence[bytes]:
+        return list(map(self.metadata_bytes, objects))
+
     def rows(self, objects: Iterable[bytes], now: float) -> Iterator[bytes]:
         for stored in objects:
             sections = msgspec.json.decode(stored, type=dict[str, msgspec.Raw])

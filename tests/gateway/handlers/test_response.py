@@ -8,17 +8,14 @@ from aiohttp import web
 from gateway.apimachinery.errors import ApiError, PathNotFound, request_entity_too_large
 from gateway.apimachinery.protobuf import decode_object
 from gateway.handlers.response import (
-    CHUNK,
     GZIP_THRESHOLD,
     answer_code,
     body_response,
-    chunks,
-    frames,
     object_response,
     plain_text_response,
-    stream_body,
     warning_header,
 )
+from gateway.handlers.streamed_body import stream_body
 from gateway.request_keys import SCOPE
 from tests.support.gateway_chain import Pki, running_chain
 
@@ -40,27 +37,6 @@ def test_warnings_are_quoted(text: str, header: str) -> None:
     assert warning_header(text) == header
 
 
-@pytest.mark.parametrize(
-    ("sizes", "joined"),
-    [([], []), ([5], [5]), ([CHUNK, 5], [CHUNK, 5]), ([40_000] * 4, [80_000, 80_000]), ([CHUNK * 3], [CHUNK * 3])],
-)
-def test_small_pieces_are_joined(sizes: list[int], joined: list[int]) -> None:
-    assert [len(chunk) for chunk in chunks(b"x" * size for size in sizes)] == joined
-
-
-@pytest.mark.parametrize("sizes", [[], [0], [5], [CHUNK, 5], [40_000] * 4, [CHUNK * 3], [100] * 2_000, [0, 7, 0]])
-def test_frames_hold_the_same(sizes: list[int]) -> None:
-    pieces = [bytes([65 + number % 26]) * size for number, size in enumerate(sizes)]
-    found = []
-    for frame in frames(iter(pieces)):
-        size, _, rest = frame.partition(b"\r\n")
-        assert int(size, 16) == len(rest) - 2 > 0, "an empty one would be the last"
-        assert rest.endswith(b"\r\n")
-        found.append(rest[:-2])
-    assert b"".join(found) == b"".join(pieces)
-    assert all(CHUNK <= len(body) < CHUNK + max(sizes) for body in found[:-1])
-
-
 async def kinds_of_answers(request: web.BaseRequest) -> web.StreamResponse:
     scope = request[SCOPE]
     for number in range(int(scope.query.get("warnings", "0"))):
@@ -70,7 +46,7 @@ async def kinds_of_answers(request: web.BaseRequest) -> web.StreamResponse:
         case "body":
             return body_response(request, b"x" * size)
         case "stream":
-            pieces: Iterator[bytes] = (b"y" * 1000 for _ in range(size // 1000))
+            pieces: Iterator[list[bytes]] = ([b"y" * 1000] for _ in range(size // 1000))
             return await stream_body(request, pieces, "application/json", size=size)
         case "text":
             return plain_text_response(request, 418, "teapot")
