@@ -79,7 +79,7 @@ class ObjectBuilder:
             try:
                 # Sets differ by one value of many: the others are the same in all of them.
                 found = _texts_decoder.decode(encoded)
-                labels = dict(zip(map(sys.intern, found), map(sys.intern, found.values()), strict=True))
+                labels = {sys.intern(name): sys.intern(value) for name, value in found.items()}
             except msgspec.ValidationError:
                 labels = _NO_LABELS
             if len(self._label_sets) >= _LABEL_SETS_LIMIT:

@@ -79,12 +79,13 @@ def workload_chain(metadata: Mapping[str, msgspec.Raw]) -> str:
         return ""
     try:
         labels = _labels_decoder.decode(metadata.get("labels", NOTHING)) or _NO_LABELS
-        created = _time_decoder.decode(metadata.get("creationTimestamp", NOTHING))
+        chain = _chain(bytes(references), labels.template, labels.rollout)
+        if chain.scheduled:
+            created = _time_decoder.decode(metadata.get("creationTimestamp", NOTHING))
+            if _is_schedule(chain.minute, created or ""):
+                return f"{chain.text} {chain.scheduled}"
     except msgspec.ValidationError:
         return ""
-    chain = _chain(bytes(references), labels.template, labels.rollout)
-    if chain.scheduled and _is_schedule(chain.minute, created or ""):
-        return f"{chain.text} {chain.scheduled}"
     return chain.text
 
 
