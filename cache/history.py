@@ -65,15 +65,20 @@ class History:
 
     def append(self, event: CacheEvent) -> None:
         """Record an event and forget what is beyond the limits, a few at a time."""
-        self._events.append(event)
-        self._size += event.object.size
-        if len(self) > self._limits.encoded_events:
-            self._events[-1 - self._limits.encoded_events].forget_encoded()
-        oldest = event.recorded - self._limits.age
-        for _ in range(_FORGOTTEN):
-            if len(self) <= 1 or not self._excessive(self._events[self._hidden], oldest):
+        self.extend((event,))
+
+    def extend(self, events: Sequence[CacheEvent]) -> None:
+        """Record events, one or more, in their order, likewise."""
+        known, past = len(self._events), len(self._events) - self._limits.encoded_events
+        self._events += events
+        self._size += sum([event.object.size for event in events])
+        for event in self._events[max(past, self._hidden) : max(min(past + len(events), known), 0)]:
+            event.forget_encoded()
+        oldest = events[-1].recorded - self._limits.age
+        most = min(self._hidden + _FORGOTTEN * len(events), len(self._events) - 1)
+        for forgotten in self._events[self._hidden : most]:
+            if not self._excessive(forgotten, oldest):
                 break
-            forgotten = self._events[self._hidden]
             self._hidden += 1
             self._size -= forgotten.object.size
             self._floor = forgotten.rv

@@ -56,24 +56,26 @@ class FieldIndex:
     def __init__(self, fields: Sequence[IndexedField], names: Sequence[str]) -> None:
         """`names` are all fields of the kind, in the order of the values of objects."""
         self._fields = [(names.index(field.name), field) for field in fields]
-        self._keys: dict[Term, set[str]] = {}
+        self._keys: dict[str, dict[str, set[str]]] = {field.name: {} for field in fields}
 
     def add(self, key: str, values: Sequence[str]) -> None:
         """An object with these values stands under a key from now on."""
-        for term in self.terms(values):
-            keys = self._keys.get(term)
-            if keys is None:
-                self._keys[term] = {key}
-            else:
-                keys.add(key)
+        for position, field in self._fields:
+            known = self._keys[field.name]
+            for wanted in field.keys(values[position]):
+                keys = known.get(wanted)
+                if keys is None:
+                    known[wanted] = {key}
+                else:
+                    keys.add(key)
 
     def remove(self, key: str, values: Sequence[str]) -> None:
         """An object with these values no longer stands under a key."""
-        for term in self.terms(values):
-            if keys := self._keys.get(term):
+        for name, wanted in self.terms(values):
+            if keys := self._keys[name].get(wanted):
                 keys.discard(key)
                 if not keys:
-                    del self._keys[term]
+                    del self._keys[name][wanted]
 
     def terms(self, values: Sequence[str]) -> Iterable[Term]:
         """Under what an object with these values is found."""
@@ -88,4 +90,4 @@ class FieldIndex:
 
     def find(self, terms: Iterable[Term]) -> Collection[str]:
         """The keys of the term that has the fewest."""
-        return min((self._keys.get(term, set()) for term in terms), key=len)
+        return min((self._keys[name].get(wanted, set()) for name, wanted in terms), key=len)

@@ -126,14 +126,17 @@ class MemberFeed:
         """Apply objects of the list. What was written through the gateway meanwhile is not undone by it."""
         assert self._listed is not None, "begin_list comes first"  # noqa: S101  (a fault of ours)
         self._applying = True
+        listed = []
         for item in items:
             observed = self._read(item)
             if observed is None:
                 self._unreadable = (self._unreadable or 0) + 1
                 continue
             self._listed.add(observed.key)
-            if not is_older(observed.member_rv, self._written.get(observed.key, "")):
-                self._cache.observe(self.cluster, observed, authoritative=True)
+            written = self._written.get(observed.key)
+            if written is None or not is_older(observed.member_rv, written):
+                listed.append(observed)
+        self._cache.observe_list(self.cluster, listed)
 
     def unlisted(self, resource_version: str) -> list[str]:
         """The keys that are no longer there, once the list of that version was read to its end."""

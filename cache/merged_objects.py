@@ -172,6 +172,16 @@ class MergedObjects:
             self._qualified[obj.key] = obj
         self.serve(obj)
 
+    def place_new(self, cluster: str, objects: Sequence[CachedObject]) -> None:
+        """Take new objects of one member, under their own names, of which there are no others."""
+        self._changes += 1
+        self._groups.update([(obj.key, (obj,)) for obj in objects])
+        self._keys.setdefault(cluster, {}).update([(obj.key, None) for obj in objects])
+        self.ordered.put_all(objects)
+        for obj in objects:
+            self._index.add(obj.key, obj.fields)
+            self._labels.add(obj.key, obj.labels)
+
     def enrol(self, obj: CachedObject) -> None:
         """Take an object as its member's; it is not served yet."""
         key = obj.original_key

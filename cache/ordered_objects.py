@@ -7,7 +7,7 @@ number of objects. Pure; one writer.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from cache.cached_object import CachedObject
 
@@ -31,25 +31,31 @@ class OrderedObjects:
 
     def put(self, obj: CachedObject) -> None:
         """Insert an object, or replace the one of the same key."""
-        key = obj.key
-        if not obj.is_compressed:
-            self.size += obj.size
-        chunk = min(bisect_left(self._last, key), len(self._last) - 1)
-        if chunk < 0:
-            self._keys, self._objects, self._last, self._count = [[key]], [[obj]], [key], 1
-            return
-        keys, objects = self._keys[chunk], self._objects[chunk]
-        position = bisect_left(keys, key)
-        if position < len(keys) and keys[position] == key:
-            self._leave(objects[position])
-            objects[position] = obj
-            return
-        keys.insert(position, key)
-        objects.insert(position, obj)
-        self._last[chunk] = keys[-1]
-        self._count += 1
-        if len(keys) > 2 * _CHUNK:
-            self._split(chunk)
+        self.put_all((obj,))
+
+    def put_all(self, objects: Iterable[CachedObject]) -> None:
+        """Do so with many of them, one after the other."""
+        for obj in objects:
+            body, key = obj.body, obj.key
+            if isinstance(body, bytes):
+                self.size += len(body)
+            chunk = min(bisect_left(self._last, key), len(self._last) - 1)
+            if chunk < 0:
+                self._keys, self._objects, self._last, self._count = [[key]], [[obj]], [key], 1
+                continue
+            keys, stored = self._keys[chunk], self._objects[chunk]
+            position = bisect_left(keys, key)
+            if position == len(keys):
+                self._last[chunk] = key
+            elif keys[position] == key:
+                self._leave(stored[position])
+                stored[position] = obj
+                continue
+            keys.insert(position, key)
+            stored.insert(position, obj)
+            self._count += 1
+            if len(keys) > 2 * _CHUNK:
+                self._split(chunk)
 
     def _leave(self, obj: CachedObject) -> None:
         if not obj.is_compressed:

@@ -50,6 +50,12 @@ class RevisionClock:
         self._last = ticks * SLOTS + self.slot
         return self._last
 
+    def next_of_many(self, count: int) -> range:
+        """Issue as many versions, one or more, in their order."""
+        first = self.next()
+        self._last = first + (count - 1) * SLOTS
+        return range(first, self._last + 1, SLOTS)
+
     def advance(self, floor: int) -> int:
         """Issue a version that is also greater than one issued elsewhere, or by a former run."""
         self._last = max(self._last, floor)

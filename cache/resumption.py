@@ -188,6 +188,11 @@ class Resumption:
         self._told_again = self._clock.current
         self._touched.clear()
 
+    @property
+    def indifferent(self) -> bool:
+        """Whether it makes no difference at present which objects come and go: `touch` has not to be told."""
+        return not (self._open or self.takeovers.active)
+
     def touch(self, cluster: str, namespace: str, name: str) -> None:
         """An object of a member came or went: names may depend on whose news came first."""
         self.takeovers.touch(cluster, namespace, name, self._clock.current + 1)

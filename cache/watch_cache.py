@@ -7,7 +7,7 @@ caller's. One writer; readers get references.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -95,6 +95,18 @@ class WatchCache:
         self.objects.replace(known, obj)
         self._record(MODIFIED, obj, known)
         return obj
+
+    def observe_list(self, cluster: str, listed: Sequence[ObservedObject]) -> None:
+        """Take what a complete list of a member has, as `observe` would take one after the other."""
+        new: dict[str, ObservedObject] = {}
+        for observed in listed:
+            if observed.key in new or self.objects.served(observed.key) or not self.resumption.indifferent:
+                self._add_new(cluster, new)
+                new = {}
+                self.observe(cluster, observed, authoritative=True)
+            else:
+                new[observed.key] = observed
+        self._add_new(cluster, new)
 
     def forget(self, cluster: str, original_key: str, uid: str = "") -> bool:
         """Take an object's end from a member; with a uid only that very object. Returns whether it was known."""
@@ -233,6 +245,18 @@ class WatchCache:
         placed = self.objects.of_member(cluster, key)
         assert placed is not None, "it was added a moment ago"  # noqa: S101  (for the type)
         return placed
+
+    def _add_new(self, cluster: str, new: Mapping[str, ObservedObject]) -> None:
+        """Add objects by their keys, under each of which nothing stands, while nobody cares that they come."""
+        if not new:
+            return
+        build, recorded = self._builder.build, self._now()
+        versions = self._clock.next_of_many(len(new))
+        objects = [
+            build(observed, cluster, observed.name, rv) for observed, rv in zip(new.values(), versions, strict=True)
+        ]
+        self.objects.place_new(cluster, objects)
+        self.history.extend([CacheEvent(ADDED, obj, None, recorded) for obj in objects])
 
     def _remove(self, obj: CachedObject) -> None:
         self.resumption.touch(obj.cluster, obj.namespace, obj.original_name)

@@ -1,3 +1,5 @@
+import pytest
+
 from cache.history import History, HistoryLimits
 from cache.watch_event import ADDED, DELETED, CacheEvent
 from tests.cache.test_cached_object import built
@@ -79,6 +81,29 @@ def test_frames_are_kept_for_the_newest_events_only():
         event.encoded("json", lambda event: b"old")
     history.append(CacheEvent(ADDED, TEMPLATE.at_revision(104), None, 4))
     assert [event.encoded("json", lambda event: b"new") for event in seen] == [b"old", b"new", b"old"]
+
+
+@pytest.mark.parametrize(("count", "kept"), [(1, 3), (2, 3), (3, 2), (4, 1), (9, 0)])
+def test_events_that_come_together_are_recorded_like_those_that_come_alone(count, kept):
+    history, alone = filled(3, encoded_events=5), filled(3, encoded_events=5)
+    seen = [event.seen_as(ADDED) for event in history.read(0, 3)]
+    events = [CacheEvent(ADDED, TEMPLATE.at_revision(104 + number), None, 4) for number in range(count)]
+    history.extend(events)
+    for event in events:
+        alone.append(event)
+    assert [event.shared for event in seen] == [False] * (3 - kept) + [True] * kept
+    assert versions(history, 0) == versions(alone, 0)
+
+
+@pytest.mark.parametrize("limits", [{"events": 5}, {"size": 5 * SIZE}, {"age": 0.5, "quiet_events": 2}, {"size": 1}])
+def test_what_is_beyond_the_limits_is_the_same(limits):
+    together, alone = filled(4, **limits), filled(4, **limits)
+    for start in range(105, 200, 7):
+        events = [CacheEvent(ADDED, TEMPLATE.at_revision(rv), None, start) for rv in range(start, start + 7)]
+        together.extend(events)
+        for event in events:
+            alone.append(event)
+        assert (len(together), together.floor, together.end) == (len(alone), alone.floor, alone.end)
 
 
 def test_finding_the_version_of_a_state():

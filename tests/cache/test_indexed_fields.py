@@ -40,4 +40,4 @@ def test_nothing_is_kept_of_what_is_gone():
     held.remove("shop/a", ("n1", "", DEPLOYMENT))
     assert set(held.find([("spec.nodeName", "n1")])) == {"shop/b"}
     held.remove("shop/b", ("n1", "", DEPLOYMENT))
-    assert not held._keys
+    assert not any(held._keys.values())
