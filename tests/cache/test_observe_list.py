@@ -18,7 +18,7 @@ from tests.support.objects import pod
 
 MEMBERS = ("m1", "m2")
 NAMES = ("a", "b", "a.m1", "a.m2", "b.m2", "c")
-LABELS = ({}, {"app": "web"}, {"app": "db", "tier": "x"})
+LABELS: tuple[dict[str, str], ...] = ({}, {"app": "web"}, {"app": "db", "tier": "x"})
 
 said = st.fixed_dictionaries(
     {
