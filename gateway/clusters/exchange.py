@@ -1,14 +1,15 @@
-"""One HTTP/1.1 request and its answer on aiohttp's pooled connections, without what its client session does besides.
+"""One HTTP/1.1 request and its answer on aiohttp's connections, without what its client session does besides.
 
 A session serves cookies, redirects, traces, middlewares and bodies of any kind; nothing of that is asked of an API
-server, and it is more than half of what a forwarded request costs. Connections, TLS, the pool and the parser are
-aiohttp's own; the parts of it that are relied on are tested in tests/gateway/clusters/test_exchange.py.
+server, and it is more than half of what a forwarded request costs. Connections, TLS and the parser are aiohttp's own;
+the parts of it that are relied on are tested in tests/gateway/clusters/test_exchange.py.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -19,11 +20,15 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from gateway.clusters.endpoint import Endpoint
+from gateway.clusters.resting_connections import RestingConnections
 
 READ_BUFFER = 1 << 18
 HEADER_LIMIT = 1 << 16
 HEADERS_LIMIT = 4096 + 256
 """Most header fields of an answer: kube-apiserver gives up to 4096 characters of warnings, each in one of its own."""
+
+KEEPALIVE = 60.0
+"""Seconds; kube-apiserver closes idle connections after 90: we let go first, so that no request meets it."""
 
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
@@ -38,7 +43,7 @@ class PlainAnswer:
     Its connection goes back to the pool when the body has come to its end, and is closed when that is not waited for.
     """
 
-    __slots__ = ("_connection", "_open", "_timer", "content", "headers", "reason", "status")
+    __slots__ = ("_connection", "_give_back", "_open", "_timer", "content", "headers", "reason", "status")
 
     def __init__(
         self,
@@ -46,14 +51,16 @@ class PlainAnswer:
         content: aiohttp.StreamReader,
         connection: aiohttp.connector.Connection,
         open_answers: set[PlainAnswer],
+        give_back: Callable[[aiohttp.connector.Connection], None],
     ) -> None:
         self.status: int = message.code
         self.reason: str | None = message.reason
         self.headers: CIMultiDictProxy[str] = message.headers
         self.content = content
-        self._connection = connection
+        self._connection: aiohttp.connector.Connection | None = connection  # None once it has gone back
         self._timer: asyncio.TimerHandle | None = None
         self._open = open_answers
+        self._give_back = give_back
         open_answers.add(self)
         content.on_eof(self._end)
 
@@ -86,7 +93,8 @@ class PlainAnswer:
         self._settle()
         if not self.content.is_eof() and self.content.exception() is None:
             self.content.set_exception(aiohttp.ClientConnectionError("the answer was given up"))
-        self._connection.close()  # nothing when it has gone back already
+        if self._connection is not None:
+            self._connection.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -98,7 +106,9 @@ class PlainAnswer:
 
     def _end(self) -> None:
         self._settle()
-        self._connection.release()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._give_back(connection)
 
     def _expire(self) -> None:
         self.content.set_exception(TimeoutError())
@@ -119,7 +129,7 @@ async def beginning(answer: Answer, at_most: int) -> tuple[bytes, bool]:
     """Return an answer's body and True; where it is longer than `at_most` bytes, what came of it by then and False."""
     parts: list[bytes] = []
     size = 0
-    async for chunk in answer.content.iter_any():
+    while chunk := await answer.content.readany():
         parts.append(chunk)
         size += len(chunk)
         if size > at_most:
@@ -132,11 +142,19 @@ class Exchange:
 
     Args:
         endpoint: where it is.
-        connector: makes and keeps the connections; whoever made it closes it.
+        connector: makes the connections; whoever made it closes it, after `close`.
         connect_timeout: seconds for TCP and TLS together.
+        keepalive: seconds for which a connection is kept for the next request.
     """
 
-    def __init__(self, endpoint: Endpoint, connector: aiohttp.TCPConnector, *, connect_timeout: float) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        connector: aiohttp.TCPConnector,
+        *,
+        connect_timeout: float,
+        keepalive: float = KEEPALIVE,
+    ) -> None:
         url = URL(endpoint.url, encoded=True)
         self._connector = connector
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout)
@@ -148,6 +166,7 @@ class Exchange:
             server_hostname=endpoint.tls_server_name or None,
         )
         self._open: set[PlainAnswer] = set()
+        self._resting = RestingConnections(keepalive)
         self._host = self._asking.headers["Host"]
         self._prefix = url.raw_path.rstrip("/")
 
@@ -169,20 +188,21 @@ class Exchange:
             ValueError: what cannot stand in a request.
         """
         message = self._message(method, target, headers, body)
-        async with asyncio.timeout(timeout):
-            try:
-                return await self._attempt(method, message)
-            except aiohttp.ClientConnectorError:
+        deadline = asyncio.get_running_loop().time() + timeout
+        try:
+            return await self._attempt(method, message, deadline)
+        except aiohttp.ClientConnectorError:
+            raise
+        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
+            if method not in _IDEMPOTENT:
                 raise
-            except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
-                if method not in _IDEMPOTENT:
-                    raise
-            return await self._attempt(method, message)
+        return await self._attempt(method, message, deadline)
 
     def close(self) -> None:
-        """Break off what is still read: closing the connections alone tells nobody."""
+        """Break off what is still read, for closing the connections alone tells nobody; and close those that rest."""
         for answer in list(self._open):
             answer.close()
+        self._resting.close()
 
     def _message(self, method: str, target: str, headers: CIMultiDict[str], body: bytes | None) -> bytes:
         headers["Host"] = self._host
@@ -198,13 +218,11 @@ class Exchange:
             raise ValueError("a request line or header that would be read as something else")
         return head.encode() + (body or b"")
 
-    async def _attempt(self, method: str, message: bytes) -> PlainAnswer:
+    async def _attempt(self, method: str, message: bytes, deadline: float) -> PlainAnswer:
         if self._connector.closed:
             raise aiohttp.ClientConnectionError("the connections were closed")
-        try:
-            connection = await self._connector.connect(self._asking, [], self._timeout)
-        except TimeoutError as error:
-            raise aiohttp.ConnectionTimeoutError(str(error)) from error
+        connection = self._resting.take() or await self._connect(deadline)
+        timer: asyncio.TimerHandle | None = None
         try:
             protocol = connection.protocol
             if protocol is None or protocol.transport is None or protocol.transport.is_closing():
@@ -219,11 +237,29 @@ class Exchange:
                 max_headers=HEADERS_LIMIT,
             )
             protocol.transport.write(message)
+            timer = asyncio.get_running_loop().call_at(deadline, protocol.set_exception, TimeoutError())
             head, content = await _final_head(protocol)
-            return PlainAnswer(head, content, connection, self._open)
+            return PlainAnswer(head, content, connection, self._open, self._rest)
         except BaseException:
             connection.close()
             raise
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    async def _connect(self, deadline: float) -> aiohttp.connector.Connection:
+        """Make a connection. Its own timeout is told apart from that of the request."""
+        async with asyncio.timeout_at(deadline):
+            try:
+                return await self._connector.connect(self._asking, [], self._timeout)
+            except TimeoutError as error:
+                raise aiohttp.ConnectionTimeoutError(str(error)) from error
+
+    def _rest(self, connection: aiohttp.connector.Connection) -> None:
+        if self._connector.closed:
+            connection.close()
+        else:
+            self._resting.put(connection)
 
 
 async def _final_head(protocol: ResponseHandler) -> tuple[RawResponseMessage, aiohttp.StreamReader]:

@@ -25,7 +25,7 @@ from gateway.apimachinery.meta import JsonObject
 from gateway.clusters.connections import CONNECT_TIMEOUT, AddressRefused, Connection, Connections
 from gateway.clusters.credentials import CredentialError, CredentialSource
 from gateway.clusters.endpoint import Endpoint
-from gateway.clusters.exchange import Answer, Exchange, beginning
+from gateway.clusters.exchange import Answer, beginning
 from gateway.clusters.identity_headers import impersonation_headers, strip_identity
 from gateway.request import UserInfo
 
@@ -294,7 +294,12 @@ class Upstream:
         try:
             if call.upgrade or connection.plain is None:
                 return await self._attempt_in_session(call, connection, headers)
-            return await _exchange(call, connection.plain, headers)
+            timeout = HEADERS_TIMEOUT if call.timeout is None else call.timeout
+            deadline = asyncio.get_running_loop().time() + timeout
+            answer = await connection.plain.send(call.method, call.target, headers, call.body, timeout=timeout)
+            if call.timeout is not None:
+                answer.end_at(deadline)  # the time for the whole answer goes on while its body is read
+            return answer
         except aiohttp.ClientSSLError:
             raise
         except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as error:
@@ -331,16 +336,6 @@ class Upstream:
         # Not a 401: that would tell the client that *its* credentials are bad, and make it fetch new ones.
         text = f"{self.title} refused our credentials (401 Unauthorized)"
         return UpstreamError(503, "ServiceUnavailable", text, unanswered=False)
-
-
-async def _exchange(call: _Call, exchange: Exchange, headers: CIMultiDict[str]) -> Answer:
-    """Send to a server that is reached directly; the time for the whole answer goes on while its body is read."""
-    if call.timeout is None:
-        return await exchange.send(call.method, call.target, headers, call.body, timeout=HEADERS_TIMEOUT)
-    deadline = asyncio.get_running_loop().time() + call.timeout
-    answer = await exchange.send(call.method, call.target, headers, call.body, timeout=call.timeout)
-    answer.end_at(deadline)
-    return answer
 
 
 def _explain(error: BaseException) -> str:

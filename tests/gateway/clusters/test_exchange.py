@@ -21,24 +21,38 @@ class Server:
     def __init__(self, *answers: bytes | None) -> None:
         self.answers = list(answers)
         self.heads: list[str] = []
-        self.connections = 0
+        self.by_connection: list[int] = []
+        self.closed = asyncio.Event()
+
+    @property
+    def connections(self) -> int:
+        return len(self.by_connection)
 
     async def script(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        while self.answers:
-            self.heads.append((await read_head(reader)).decode())
-            if (answer := self.answers.pop(0)) is None:
-                return
-            writer.write(answer)
-        await reader.read()
+        number = len(self.by_connection)
+        self.by_connection.append(0)
+        try:
+            while self.answers:
+                self.heads.append((await read_head(reader)).decode())
+                self.by_connection[number] += 1
+                if (answer := self.answers.pop(0)) is None:
+                    return
+                writer.write(answer)
+            await reader.read()
+        except asyncio.IncompleteReadError:
+            pass  # closed between two requests
+        finally:
+            self.closed.set()
 
 
 @asynccontextmanager
-async def exchanging(server: Server, prefix: str = "") -> AsyncIterator[Exchange]:
+async def exchanging(server: Server, prefix: str = "", keepalive: float = 60) -> AsyncIterator[Exchange]:
     async with serve_raw(server.script) as url, asyncio.timeout(20):
         connector = aiohttp.TCPConnector(limit=0)
         try:
-            yield Exchange(Endpoint(url + prefix), connector, connect_timeout=5)
+            exchange = Exchange(Endpoint(url + prefix), connector, connect_timeout=5, keepalive=keepalive)
+            yield exchange
+            exchange.close()
         finally:
             await connector.close()
 
@@ -59,6 +73,34 @@ async def test_a_connection_is_used_again_once_its_answer_was_read() -> None:
             answer.close()
     assert server.connections == 1
     assert {head.partition("\r\n")[0] for head in server.heads} == {"GET /prefix/x?a=%2F HTTP/1.1"}
+
+
+async def test_the_connection_that_was_used_last_is_used_next() -> None:
+    server = Server(SHORT, SHORT, SHORT, SHORT, SHORT)
+    async with exchanging(server) as exchange:
+        for answer in await asyncio.gather(ask(exchange), ask(exchange)):
+            await answer.read()
+        assert server.connections == 2
+        for _ in range(3):
+            await (await ask(exchange)).read()
+    assert sorted(server.by_connection) == [1, 4]
+
+
+async def test_a_connection_that_has_rested_for_long_is_closed() -> None:
+    server = Server(SHORT, SHORT)
+    async with exchanging(server, keepalive=0.01) as exchange:
+        await (await ask(exchange)).read()
+        await server.closed.wait()
+        await (await ask(exchange)).read()
+    assert server.connections == 2
+
+
+async def test_what_comes_without_a_request_is_no_answer_to_the_next_one() -> None:
+    server = Server(SHORT + SHORT.replace(b"{}", b"[]"), SHORT)
+    async with exchanging(server) as exchange:
+        await (await ask(exchange)).read()
+        assert await (await ask(exchange)).read() == b"{}"
+    assert server.connections == 2
 
 
 async def test_a_connection_whose_answer_was_not_read_is_closed() -> None:
