@@ -10,11 +10,12 @@ import asyncio
 import base64
 import binascii
 import datetime
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from cachetools import LRUCache
@@ -145,33 +146,47 @@ def _by_name(document: dict[str, Any], section: str, inner: str) -> dict[str, di
     return found
 
 
-_parsed: LRUCache[Path, tuple[_Stamp, Kubeconfig]] = LRUCache(16)
+class _Read(NamedTuple):
+    """A file as it was read; without a stamp where it may have been changed since without showing it."""
+
+    stamp: _Stamp | None
+    content: bytes
+    kubeconfig: Kubeconfig
+
+
+_read: LRUCache[Path, _Read] = LRUCache(16)
+_reading = threading.Lock()
 
 
 def read_kubeconfig(path: Path) -> Kubeconfig:
     """Read a kubeconfig file; it is parsed anew only when it has changed. Raises KubeconfigError when it is not one.
 
     A file of many members is asked for by each of them and every few seconds: parsing it takes a millisecond a member.
+    Any thread may read.
     """
     try:
         status = path.stat()
     except OSError as error:
         raise KubeconfigError(f"kubeconfig {path}: {error.strerror}") from None
     stamp = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-    known = _parsed.get(path)
-    if known is not None and known[0] == stamp:
-        return known[1]
-    kubeconfig = _parse(path)
-    if time.time_ns() - status.st_ctime_ns > _SETTLED:
-        _parsed[path] = stamp, kubeconfig
+    with _reading:
+        known = _read.get(path)
+    if known is not None and known.stamp == stamp:
+        return known.kubeconfig
+    settled = time.time_ns() - status.st_ctime_ns > _SETTLED
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise KubeconfigError(f"kubeconfig {path}: {error.strerror}") from None
+    kubeconfig = known.kubeconfig if known is not None and known.content == content else _parse(path, content)
+    with _reading:
+        _read[path] = _Read(stamp if settled else None, content, kubeconfig)
     return kubeconfig
 
 
-def _parse(path: Path) -> Kubeconfig:
+def _parse(path: Path, content: bytes) -> Kubeconfig:
     try:
-        document = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
-    except OSError as error:
-        raise KubeconfigError(f"kubeconfig {path}: {error.strerror}") from None
+        document = yaml.load(content.decode(), Loader=yaml.CSafeLoader)
     except (yaml.YAMLError, UnicodeDecodeError):
         raise KubeconfigError(f"kubeconfig {path}: this is not YAML") from None
     if not isinstance(document, dict) or not isinstance(document.get("contexts"), list):

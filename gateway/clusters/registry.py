@@ -190,7 +190,7 @@ class ClusterRegistry:
     async def _follow_file(self, file: StaticMembers) -> None:
         while True:
             await asyncio.sleep(FILE_INTERVAL)
-            if file.reload():
+            if await asyncio.to_thread(file.reload):
                 await self._settle()
 
     async def _follow_source(self, source: ClusterSource) -> None:
@@ -248,6 +248,7 @@ class ClusterRegistry:
                 await self._remove(name)
             for declaration in changes.opened:
                 await self._open(declaration)
+                await asyncio.sleep(0)  # they may be hundreds
             for declaration in changes.renewed:
                 entry = self._entries[declaration.name]
                 entry.declaration = declaration

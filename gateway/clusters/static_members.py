@@ -30,7 +30,7 @@ class StaticMembers:
         self.declarations: Mapping[str, Declaration] = self._read()
 
     def reload(self) -> bool:
-        """Read the file again; True when it declares something else now."""
+        """Read the file again; True when it declares something else now. Blocking, so it is called from a thread."""
         try:
             declarations = self._read()
         except KubeconfigError as error:

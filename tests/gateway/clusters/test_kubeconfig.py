@@ -200,9 +200,18 @@ def test_a_file_is_parsed_once_until_it_changes(
 
 def test_a_file_just_written_may_change_without_its_stamp_telling(tmp_path: Path, parsed: list[str]) -> None:
     path = write(tmp_path, document())
-    read_kubeconfig(path)
-    read_kubeconfig(path)
+    first = read_kubeconfig(path)
+    before = path.stat()
+    path.write_text(path.read_text().replace("current-context", "current-comment"))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert read_kubeconfig(path) != first
     assert len(parsed) == 2
+
+
+def test_a_file_just_written_is_parsed_once_for_all_members_that_ask(tmp_path: Path, parsed: list[str]) -> None:
+    path = write(tmp_path, document())
+    assert len({id(read_kubeconfig(path)) for _ in range(20)}) == 1
+    assert len(parsed) == 1
 
 
 def test_what_is_done_with_a_plugin_stays_out_of_the_next_reading(

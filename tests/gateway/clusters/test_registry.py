@@ -266,6 +266,17 @@ def write_members(path: Path, *names: str, server: str = "https://10.0.0.1") -> 
     path.write_text(yaml.safe_dump(document))
 
 
+@pytest.fixture
+def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time that jumps would not wait for them."""
+
+    async def at_once(act: Callable[..., object], *arguments: object) -> object:
+        return act(*arguments)
+
+    monkeypatch.setattr(asyncio, "to_thread", at_once)
+
+
+@pytest.mark.usefixtures("no_threads")
 def test_members_of_a_file_follow_the_file(probes: Probes, tmp_path: Path) -> None:
     path = tmp_path / "members"
     write_members(path, "m1", "m2")
@@ -302,6 +313,7 @@ def test_only_the_contexts_asked_for(probes: Probes, tmp_path: Path) -> None:
     virtual_time.run(main())
 
 
+@pytest.mark.usefixtures("no_threads")
 def test_the_file_wins_over_a_cluster_of_that_name(probes: Probes, tmp_path: Path) -> None:
     path = tmp_path / "members"
     write_members(path, "m1", server="https://10.9.9.9")
