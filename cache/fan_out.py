@@ -24,10 +24,11 @@ _SLICE_BYTES = 4 * 1024 * 1024
 """Bytes that are encrypted in one turn: about 3 ms."""
 _PIECE_BYTES = 64 * 1024
 _PIECE_EVENTS = 64
+"""What a watcher is given in one write, about. What a write costs on its own is little beside that many bytes."""
 _READ_EVENTS = 1_024
 _REST = 100e-6
-"""Seconds between the beginnings of two passes for each watcher that was written to: what happens meanwhile shares
-a write. A few watchers are told at once, a thousand are written to ten times a second."""
+"""Seconds between the beginnings of two passes for each watcher that was written to, unless a whole piece waits before:
+what happens meanwhile shares a write. A few watchers are told at once, a thousand ten times a second."""
 _LONGEST_REST = 0.1
 _LOOK_AGAIN = 0.05
 """Seconds until those are looked at again whose clients were not ready."""
@@ -55,7 +56,7 @@ class Outlet(Protocol):
 class Rider:
     """A watcher that rides along. Its cursor is moved here until it is handed back."""
 
-    __slots__ = ("_waiter", "group", "outlet", "position", "revision", "sight")
+    __slots__ = ("_waiter", "group", "outlet", "over", "position", "revision", "sight")
 
     def __init__(self, sight: Sight, outlet: Outlet, position: int, revision: int) -> None:
         """Ride on from a position of the history; `revision` is the version up to which everything was told."""
@@ -65,15 +66,12 @@ class Rider:
         self.revision = revision
         self.group: _Group | None = None
         self._waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    @property
-    def aboard(self) -> bool:
-        """Whether it still rides."""
-        return not self._waiter.done()
+        self.over = self._waiter.done
+        """Says whether it rides no longer."""
 
     def hand_back(self) -> None:
         """Let the watcher go on by itself."""
-        if not self._waiter.done():
+        if not self.over():
             self._waiter.set_result(None)
 
     async def wait(self, timeout: float) -> None:
@@ -92,8 +90,6 @@ class _Piece(NamedTuple):
     position: int
     revision: int
     """Of the last event that was looked at."""
-    full: bool
-    """Whether more follows that would have made it too large."""
 
 
 class _Group:
@@ -135,15 +131,16 @@ class _Group:
         if position == start:
             return None
         data = self._encode(seen) if seen else b""
-        return _Piece(data, position, revision, full=position != cache.history.end)
+        return _Piece(data, position, revision)
 
 
 class FanOut:
     """The riders of one merged resource.
 
     Mutable state: `_groups`, who rides; `_turn`, who is still to be served in the pass under way; `_next`, the slice or
-    pass that comes next; `_retry`, the pass that comes when nothing happens before; `_looked_until`, the position at
-    which the last pass began.
+    pass that comes next; `_resting`, whether that is a pass whose time has not come; `_retry`, the pass that comes when
+    nothing happens before; `_looked_until`, the position at which the last pass began; `_told_until`, the one up to
+    which it has told all who read.
     """
 
     def __init__(self, cache: WatchCache) -> None:
@@ -152,13 +149,14 @@ class FanOut:
         self._groups: dict[Hashable, _Group] = {}
         self._turn: list[Rider] = []
         self._next: asyncio.Handle | None = None
+        self._resting = False
         self._retry: asyncio.Handle | None = None
         self._rests_until = 0.0
         self._began = 0.0
         self._written = 0
-        self._more = False
+        self._lagging = False
         self._losses = cache.resumption.losses
-        self._looked_until = cache.history.end
+        self._looked_until = self._told_until = cache.history.end
 
     def __len__(self) -> int:
         return sum(len(group.riders) for group in self._groups.values())
@@ -186,28 +184,39 @@ class FanOut:
 
     def news(self) -> None:
         """Something happened: begin a pass, or have it follow the one before at the proper distance."""
-        if self._groups and self._next is None:
-            loop = asyncio.get_running_loop()
-            rest = self._rests_until - loop.time()
-            self._next = loop.call_later(rest, self._begin) if rest > 0 else loop.call_soon(self._begin)
+        if not self._groups or (self._next is not None and not self._resting):
+            return
+        loop = asyncio.get_running_loop()
+        rest = self._rests_until - loop.time()
+        if rest <= 0 or self._a_piece_waits():
+            self._cancel()
+            self._next = loop.call_soon(self._begin)
+        elif self._next is None:
+            self._resting = True
+            self._next = loop.call_later(rest, self._begin)
 
-    def _begin(self) -> None:
+    def _a_piece_waits(self) -> bool:
+        events = self._cache.history.read(self._told_until, _PIECE_EVENTS) or ()
+        return len(events) >= _PIECE_EVENTS or sum([event.object.size for event in events]) >= _PIECE_BYTES
+
+    def _cancel(self) -> None:
         for handle in (self._next, self._retry):
             if handle is not None:
                 handle.cancel()
-        self._retry = None
+        self._next = self._retry = None
+        self._resting = False
+
+    def _begin(self) -> None:
+        self._cancel()
         self._began = asyncio.get_running_loop().time()
         self._written = 0
-        self._more = False
+        self._lagging = False
         self._hand_back_the_lost()
         self._pass_over_the_untouched()
-        self._turn = self._behind()
+        self._told_until = end = self._cache.history.end
+        riders = [rider for group in self._groups.values() for rider in group.riders]
+        self._turn = [rider for rider in riders if rider.position != end]
         self._serve_slice()
-
-    def _behind(self) -> list[Rider]:
-        end = self._cache.history.end
-        riders = (rider for group in self._groups.values() for rider in group.riders)
-        return [rider for rider in riders if rider.position != end and rider.aboard]
 
     def _hand_back_the_lost(self) -> None:
         """Now and then it turns out that nobody can go on from some versions: let all look whether theirs is one."""
@@ -254,26 +263,32 @@ class FanOut:
 
     def _serve(self, rider: Rider) -> int:
         """Send one rider what follows its position, and return the number of bytes."""
-        if not rider.aboard or rider.group is None or not rider.outlet.ready():
+        group = rider.group
+        if rider.over() or group is None:
             return 0
-        piece = rider.group.piece(rider.position, self._cache)
+        outlet = rider.outlet
+        if not outlet.ready():
+            self._lagging = True
+            return 0
+        piece = group.piece(rider.position, self._cache)
         if piece is None:
             rider.hand_back()
             return 0
-        if piece.data:
-            rider.outlet.write(piece.data)
+        data, position, revision = piece
+        if data:
+            outlet.write(data)
             self._written += 1
-        rider.position, rider.revision = piece.position, piece.revision
-        self._more = self._more or piece.full
-        return len(piece.data)
+        rider.position, rider.revision = position, revision
+        if position < self._told_until:
+            self._told_until = position
+        return len(data)
 
     def _end(self) -> None:
-        """The pass is over. What came meanwhile waits a little, what did not fit does not."""
+        """The pass is over. What came meanwhile, or did not fit, waits a little unless it is a whole piece."""
         for group in self._groups.values():
             group.forget_pieces()
-        self._rests_until = 0.0 if self._more else self._began + min(_LONGEST_REST, self._written * _REST)
-        if behind := self._behind():
-            if self._more or any(rider.outlet.ready() for rider in behind):
-                self.news()
-            else:
-                self._retry = asyncio.get_running_loop().call_later(_LOOK_AGAIN, self._begin)
+        self._rests_until = self._began + min(_LONGEST_REST, self._written * _REST)
+        if self._told_until != self._cache.history.end:
+            self.news()
+        elif self._lagging:
+            self._retry = asyncio.get_running_loop().call_later(_LOOK_AGAIN, self._begin)

@@ -244,13 +244,36 @@ async def test_a_lagging_client_falls_off_the_history(stage):
     assert short.riders == 0
 
 
-async def test_a_piece_is_bounded_and_the_rest_follows_at_once(stage, monkeypatch):
+async def test_a_piece_is_bounded_and_whole_ones_follow_at_once(stage, monkeypatch):
     monkeypatch.setattr(fan_out, "_PIECE_EVENTS", 2)
-    client = await stage.join()
+    clients = [await stage.join() for _ in range(1_000)]
     for number in range(5):
         stage.put(f"p{number}")
     await turns()
-    assert [data.count(b";") for data in client.written] == [2, 2, 1]
+    assert [data.count(b";") for data in clients[0].written] == [2, 2]
+    await rest()
+    assert all([data.count(b";") for data in client.written] == [2, 2, 1] for client in clients)
+
+
+@pytest.mark.parametrize("limit", ["_PIECE_EVENTS", "_PIECE_BYTES"])
+async def test_a_whole_piece_waits_for_nothing(stage, monkeypatch, limit):
+    clients = [await stage.join() for _ in range(1_000)]
+    stage.put("first")
+    await turns()
+    history = stage.cacher.cache.history
+    size = history.read(history.end - 1, 1)[0].object.size
+    monkeypatch.setattr(fan_out, limit, 3 if limit == "_PIECE_EVENTS" else int(2.5 * size))
+    for number in range(3):
+        assert len(clients[0].written) == 1
+        stage.put(f"p{number}")
+        await turns()
+    assert [len(client.told) for client in (clients[0], clients[-1])] == [4, 4]
+    assert len(clients[0].written) == 2
+    stage.put("last")
+    await turns()
+    assert len(clients[0].written) == 2, "the next rest is as long as any"
+    await rest()
+    assert all(len(client.written) == 3 for client in clients)
 
 
 async def test_who_leaves_in_the_middle_is_not_written_to(stage, monkeypatch):
