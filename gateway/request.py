@@ -7,6 +7,7 @@ rebuilt from RequestInfo by `upstream_path`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from urllib.parse import quote, unquote
 
@@ -32,6 +33,9 @@ _VERB_BY_METHOD = {
     "PATCH": "patch",
     "DELETE": "delete",
 }
+_DOTS = frozenset({".", ".."})
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9_.~/-]*")
+"""A path that means the same percent-encoded and not (`urllib.parse.quote` leaves nothing else as it is)."""
 _SPECIAL_VERBS = frozenset({"proxy", "watch"})
 _NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
 
@@ -125,12 +129,13 @@ def _split(path: str) -> list[str]:
 
 def _decode_segments(raw_path: str) -> list[str]:
     """Split before decoding, so that an encoded slash never makes a new segment; refuse what proxies disagree about."""
-    segments = []
-    for raw in _split(raw_path):
-        segment = unquote(raw, errors="strict")
-        if segment in {".", ".."} or "/" in segment or "%" in segment or "\x00" in segment:
+    segments = _split(raw_path)
+    if _PLAIN_PATH.fullmatch(raw_path) and _DOTS.isdisjoint(segments):  # nearly always
+        return segments
+    segments = [unquote(raw, errors="strict") for raw in segments]
+    for segment in segments:
+        if segment in _DOTS or "/" in segment or "%" in segment or "\x00" in segment:
             raise bad_request(f"invalid path segment {segment!r} in the request URL")
-        segments.append(segment)
     return segments
 
 
@@ -206,5 +211,6 @@ def _parse_resource(
 def upstream_path(info: RequestInfo) -> str:
     """Rebuild the percent-encoded path for an upstream from the parsed request, never from the raw bytes."""
     trailing = "/" if info.path.endswith("/") and info.path != "/" else ""
-    encoded = "/".join(quote(segment, safe="") for segment in _split(info.path))
+    path = info.path.strip("/")
+    encoded = path if _PLAIN_PATH.fullmatch(path) else "/".join(quote(segment, safe="") for segment in _split(path))
     return f"/{encoded}{trailing}"

@@ -21,6 +21,15 @@ _IDENTITY_PREFIXES = ("impersonate-", "x-remote-", "x-forwarded-", "x-original-"
 _IDENTITY_NAMES = frozenset(
     {"authorization", "forwarded", "x-real-ip", "x-client-ip", "true-client-ip", "audit-id", "cookie", "via"}
 )
+ORDINARY_HEADERS = frozenset(
+    {
+        "Accept", "Accept-Encoding", "Cache-Control", "Content-Type", "Kubectl-Command", "Kubectl-Session",
+        "User-Agent", "Warning", "X-Kubernetes-Pf-Flowschema-Uid", "X-Kubernetes-Pf-Prioritylevel-Uid",
+    }
+)  # fmt: skip
+"""Headers as nearly all requests and answers spell them, which say nothing about anybody or the connection: what is
+spelled like this needs no further look."""
+
 _TOKEN_SUBPROTOCOL = "base64url.bearer.authorization.k8s.io."  # noqa: S105 - the prefix before a token, not a token
 _WEBSOCKET_PROTOCOL = "sec-websocket-protocol"
 _TOKEN_CHARACTERS = frozenset(string.ascii_letters + string.digits + "!#$&'*+-.^_`|~")
@@ -35,7 +44,10 @@ def canonical_name(name: str) -> str:
 
 def claims_identity(name: str) -> bool:
     """Whether a header of this name says who the sender is or where it comes from."""
-    canonical = canonical_name(name)
+    return _claims_identity(canonical_name(name))
+
+
+def _claims_identity(canonical: str) -> bool:
     return canonical in _IDENTITY_NAMES or canonical.startswith(_IDENTITY_PREFIXES)
 
 
@@ -43,9 +55,13 @@ def strip_identity(headers: Mapping[str, str]) -> CIMultiDict[str]:
     """Return the headers without any that claim an identity, and without bearer tokens among WebSocket subprotocols."""
     kept: CIMultiDict[str] = CIMultiDict()
     for name, value in headers.items():
-        if claims_identity(name):
+        if name in ORDINARY_HEADERS:
+            kept.add(name, value)
             continue
-        if canonical_name(name) != _WEBSOCKET_PROTOCOL:
+        canonical = canonical_name(name)
+        if _claims_identity(canonical):
+            continue
+        if canonical != _WEBSOCKET_PROTOCOL:
             kept.add(name, value)
             continue
         protocols = [protocol.strip() for protocol in value.split(",")]

@@ -6,14 +6,16 @@ forget it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from urllib.parse import quote, urlencode
 
 from msgspec.structs import replace
-from multidict import CIMultiDict
+from multidict import CIMultiDict, CIMultiDictProxy
 
-from gateway.clusters.identity_headers import canonical_name
+from gateway.clusters.identity_headers import ORDINARY_HEADERS, canonical_name
 from gateway.request import RequestInfo
+
+Headers = CIMultiDict[str] | CIMultiDictProxy[str]
 
 _HOP_BY_HOP = frozenset(
     {
@@ -26,38 +28,43 @@ _ANSWER_ONLY = frozenset(
     {"audit-id", "date", "server", "set-cookie", "strict-transport-security", "alt-svc", "content-length"}
 )
 """Headers of an answer that are ours to say; Content-Length is set from the number, not copied."""
+_NOT_SENT_ON = _HOP_BY_HOP | _REQUEST_ONLY
+_NOT_ANSWERED = _HOP_BY_HOP | _ANSWER_ONLY
 
 
 def _named_by_connection(values: Iterable[str]) -> frozenset[str]:
     return frozenset(canonical_name(name.strip()) for value in values for name in value.split(","))
 
 
-def _without(headers: CIMultiDict[str], dropped: frozenset[str]) -> CIMultiDict[str]:
-    dropped = dropped | _named_by_connection(headers.getall("Connection", ()))
+def _without(headers: Headers, dropped: frozenset[str]) -> CIMultiDict[str]:
+    ordinary = ORDINARY_HEADERS
+    if "Connection" in headers:
+        dropped = dropped | _named_by_connection(headers.getall("Connection"))
+        ordinary = frozenset()
     kept: CIMultiDict[str] = CIMultiDict()
     for name, value in headers.items():
-        if canonical_name(name) not in dropped:
+        if name in ordinary or canonical_name(name) not in dropped:
             kept.add(name, value)
     return kept
 
 
-def request_headers(headers: Mapping[str, str]) -> CIMultiDict[str]:
+def request_headers(headers: Headers) -> CIMultiDict[str]:
     """Return what of a request's headers concerns the other end."""
-    return _without(CIMultiDict(headers), _HOP_BY_HOP | _REQUEST_ONLY)
+    return _without(headers, _NOT_SENT_ON)
 
 
-def upgrade_headers(headers: Mapping[str, str]) -> CIMultiDict[str]:
+def upgrade_headers(headers: Headers) -> CIMultiDict[str]:
     """Return the headers of an upgrade request: as any other, with the upgrade itself."""
     kept = request_headers(headers)
     kept["Connection"] = "Upgrade"
-    for value in CIMultiDict(headers).getall("Upgrade", ()):
+    for value in headers.getall("Upgrade", ()):
         kept.add("Upgrade", value)
     return kept
 
 
-def response_headers(headers: Mapping[str, str]) -> CIMultiDict[str]:
+def response_headers(headers: Headers) -> CIMultiDict[str]:
     """Return what of an answer's headers concerns the client."""
-    return _without(CIMultiDict(headers), _HOP_BY_HOP | _ANSWER_ONLY)
+    return _without(headers, _NOT_ANSWERED)
 
 
 def query_string(pairs: Iterable[tuple[str, str]]) -> str:

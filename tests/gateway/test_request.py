@@ -112,6 +112,9 @@ def test_upstream_path_is_rebuilt_from_what_was_parsed():
     info = parse_request_info("GET", "/api/v1/namespaces/a/pods/sp%20ace:x/", {})
     assert upstream_path(info) == "/api/v1/namespaces/a/pods/sp%20ace%3Ax/"
     assert upstream_path(replace(info, path="/")) == "/"
+    for path in ("/api/v1/a", "/api/v1/a/", "/a//b", "/a/:b", "/~a_b-c.d"):
+        assert upstream_path(replace(info, path=path)) == path.replace(":", "%3A")
+    assert upstream_path(replace(info, path="//a//")) == "/a/"
 
 
 def test_views():

@@ -6,7 +6,13 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from gateway.apimachinery.errors import ApiError
-from gateway.clusters.identity_headers import claims_identity, escape_extra_key, impersonation_headers, strip_identity
+from gateway.clusters.identity_headers import (
+    ORDINARY_HEADERS,
+    claims_identity,
+    escape_extra_key,
+    impersonation_headers,
+    strip_identity,
+)
 from gateway.request import ANONYMOUS_USER, UserInfo
 
 
@@ -47,6 +53,10 @@ def test_identity_is_stripped_in_every_spelling(name: str) -> None:
 def test_other_headers_stay_with_all_their_values(name: str) -> None:
     headers = CIMultiDict([(name, "a"), (name, "b")])
     assert strip_identity(headers) == headers
+
+
+def test_what_needs_no_further_look_says_nothing_about_anybody() -> None:
+    assert [name for name in ORDINARY_HEADERS if claims_identity(name) or "websocket" in name.lower()] == []
 
 
 def test_a_token_among_websocket_protocols_is_taken_out() -> None:

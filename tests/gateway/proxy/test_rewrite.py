@@ -1,6 +1,9 @@
+from collections.abc import Callable
+
 import pytest
 from multidict import CIMultiDict
 
+from gateway.clusters.identity_headers import ORDINARY_HEADERS
 from gateway.proxy.rewrite import query_string, rename, request_headers, response_headers, upgrade_headers
 from gateway.request import parse_request_info, upstream_path
 
@@ -26,6 +29,16 @@ def test_hop_by_hop_headers_and_those_named_by_connection_stop_here() -> None:
         ]
     )
     assert list(request_headers(headers).items()) == [("Accept-Encoding", "gzip"), ("Accept", "a"), ("Accept", "b")]
+
+
+@pytest.mark.parametrize("rewritten", [request_headers, response_headers])
+def test_what_is_ordinary_stays_unless_connection_names_it(
+    rewritten: Callable[[CIMultiDict[str]], CIMultiDict[str]],
+) -> None:
+    ordinary = CIMultiDict(dict.fromkeys(ORDINARY_HEADERS, "x"))
+    assert rewritten(ordinary) == ordinary
+    del ordinary["Accept"]
+    assert rewritten(CIMultiDict({**ordinary, "Accept": "x", "Connection": "accept"})) == ordinary
 
 
 def test_an_upgrade_keeps_its_offer() -> None:
