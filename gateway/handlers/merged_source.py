@@ -156,7 +156,7 @@ class MergedSource:
         """Open a watch."""
         since = self._remember_view()
         watcher = await self._resource.watch(namespace, options, visible=self._visible, timeout=lifetime, since=since)
-        holds = None if self._caller is None else lambda: self._view_holds(since)
+        holds = (lambda: self._view_holds(since)) if self._caller else None
         return MergedSubscription(self._resource, watcher, self._printer, holds)
 
     def _remember_view(self) -> int:
@@ -164,7 +164,7 @@ class MergedSource:
         return self._resource.view_since(self._caller, self._view) if self._caller else 0
 
     def _view_holds(self, since: int) -> bool:
-        return not self._caller or self._resource.view_holds(self._caller, self._view, since)
+        return self._resource.view_holds(self._caller, self._view, since)
 
     def _warn_stale(self, clusters: Sequence[ClusterFreshness]) -> None:
         for cluster in clusters:
