@@ -20,14 +20,20 @@ from gateway.metrics import Metrics
 LOGGED_STALL = 0.1
 """Seconds for which the loop is held before a line of the log says by what."""
 
+LOGGED_HELD = 0.025
+"""The same where it computes all that time."""
+
 IDLE_PERIOD = 0.1
 BUSY_PERIOD = 0.02
 """Seconds between two beats of a loop that has work: how much CPU time of short callbacks may count as one stall."""
 
 _BUSY_SHARE = 0.2
 _LOOK_PERIOD = 0.05
+_BUSY_LOOK_PERIOD = 0.01
+"""Seconds between two looks; looking costs the loop a turn of the interpreter."""
 _LOG_PERIOD = 10.0
 _SHOWN_FRAMES = 12
+_SHOWN_STACKS = 3
 _LOOP_ITSELF = ("asyncio/runners.py", "asyncio/base_events.py", "asyncio/events.py", "asyncio/selector_events.py")
 
 logger = logging.getLogger("gateway.loop")
@@ -47,7 +53,9 @@ class LoopWatch:
         self._stall = (0.0, 0.0)
         self._thread_id = 0
         self._ended = threading.Event()
-        self._stacks: Counter[str] = Counter()
+        self._busy = False
+        self._seen: Counter[str] = Counter()  # by innermost function
+        self._stacks: dict[str, str] = {}  # the last one of each
         self._logged_at = float("-inf")
 
     async def run(self) -> None:
@@ -69,9 +77,10 @@ class LoopWatch:
             late = max(0.0, now - self._due)
             held = min(late, used - used_before)
             self._metrics.observe_loop(late, held)
-            if late >= LOGGED_STALL:
+            if late >= LOGGED_STALL or held >= LOGGED_HELD:
                 self._stall = (late, held)
-            period = BUSY_PERIOD if used - used_before > _BUSY_SHARE * (now - before) else IDLE_PERIOD
+            self._busy = used - used_before > _BUSY_SHARE * (now - before)
+            period = BUSY_PERIOD if self._busy else IDLE_PERIOD
 
     @property
     def ended(self) -> bool:
@@ -80,26 +89,45 @@ class LoopWatch:
 
     def _look(self) -> None:
         """Look at the loop's stack while it is late, and tell once it is back (its own thread)."""
-        while not self._ended.wait(_LOOK_PERIOD):
-            if time.perf_counter() - self._due > LOGGED_STALL / 2:
-                self._stacks[_stack(sys._current_frames().get(self._thread_id))] += 1
+        while not self._ended.wait(_BUSY_LOOK_PERIOD if self._busy else _LOOK_PERIOD):
+            if time.perf_counter() - self._due > _BUSY_LOOK_PERIOD:
+                self._note(sys._current_frames().get(self._thread_id))
                 continue
             (late, held), self._stall = self._stall, (0.0, 0.0)
             if late and time.monotonic() - self._logged_at > _LOG_PERIOD:
                 self._logged_at = time.monotonic()
-                where = self._stacks.most_common(1)[0][0] if self._stacks else "nobody saw where"
                 text = "the event loop was held for %.0f ms, of which it computed for %.0f ms: %s"
-                logger.warning(text, late * 1e3, held * 1e3, where)
+                logger.warning(text, late * 1e3, held * 1e3, self._where())
+            self._seen.clear()
             self._stacks.clear()
 
+    def _note(self, frame: FrameType | None) -> None:
+        function, stack = _stack(frame)
+        self._seen[function] += 1
+        self._stacks[function] = stack
 
-def _stack(frame: FrameType | None) -> str:
-    """Return the functions of a stack, the innermost first; the text of no source is read."""
+    def _where(self) -> str:
+        """The functions that it was seen in, those where it was longest first: many short ones add up as well."""
+        looks = self._seen.total()
+        if not looks:
+            return "nobody saw where"
+        shown = [
+            f"{count} of {looks} looks: {self._stacks[function]}"
+            for function, count in self._seen.most_common(_SHOWN_STACKS)
+        ]
+        others = len(self._seen) - len(shown)
+        return "; ".join([*shown, f"and in {others} other functions"] if others else shown)
+
+
+def _stack(frame: FrameType | None) -> tuple[str, str]:
+    """Return the innermost function of a stack, and the functions from there on; the text of no source is read."""
+    names: list[str] = []
     calls: list[str] = []
     while frame is not None and len(calls) < _SHOWN_FRAMES:
         code = frame.f_code
         if not code.co_filename.endswith(_LOOP_ITSELF):
             folders = code.co_filename.rsplit("/", 2)
+            names.append(code.co_qualname)
             calls.append(f"{code.co_qualname} ({'/'.join(folders[-2:])}:{frame.f_lineno})")
         frame = frame.f_back
-    return " < ".join(calls)
+    return names[0] if names else "", " < ".join(calls)

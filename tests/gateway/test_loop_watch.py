@@ -1,8 +1,10 @@
 import asyncio
 import logging
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from types import FunctionType
 
 import pytest
 
@@ -54,6 +56,24 @@ async def test_what_computes_for_long_is_measured_and_named(caplog: pytest.LogCa
         await until(lambda: "compute_for_long (gateway/test_loop_watch.py:" in caplog.text)
     assert max(held for _, held in metrics.stalls) > LOGGED_STALL
     assert all(held <= late for late, held in metrics.stalls)
+
+
+async def test_of_many_that_compute_one_after_the_other_the_longest_are_named(caplog: pytest.LogCaptureFixture) -> None:
+    def place(number: int) -> Callable[[], None]:
+        """A function of a name of its own."""
+        code = compute_for_long.__code__.replace(co_name=f"place{number}", co_qualname=f"place{number}")
+        return FunctionType(code, globals())
+
+    async with watched():
+        for number in range(5):
+            place(number)()
+        await until(lambda: "of which it computed" in caplog.text)
+    (line,) = [record.message for record in caplog.records if "of which it computed" in record.message]
+    looks = [(int(count), int(total)) for count, total in re.findall(r"(\d+) of (\d+) looks: place\d ", line)]
+    assert len(looks) == 3
+    assert looks == sorted(looks, reverse=True)
+    assert sum(count for count, _ in looks) < looks[0][1]
+    assert line.endswith(" other functions")
 
 
 async def test_what_waits_for_long_holds_the_loop_without_computing(caplog: pytest.LogCaptureFixture) -> None:
