@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from heapq import merge
 
 from cache.cached_object import CachedObject
 from cache.encoded_object import MalformedObject
@@ -13,7 +14,9 @@ from cache.watch_cache import WatchCache
 from cache.watch_event import ADDED, DELETED, MODIFIED, CoalescedEvent
 
 _SLICE = 100
-"""Objects read without letting anything else run: about 5 ms."""
+"""Objects read without letting anything else run: about 2 ms."""
+_RUN = 1_000
+"""Events sorted at once: sorting all of them would take 20 ms."""
 
 
 class Recovery:
@@ -25,7 +28,7 @@ class Recovery:
         self._builder = builder
         self._recorded = recorded
         self._objects: list[CachedObject] = []
-        self._events: list[CoalescedEvent] = []
+        self._events: list[list[CoalescedEvent]] = [[]]  # in runs, each of which is sorted once it is complete
 
     def read(self) -> Iterator[None]:
         """Read what was saved, letting go of control from time to time.
@@ -52,13 +55,21 @@ class Recovery:
 
     def _recall(self, event_type: str, obj: CachedObject, added: int) -> None:
         if obj.rv > self._saved.horizon:
-            self._events.append(CoalescedEvent(event_type, obj, None, self._recorded, added=added))
+            self._events[-1].append(CoalescedEvent(event_type, obj, None, self._recorded, added=added))
+            if len(self._events[-1]) == _RUN:
+                self._events[-1].sort(key=_version)
+                self._events.append([])
 
     def apply(self, cache: WatchCache) -> Iterator[None]:
         """Put it into an empty cache, which is not to be used before this has ended."""
         saved = self._saved
         former = FormerRun(saved.checkpoint, {member.cluster for member in saved.members}, tuple(saved.gaps))
-        self._events.sort(key=lambda event: event.rv)
-        for count, _ in enumerate(cache.recover(former, saved.horizon, self._objects, self._events), start=1):
-            if count % (10 * _SLICE) == 0:
+        self._events[-1].sort(key=_version)
+        events = merge(*self._events, key=_version)
+        for count, _ in enumerate(cache.recover(former, saved.horizon, self._objects, events), start=1):
+            if count % (2 * _SLICE) == 0:
                 yield
+
+
+def _version(event: CoalescedEvent) -> int:
+    return event.rv

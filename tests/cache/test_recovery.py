@@ -193,6 +193,25 @@ class TestGoingOn:
         assert versions == sorted(versions)
         assert versions[0] > seen
 
+    async def test_everything_is_told_in_the_order_in_which_it_happened_last(self, play, monkeypatch):
+        monkeypatch.setattr("cache.recovery._RUN", 4)
+        names = [f"p{number}" for number in range(30)]
+        seen = play.observe("a", "first", uid="first").rv
+        for name in names:
+            play.observe("a", name, uid=name)
+        await play.disk.write()
+        for name in reversed(names[::3]):
+            play.observe("a", name, uid=name, rv="11")
+        for name in reversed(names[1::3]):
+            play.forget("a", name)
+        await play.restart()
+        expected = [("ADDED", name) for name in names[2::3]]
+        expected += [("ADDED", name) for name in reversed(names[::3])]
+        assert play.told(seen) == expected
+        everything = play.cache.history.read(play.cache.history.position_after(0), 100)
+        assert [event.rv for event in everything] == sorted(event.rv for event in everything)
+        assert len(everything) == 31
+
     async def test_what_came_and_went_in_between_is_not_told(self, play):
         seen = play.observe("a", "stays", uid="0").rv
         play.observe("a", "short", uid="1")
