@@ -37,6 +37,7 @@ from gateway.discovery.allow_list import AllowList
 from gateway.discovery.catalog import Catalog
 from gateway.discovery.merged_kinds import MERGED_RESOURCES
 from gateway.federation import Federation, open_embedded, open_remote
+from gateway.freed_memory import give_back_freed
 from gateway.handlers.discovery import DiscoveryHandler
 from gateway.handlers.health import HealthCheck, HealthEndpoint
 from gateway.handlers.paths import PathHandler
@@ -137,7 +138,7 @@ class _Gateway:
         parts = await self._build(stack)
         listener = Listener(self._handler(parts), parts.identity.context.context)
         async with asyncio.TaskGroup() as tasks:
-            loops = [LoopWatch(self._metrics).run, self._supervisor.run, freeze_garbage, *parts.loops]
+            loops = [LoopWatch(self._metrics).run, self._supervisor.run, freeze_garbage, give_back_freed, *parts.loops]
             running = [tasks.create_task(loop(), name=loop.__qualname__) for loop in loops]
             url = _url(self._host, await self._listen(listener, parts))
             certificates.write_server_url(data_dir, url)

@@ -19,6 +19,7 @@ from gateway.clusters.credentials import Credentials, CredentialSource, client_c
 from gateway.clusters.endpoint import Endpoint, is_link_local
 from gateway.clusters.exchange import HEADER_LIMIT, HEADERS_LIMIT, READ_BUFFER, Exchange
 from gateway.clusters.handshakes import handshakes
+from gateway.freed_memory import give_back_read_buffer
 
 CONNECT_TIMEOUT = 5.0
 """Seconds for TCP and TLS together: a frozen API server accepts the one and never finishes the other."""
@@ -54,13 +55,15 @@ def _upstream_socket(address: aiohttp.AddrInfoType) -> socket.socket:
 
 
 class _Connector(aiohttp.TCPConnector):
-    """A pool that makes few connections at a time, however many members are connected to at once."""
+    """A pool that makes few connections at a time, however many members are connected to at once, and small ones."""
 
     async def _create_connection(
         self, req: aiohttp.ClientRequest, traces: list[aiohttp.tracing.Trace], timeout: aiohttp.ClientTimeout
     ) -> ResponseHandler:
         async with handshakes().place():
-            return await super()._create_connection(req, traces, timeout)
+            made = await super()._create_connection(req, traces, timeout)
+        give_back_read_buffer(made.transport)
+        return made
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from gateway.clusters.cache_snapshot import continue_token_key
 from gateway.discovery.allow_list import AllowList
 from gateway.discovery.merged_kinds import MERGED_RESOURCES
 from gateway.discovery.surface import served_surface
+from gateway.freed_memory import give_back_freed
 from gateway.identity import Identity, open_identity
 from gateway.interpreter import freeze_garbage, tune
 from gateway.lifecycle import Lifecycle
@@ -129,6 +130,7 @@ async def _serve(core: WorkerEnd, sockets: Sockets) -> None:
             LoopWatch(metrics).run(),
             supervisor.run(),
             freeze_garbage(),
+            give_back_freed(),
             memory.keep(),
             _measure(core, metrics),
             _renew(identity),
