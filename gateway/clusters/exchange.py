@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
+from weakref import WeakSet
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -29,6 +30,12 @@ HEADERS_LIMIT = 4096 + 256
 
 KEEPALIVE = 60.0
 """Seconds; kube-apiserver closes idle connections after 90: we let go first, so that no request meets it."""
+
+WIDE = 1 << 18
+"""Bytes of an answer that widens the buffers of its connection, to as much as a megabyte; and wide they stay."""
+
+WIDE_KEEPALIVE = 3.0
+"""Seconds; less than from one probe of a member to the next, or every member would keep such a connection for ever."""
 
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
@@ -51,7 +58,7 @@ class PlainAnswer:
         content: aiohttp.StreamReader,
         connection: aiohttp.connector.Connection,
         open_answers: set[PlainAnswer],
-        give_back: Callable[[aiohttp.connector.Connection], None],
+        give_back: Callable[[aiohttp.connector.Connection, int], None],
     ) -> None:
         self.status: int = message.code
         self.reason: str | None = message.reason
@@ -108,7 +115,7 @@ class PlainAnswer:
         self._settle()
         connection, self._connection = self._connection, None
         if connection is not None:
-            self._give_back(connection)
+            self._give_back(connection, self.content.total_bytes)
 
     def _expire(self) -> None:
         self.content.set_exception(TimeoutError())
@@ -167,11 +174,20 @@ class Exchange:
         )
         self._open: set[PlainAnswer] = set()
         self._resting = RestingConnections(keepalive)
+        self._resting_wide = RestingConnections(min(keepalive, WIDE_KEEPALIVE))
+        self._wide: WeakSet[ResponseHandler] = WeakSet()
         self._host = self._asking.headers["Host"]
         self._prefix = url.raw_path.rstrip("/")
 
     async def send(
-        self, method: str, target: str, headers: CIMultiDict[str], body: bytes | None, *, timeout: float
+        self,
+        method: str,
+        target: str,
+        headers: CIMultiDict[str],
+        body: bytes | None,
+        *,
+        timeout: float,
+        lasting: bool = False,
     ) -> PlainAnswer:
         """Send a request and return its answer once that has begun.
 
@@ -181,6 +197,7 @@ class Exchange:
             headers: become the exchange's: those that frame the message are replaced.
             body: the bytes to send.
             timeout: seconds until the answer begins.
+            lasting: the answer goes on for long, so it is not sent on a wide connection.
 
         Raises:
             aiohttp.ClientError: there is no connection, or it broke.
@@ -190,19 +207,20 @@ class Exchange:
         message = self._message(method, target, headers, body)
         deadline = asyncio.get_running_loop().time() + timeout
         try:
-            return await self._attempt(method, message, deadline)
+            return await self._attempt(method, message, deadline, lasting=lasting)
         except aiohttp.ClientConnectorError:
             raise
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
             if method not in _IDEMPOTENT:
                 raise
-        return await self._attempt(method, message, deadline)
+        return await self._attempt(method, message, deadline, lasting=lasting)
 
     def close(self) -> None:
         """Break off what is still read, for closing the connections alone tells nobody; and close those that rest."""
         for answer in list(self._open):
             answer.close()
         self._resting.close()
+        self._resting_wide.close()
 
     def _message(self, method: str, target: str, headers: CIMultiDict[str], body: bytes | None) -> bytes:
         headers["Host"] = self._host
@@ -218,10 +236,11 @@ class Exchange:
             raise ValueError("a request line or header that would be read as something else")
         return head.encode() + (body or b"")
 
-    async def _attempt(self, method: str, message: bytes, deadline: float) -> PlainAnswer:
+    async def _attempt(self, method: str, message: bytes, deadline: float, *, lasting: bool) -> PlainAnswer:
         if self._connector.closed:
             raise aiohttp.ClientConnectionError("the connections were closed")
-        connection = self._resting.take() or await self._connect(deadline)
+        rested = self._resting.take() or (None if lasting else self._resting_wide.take())
+        connection = rested or await self._connect(deadline)
         timer: asyncio.TimerHandle | None = None
         try:
             protocol = connection.protocol
@@ -255,11 +274,15 @@ class Exchange:
             except TimeoutError as error:
                 raise aiohttp.ConnectionTimeoutError(str(error)) from error
 
-    def _rest(self, connection: aiohttp.connector.Connection) -> None:
+    def _rest(self, connection: aiohttp.connector.Connection, received: int) -> None:
+        """Keep a connection on which so many bytes of an answer were received."""
         if self._connector.closed:
             connection.close()
-        else:
-            self._resting.put(connection)
+            return
+        protocol = connection.protocol
+        if protocol is not None and received >= WIDE:
+            self._wide.add(protocol)
+        (self._resting_wide if protocol in self._wide else self._resting).put(connection)
 
 
 async def _final_head(protocol: ResponseHandler) -> tuple[RawResponseMessage, aiohttp.StreamReader]:

@@ -296,7 +296,9 @@ class Upstream:
                 return await self._attempt_in_session(call, connection, headers)
             timeout = HEADERS_TIMEOUT if call.timeout is None else call.timeout
             deadline = asyncio.get_running_loop().time() + timeout
-            answer = await connection.plain.send(call.method, call.target, headers, call.body, timeout=timeout)
+            answer = await connection.plain.send(
+                call.method, call.target, headers, call.body, timeout=timeout, lasting=call.timeout is None
+            )
             if call.timeout is not None:
                 answer.end_at(deadline)  # the time for the whole answer goes on while its body is read
             return answer

@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 from multidict import CIMultiDict
 
+from gateway.clusters import exchange as exchange_module
 from gateway.clusters.endpoint import Endpoint
 from gateway.clusters.exchange import Exchange, PlainAnswer
 from tests.support.http_server import read_head, serve_raw
@@ -309,3 +310,34 @@ async def test_nothing_is_read_ahead_without_bound() -> None:
         await blocked.wait()
         answer.close()
     assert sent < 64 << 20
+
+
+LONG = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (exchange_module.WIDE, b" " * exchange_module.WIDE)
+
+
+async def test_what_lasts_is_not_sent_where_a_large_answer_was_received() -> None:
+    server = Server(SHORT, LONG, SHORT, SHORT)
+    async with exchanging(server) as exchange:
+        for lasting in (False, False, True, False):
+            answer = await exchange.send("GET", "/x", CIMultiDict(), None, timeout=10, lasting=lasting)
+            await answer.read()
+    # The last has the narrow connection again that the third made.
+    assert server.by_connection == [2, 2]
+
+
+async def test_pages_are_read_on_one_connection() -> None:
+    server = Server(LONG, LONG, SHORT)
+    async with exchanging(server) as exchange:
+        for _ in range(3):
+            await (await ask(exchange)).read()
+    assert server.by_connection == [3]
+
+
+async def test_a_connection_that_carried_a_large_answer_is_soon_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange_module, "WIDE_KEEPALIVE", 0.01)
+    server = Server(LONG, SHORT)
+    async with exchanging(server) as exchange:
+        await (await ask(exchange)).read()
+        await server.closed.wait()
+        await (await ask(exchange)).read()
+    assert server.by_connection == [1, 1]
