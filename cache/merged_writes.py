@@ -115,7 +115,8 @@ class MergedWrites:
             observed = ObservedObject(body)
             if (observed.kind, observed.api_version) != (self._served.kind, self._served.api_version):
                 return None
-            return ObservedObject(self._served.to_stored(body))
+            stored = self._served.to_stored(body)
+            return observed if stored is body else ObservedObject(stored)
         except MalformedObject:
             return None
 

@@ -14,6 +14,7 @@ from urllib.parse import quote
 import msgspec
 from multidict import CIMultiDict
 
+from cache.encoded_object import DECODE_ERRORS
 from gateway.apimachinery.errors import ApiError, PathNotFound
 from gateway.apimachinery.json_values import decode_value
 from gateway.apimachinery.meta import JsonObject, ObjectKey
@@ -27,7 +28,14 @@ from gateway.proxy.preconditions import JSON, Guarded, guard, lost
 from gateway.proxy.rewrite import query_string, response_headers
 from gateway.request import upstream_path
 from gateway.request_scope import RequestScope
-from gateway.write_request import OutcomeUnknown, Precondition, PreconditionLost, WriteRequest, WriteResult
+from gateway.write_request import (
+    ObjectVersion,
+    OutcomeUnknown,
+    Precondition,
+    PreconditionLost,
+    WriteRequest,
+    WriteResult,
+)
 
 WRITE_TIMEOUT = 60.0
 """Seconds for a write without a deadline of its own (kube-apiserver's request timeout)."""
@@ -90,11 +98,11 @@ class UpstreamWriteTarget:
             if lost(refusal, guarded, request.scope.info.resource):
                 raise PreconditionLost(refusal.message)
             raise refusal
-        obj = _decoded(answer)
         if request.of_collection:
-            obj = only_member(request, obj)
+            obj = only_member(request, _decoded(answer))
             return WriteResult(answer.code, msgspec.json.encode(obj), JSON, answer.headers, obj)
-        return WriteResult(answer.code, answer.body, answer.content_type, answer.headers, obj)
+        made = _version_of(answer)
+        return WriteResult(answer.code, answer.body, answer.content_type, answer.headers, made=made)
 
     async def namespace_contents(self, namespace: str) -> Sequence[tuple[GroupResource, JsonObject]]:
         """Return everything in a namespace. Raises ApiError unless all could be listed."""
@@ -164,6 +172,29 @@ def _dry_run_delete(request: WriteRequest) -> Guarded:
     if not isinstance(body, dict):
         return Guarded(b"", "")
     return Guarded(msgspec.json.encode({**body, "dryRun": ["All"]}), JSON)
+
+
+class _Metadata(msgspec.Struct):
+    uid: str = ""
+    resource_version: str = msgspec.field(name="resourceVersion", default="")
+
+
+class _Made(msgspec.Struct):
+    metadata: _Metadata
+
+
+_version_decoder = msgspec.json.Decoder(_Made)
+
+
+def _version_of(answer: _Answer) -> ObjectVersion | None:
+    """Return what was made, without decoding all of it; None where the answer does not tell."""
+    if not answer.content_type.startswith(JSON):
+        return None
+    try:
+        metadata = _version_decoder.decode(answer.body).metadata
+    except DECODE_ERRORS:
+        return None
+    return ObjectVersion(metadata.uid, metadata.resource_version)
 
 
 def _decoded(answer: _Answer) -> JsonObject | None:

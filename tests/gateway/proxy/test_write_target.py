@@ -17,7 +17,7 @@ from gateway.clusters.upstream import UpstreamError
 from gateway.proxy.write_target import UpstreamWriteTarget
 from gateway.request import UserInfo, parse_request_info
 from gateway.request_scope import RequestScope
-from gateway.write_request import OutcomeUnknown, Precondition, PreconditionLost, WriteOptions, WriteRequest
+from gateway.write_request import ObjectVersion, OutcomeUnknown, Precondition, PreconditionLost, WriteOptions, WriteRequest
 from tests.gateway.proxy.gateway_under_test import make_upstream
 from tests.support.http_server import Handler, read_head, serve, serve_raw
 
@@ -182,3 +182,26 @@ async def test_a_store_that_cannot_be_read_is_not_an_absent_object() -> None:
             await target.read(patch({}).scope, ObjectKey("shop", "web"))
         with pytest.raises(ApiError):
             await target.definition(GroupResource("b", "a"))
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "made"),
+    [
+        ("application/json", b'{"metadata":{"uid":"u","resourceVersion":"7","x":[1]},"y":{}}', ObjectVersion("u", "7")),
+        ("application/json", b'{"kind":"Status","metadata":{}}', ObjectVersion("", "")),
+        ("application/json", b'{"kind":"Status"}', None),
+        ("application/json", b'{"metadata":{"uid":7}}', None),
+        ("application/json", b"[]", None),
+        ("application/json", b"no JSON", None),
+        ("application/vnd.kubernetes.protobuf", b"k8s\0", None),
+    ],
+)
+async def test_what_was_made_is_known_as_far_as_the_answer_tells(
+    content_type: str, body: bytes, made: ObjectVersion | None
+) -> None:
+    async def member(request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(body=body, content_type=content_type)
+
+    async with target_for(member) as target:
+        result = await target.apply(patch({}), None)
+    assert (result.body, result.written) == (body, made)
