@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -40,6 +41,12 @@ SELF = "system:fleetgate"
 """The user named in the log's own notices."""
 
 
+_SECONDS_REMEMBERED = 16
+_USERS_REMEMBERED = 256
+_users: dict[str, tuple[UserInfo, JsonObject]] = {}
+"""Users by the credential they came with, as events have them: the same for as long as the same one asks."""
+
+
 class Stage(StrEnum):
     """When in a request's life an event was made (audit.k8s.io)."""
 
@@ -60,13 +67,19 @@ class State(StrEnum):
 
 def timestamp(seconds: float) -> str:
     """Return RFC 3339 with microseconds, as metav1.MicroTime."""
-    return f"{datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+    whole, microseconds = divmod(round(seconds * 1_000_000), 1_000_000)
+    return f"{_second(whole)}.{microseconds:06}Z"
+
+
+@lru_cache(_SECONDS_REMEMBERED)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def printable(text: str, limit: int) -> str:
     r"""Return at most `limit` characters, what is not printable (control, bidirectional marks) written as `\u202e`."""
     cut = text[:limit]
-    if cut.isprintable() and cut.isascii():
+    if cut.isascii() and cut.isprintable():
         return cut
     escaped = "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
@@ -165,8 +178,18 @@ def _line(value: Any) -> bytes:
 
 
 def _user(user: UserInfo | None) -> JsonObject:
+    """Return a user as events have him; not to be changed, for it is the same while the same one asks."""
     if user is None:
         return {}
+    known = _users.get(user.credential_fingerprint)
+    if known is None or known[0] is not user:
+        if len(_users) >= _USERS_REMEMBERED:
+            _users.clear()
+        known = _users[user.credential_fingerprint] = user, _user_fields(user)
+    return known[1]
+
+
+def _user_fields(user: UserInfo) -> JsonObject:
     fields: JsonObject = {"username": printable(user.name, NAME_LIMIT)}
     if user.uid:
         fields["uid"] = printable(user.uid, NAME_LIMIT)

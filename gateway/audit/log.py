@@ -145,7 +145,7 @@ class AuditLog:
         """
         if why := self.unhealthy():
             raise _closed(why)
-        lines = await each_in_turn(self._intent, records)
+        lines = await _each(self._intent, records)
         for record in records:
             record.outcome_owned = True
         try:
@@ -161,7 +161,7 @@ class AuditLog:
     async def outcome(self, records: Sequence[AuditRecord], state: State) -> None:
         """Report what became of announced writes, on disk before the answer. Raises ApiError 500 naming the id."""
         try:
-            await self._writer.submit(await each_in_turn(lambda record: self._outcome_line(record, state), records))
+            await self._writer.submit(await _each(lambda record: self._outcome_line(record, state), records))
         except AuditUnavailable:
             message = f"what became of the request could not be recorded; audit id {records[0].audit_id}"
             raise ApiError(500, "InternalError", message) from None
@@ -215,6 +215,11 @@ class AuditLog:
         except Exception as error:  # any trouble means the same: it is not known
             logger.warning("what became of %s cannot be found out: %s", intent.audit_id, error)
             return Resolution(State.IN_DOUBT, "the object could not be read after the restart")
+
+
+async def _each(line: Callable[[AuditRecord], Line], records: Sequence[AuditRecord]) -> list[Line]:
+    """Return the line of each record; those of a deletecollection, which may be many, in turns."""
+    return [line(records[0])] if len(records) == 1 else await each_in_turn(line, records)
 
 
 def _scan_file(path: Path) -> Scan:

@@ -47,8 +47,11 @@ def parse_write_options(query: Mapping[str, str], verb: str, *, patch_type: str,
 
 def default_field_manager(user_agent: str) -> str:
     """Return what manages fields when the client does not say: its User-Agent up to the first slash."""
+    name = user_agent.partition("/")[0]
+    if name.isascii() and name.isprintable():  # nearly all
+        return name[:FIELD_MANAGER_LIMIT] or "unknown"
     manager = ""
-    for character in user_agent.partition("/")[0]:
+    for character in name:
         if character.isprintable():
             if len((manager + character).encode()) > FIELD_MANAGER_LIMIT:
                 break

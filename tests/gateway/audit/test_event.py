@@ -96,6 +96,8 @@ def test_a_created_object_is_named_by_what_the_handler_knows() -> None:
 
 def test_timestamps_are_micro_times() -> None:
     assert timestamp(NOW) == "2023-11-14T22:13:20.000000Z"
+    assert timestamp(NOW + 0.000_25) == "2023-11-14T22:13:20.000250Z"
+    assert timestamp(NOW + 0.999_999_9) == "2023-11-14T22:13:21.000000Z"
 
 
 @pytest.mark.parametrize(

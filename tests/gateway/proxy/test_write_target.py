@@ -17,7 +17,14 @@ from gateway.clusters.upstream import UpstreamError
 from gateway.proxy.write_target import UpstreamWriteTarget
 from gateway.request import UserInfo, parse_request_info
 from gateway.request_scope import RequestScope
-from gateway.write_request import ObjectVersion, OutcomeUnknown, Precondition, PreconditionLost, WriteOptions, WriteRequest
+from gateway.write_request import (
+    ObjectVersion,
+    OutcomeUnknown,
+    Precondition,
+    PreconditionLost,
+    WriteOptions,
+    WriteRequest,
+)
 from tests.gateway.proxy.gateway_under_test import make_upstream
 from tests.support.http_server import Handler, read_head, serve, serve_raw
 
@@ -65,7 +72,7 @@ async def test_a_write_is_sent_as_the_caller_with_what_was_judged() -> None:
     assert seen["headers"]["Audit-ID"] == "audit-1"
     assert seen["headers"]["User-Agent"] == "kubectl/v1"
     assert seen["headers"]["Content-Type"] == "application/merge-patch+json"
-    assert result.obj == {"kind": "Pod", "metadata": {"resourceVersion": "78"}}
+    assert result.written == ObjectVersion("", "78")
     assert dict(result.headers) == {"Warning": '299 - "w"', "X-Pf": "1"}
 
 
