@@ -10,10 +10,12 @@ import asyncio
 import functools
 import random
 from collections.abc import Callable, Hashable, Sequence
+from weakref import WeakKeyDictionary
 
 import msgspec
 from aiohttp import web
 
+from cache.turns import Turns
 from gateway.apimachinery.codec import encode_json
 from gateway.apimachinery.errors import ApiError, not_acceptable
 from gateway.apimachinery.meta import JsonObject
@@ -35,7 +37,7 @@ BOOKMARK_BEFORE_END = 2.0
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
 _WRITE_BYTES = 128 * 1024
-_TURN = {JSON: 512, PROTOBUF: 16}
+_TURN = {JSON: 512, PROTOBUF: 4}
 """Frames between two turns of the event loop; protobuf has to look into every object."""
 
 
@@ -269,13 +271,16 @@ async def _next_batch(subscription: Subscription, until: float, outlet: _Outlet 
 
 
 async def _send(stream: WatchStream, batch: Sequence[WatchChange], frames: _Frames, clock: _Clock, now: float) -> None:
-    """Write a batch, joined up to a limit of bytes per write; a long one leaves turns to others."""
+    """Write a batch, joined up to a limit of bytes per write; a long one takes turns with those of all watches."""
+    turns = _turns()
     if isinstance(batch, ObjectsAdded) and frames.plain and (immediate := stream.immediate):
+        await turns.take()
         await immediate.send(_added(batch))
-        await asyncio.sleep(0)
         return
     pending: list[bytes] = []
     size = 0
+    if len(batch) > 1:
+        await turns.take()
     for index, change in enumerate(batch, start=1):
         if change.type == "BOOKMARK" and not clock.bookmarks:
             continue
@@ -283,11 +288,23 @@ async def _send(stream: WatchStream, batch: Sequence[WatchChange], frames: _Fram
         size += len(pending[-1])
         if size >= _WRITE_BYTES or (pending and index % frames.turn == 0):
             await stream.send(pending)
-            await asyncio.sleep(0)
+            await turns.take()
             pending.clear()
             size = 0
     if pending:
         await stream.send(pending)
+
+
+_turns_of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, Turns] = WeakKeyDictionary()
+
+
+def _turns() -> Turns:
+    """What all watches of the running event loop share: hundreds of clients that begin at once are served in turns."""
+    loop = asyncio.get_running_loop()
+    turns = _turns_of_loops.get(loop)
+    if turns is None:
+        turns = _turns_of_loops[loop] = Turns()
+    return turns
 
 
 def _added(batch: ObjectsAdded) -> list[bytes | memoryview]:

@@ -1,6 +1,8 @@
 import asyncio
+import functools
+import itertools
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -8,6 +10,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from cache.turns import Turns
 from gateway.apimachinery.errors import ApiError, bad_request, too_large_resource_version, too_old_resource_version
 from gateway.apimachinery.options import parse_list_options
 from gateway.apimachinery.protobuf import decode_object
@@ -15,6 +18,7 @@ from gateway.apimachinery.protobuf_wire import scan
 from gateway.handlers import watch as watch_module
 from gateway.handlers.read_source import ObjectsAdded, Outlet, WatchChange
 from gateway.handlers.watch import MIN_TIMEOUT, watch_objects
+from gateway.handlers.watch_stream import HttpStream
 from gateway.request_keys import QUERY, SCOPE, Handler
 from tests.support.gateway_chain import Pki, RunningChain, running_chain
 from tests.support.objects import pod
@@ -397,3 +401,44 @@ async def test_a_large_batch_lets_others_in(gateway_pki: Pki) -> None:
         source.subscription.send(*(WatchChange("ADDED", "10", source.objects[0]) for _ in range(5000)))
         for _ in range(5000):
             assert await response.content.readline()
+
+
+@pytest.mark.parametrize("accept", ["", PROTOBUF])
+async def test_what_many_watches_begin_with_is_sent_in_turns(
+    gateway_pki: Pki, monkeypatch: pytest.MonkeyPatch, accept: str
+) -> None:
+    # A clock by which every slice takes longer than a turn of the loop may: so each turn has one of them.
+    monkeypatch.setattr(watch_module, "Turns", functools.partial(Turns, itertools.count().__next__))
+    turn = 0
+    sent: list[int] = []
+    send = HttpStream.send
+
+    async def noted(stream: HttpStream, frames: Sequence[bytes | memoryview]) -> None:
+        sent.append(turn)
+        await send(stream, frames)
+
+    monkeypatch.setattr(HttpStream, "send", noted)
+    source = FakeSource(*(pod(f"p{number}", rv=str(number)) for number in range(1, 4)))
+    objects = ObjectsAdded(source.objects, b'{"kind":"Pod","apiVersion":"v1",', source.item_bytes, lambda stored: "1")
+    watches = [FakeSource(*map(json.loads, source.objects)) for _ in range(10)]
+    async with running_chain(gateway_pki, watching_each(watches)) as chain, chain.session("alice") as session:
+        answers = [await session.get(WATCH, headers={"Accept": accept}) for _ in watches]
+        for watch in watches:
+            watch.subscription.queue.put_nowait(objects)  # type: ignore[arg-type]  # stands for a list
+        async with asyncio.timeout(10):
+            while len(sent) < len(watches):
+                turn += 1
+                await asyncio.sleep(0)
+        for answer in answers:
+            answer.close()
+    assert len(set(sent)) == len(watches)
+
+
+def watching_each(sources: Sequence[FakeSource]) -> Handler:
+    """Watch another source for each request."""
+    handlers = iter([watching(source) for source in sources])
+
+    async def serve(request: web.BaseRequest) -> web.StreamResponse:
+        return await next(handlers)(request)
+
+    return serve
