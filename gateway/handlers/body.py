@@ -42,6 +42,8 @@ async def read_body(request: web.BaseRequest, limit: int = BODY_LIMIT, *, timeou
         await request.writer.write(_CONTINUE)
         request.writer.output_size = 0  # the answer itself has not begun
     try:
+        if request.content.is_eof():  # it has come with the head, as short ones do
+            return _within(limit, request.content.read_nowait())
         async with asyncio.timeout(timeout):
             return await _read(request, limit)
     except web.RequestPayloadError:
@@ -55,6 +57,12 @@ async def decode_apart(decode: Callable[[bytes], _T], body: bytes) -> _T:
     if len(body) <= DECODED_AT_ONCE:
         return decode(body)
     return await asyncio.get_running_loop().run_in_executor(_decoding, decode, body)
+
+
+def _within(limit: int, body: bytes) -> bytes:
+    if len(body) > limit:
+        raise request_entity_too_large(limit)
+    return body
 
 
 async def _read(request: web.BaseRequest, limit: int) -> bytes:
