@@ -39,6 +39,31 @@ def test_only_we_may_read_it_whatever_the_umask(folder: Path) -> None:
     assert torn == b""
 
 
+@pytest.mark.parametrize("code", [errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS])
+def test_what_cannot_be_written_durably_in_one_call_is_in_two(
+    file: AuditFile, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def refused(*_: object) -> int:
+        raise OSError(code, os.strerror(code))
+
+    flushed: list[int] = []
+    monkeypatch.setattr(os, "pwritev", refused)
+    monkeypatch.setattr(os, "fdatasync", flushed.append)
+    file.append(b"one\n")
+    assert (file.path.read_bytes(), len(flushed)) == (b"one\n", 1)
+
+
+def test_what_is_written_in_part_is_written_to_its_end_and_flushed(
+    file: AuditFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, flushed = os.pwritev, list[int]()
+    monkeypatch.setattr(os, "pwritev", lambda fd, buffers, *rest: real(fd, (buffers[0][:2],), *rest))
+    monkeypatch.setattr(os, "fdatasync", flushed.append)
+    file.append(b"one\n")
+    file.append(b"two\n")
+    assert (file.path.read_bytes(), file.tampering(), len(flushed)) == (b"one\ntwo\n", "", 2)
+
+
 def test_what_was_appended_is_there_after_opening_again(folder: Path) -> None:
     file, _ = AuditFile.open(folder)
     file.append(b"one\n")
@@ -201,7 +226,7 @@ class TestReplace:
     ) -> None:
         file.append(b"one\n")
         real_write = os.write
-        monkeypatch.setattr(os, "write", lambda fd, data: real_write(fd, bytes(data)[:2]) and _disk_full())
+        monkeypatch.setattr(os, "pwritev", lambda fd, data, *_: real_write(fd, data[0][:2]) and _disk_full())
         with pytest.raises(OSError, match="No space left"):
             file.append(b"two\n")
         monkeypatch.undo()
@@ -245,7 +270,7 @@ class TestReplace:
         self, folder: Path, file: AuditFile, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         file.append(b"one\n")
-        monkeypatch.setattr(os, "write", lambda fd, data: _disk_full())
+        monkeypatch.setattr(os, "pwritev", lambda *_: _disk_full())
         with pytest.raises(OSError, match="No space left"):
             file.replace(b"head\n", "2023")
         monkeypatch.undo()
@@ -264,7 +289,7 @@ class TestReplace:
                 raise OSError(errno.EIO, "Input/output error")
             return found
 
-        monkeypatch.setattr(os, "write", lambda fd, data: _disk_full())
+        monkeypatch.setattr(os, "pwritev", lambda *_: _disk_full())
         with pytest.raises(OSError, match="No space left"):
             file.append(b"one\n")
         monkeypatch.undo()

@@ -148,7 +148,7 @@ class TestFailure:
     ) -> None:
         filled = record()
         with monkeypatch.context() as patched:
-            patched.setattr(os, "write", disk_full)
+            patched.setattr(os, "pwritev", disk_full)
             for _ in range(2):  # the first finds the failure, the second is refused at once
                 with pytest.raises(ApiError) as refused:
                     await log.intent([filled])
@@ -167,7 +167,7 @@ class TestFailure:
         self, log: AuditLog, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with monkeypatch.context() as patched:
-            patched.setattr(os, "write", disk_full)
+            patched.setattr(os, "pwritev", disk_full)
             with pytest.raises(ApiError) as refused:
                 await log.started(record())
         assert refused.value.code == 503
@@ -178,7 +178,7 @@ class TestFailure:
         filled = record(code=200)
         await log.intent([filled])
         with monkeypatch.context() as patched:
-            patched.setattr(os, "fdatasync", disk_full)
+            patched.setattr(os, "pwritev", disk_full)
             with pytest.raises(ApiError) as told_client:
                 await log.outcome([filled], State.APPLIED)
         assert told_client.value.code == 500
@@ -191,13 +191,13 @@ class TestFailure:
     async def test_a_caller_who_stops_waiting_for_its_intent_is_told_as_not_applied(
         self, log: AuditLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        gate, real = threading.Event(), os.fdatasync
+        gate, real = threading.Event(), os.pwritev
 
-        def slow(descriptor: int) -> None:
+        def slow(*arguments: Any) -> int:
             gate.wait()
-            real(descriptor)
+            return real(*arguments)
 
-        monkeypatch.setattr(os, "fdatasync", slow)
+        monkeypatch.setattr(os, "pwritev", slow)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.01):
                 await log.intent([record()])

@@ -6,6 +6,7 @@ import stat
 import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,15 +63,15 @@ async def test_those_who_wait_share_a_flush(
 ) -> None:
     flushes = 0
     gate = threading.Event()
-    real = os.fdatasync
+    real = os.pwritev
 
-    def slow(descriptor: int) -> None:
+    def slow(*arguments: Any) -> int:
         nonlocal flushes
         flushes += 1
         gate.wait()
-        real(descriptor)
+        return real(*arguments)
 
-    monkeypatch.setattr(os, "fdatasync", slow)
+    monkeypatch.setattr(os, "pwritev", slow)
     async with asyncio.TaskGroup() as group:
         group.create_task(writer.submit([Line(b"0\n")]))
         while not flushes:
@@ -126,11 +127,11 @@ async def test_a_finished_file_that_cannot_be_removed_does_not_stop_anything(
 
 
 class TestFailure:
-    @pytest.mark.parametrize(("function", "code"), [("write", errno.ENOSPC), ("fdatasync", errno.EIO)])
+    @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
     async def test_whoever_waits_is_told_and_the_log_is_closed(
-        self, writer: AuditWriter, monkeypatch: pytest.MonkeyPatch, function: str, code: int
+        self, writer: AuditWriter, monkeypatch: pytest.MonkeyPatch, code: int
     ) -> None:
-        monkeypatch.setattr(os, function, failing(code))
+        monkeypatch.setattr(os, "pwritev", failing(code))
         with pytest.raises(AuditUnavailable, match=os.strerror(code)):
             await writer.submit([Line(b"x\n")])
         assert os.strerror(code) in writer.problem
@@ -140,7 +141,7 @@ class TestFailure:
     ) -> None:
         await writer.submit([Line(b"before\n")])
         with monkeypatch.context() as patched:
-            patched.setattr(os, "fdatasync", failing(errno.EIO))
+            patched.setattr(os, "pwritev", failing(errno.EIO))
             with pytest.raises(AuditUnavailable):
                 await writer.submit([Line(b"intent\n", opens="a", announces=True)])
         with pytest.raises(AuditUnavailable):  # the disk works again, the file is given up all the same
@@ -160,7 +161,7 @@ class TestFailure:
         await writer.submit([Line(b"intent a\n", opens="a", announces=True)])
         await writer.submit([Line(b"intent b\n", opens="b", announces=True)])
         with monkeypatch.context() as patched:
-            patched.setattr(os, "write", failing(errno.ENOSPC))
+            patched.setattr(os, "pwritev", failing(errno.ENOSPC))
             for line in (
                 Line(b"outcome a\n", closes="a"),
                 Line(b"intent c\n", opens="c", announces=True),
@@ -178,7 +179,7 @@ class TestFailure:
     ) -> None:
         monkeypatch.setattr(writer_module, "OWED_LIMIT", 1)
         with monkeypatch.context() as patched:
-            patched.setattr(os, "write", failing(errno.ENOSPC))
+            patched.setattr(os, "pwritev", failing(errno.ENOSPC))
             with pytest.raises(AuditUnavailable):
                 await writer.submit([Line(b"1\n"), Line(b"2\n"), Line(b"3\n")])
         await writer.check()
@@ -275,14 +276,15 @@ class TestTampering:
     async def test_even_between_their_writing_and_their_answer(
         self, writer: AuditWriter, folder: Path, monkeypatch: pytest.MonkeyPatch, tamper: Callable[[Path], None]
     ) -> None:
-        real = os.fdatasync
+        real = os.pwritev
 
-        def meanwhile(descriptor: int) -> None:
+        def meanwhile(*arguments: Any) -> int:
             monkeypatch.undo()
-            real(descriptor)
+            written = real(*arguments)
             tamper(folder / "audit.log")
+            return written
 
-        monkeypatch.setattr(os, "fdatasync", meanwhile)
+        monkeypatch.setattr(os, "pwritev", meanwhile)
         await asyncio.gather(*(writer.submit([Line(f"{number}\n".encode())]) for number in range(5)))
         assert sorted(set(lines(folder)[1:])) == ["0", "1", "2", "3", "4"]
 
