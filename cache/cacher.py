@@ -24,6 +24,7 @@ from cache.resource_kind import ResourceKind
 from cache.resource_version import SLOTS, RevisionClock
 from cache.saved_state import SavedKind, SavedMember
 from cache.selection import Selections
+from cache.turns import Turns
 from cache.watch_cache import WatchCache
 from cache.watcher import Visible
 
@@ -76,6 +77,8 @@ class Cacher:
         self.cache.by_view = settings.by_view
         self.views = CallerViews(self.cache.mark)
         self._fan_out = FanOut(self.cache)
+        self.turns = Turns()
+        """Taken for each part of a large search or sort: what all who read do in one turn of the event loop would add up."""
         self.feeds: dict[str, MemberFeed] = {}
         self.look_again: dict[str, Callable[[], None]] = {}
         """By member, what has its feed tried anew at once."""

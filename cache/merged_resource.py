@@ -181,7 +181,7 @@ class MergedResource:
         snapshot = self._candidates(selection, view)
         position = self._cache.revision
         items = await self._filtered(snapshot or (), selection, view)
-        ordered = await in_version_order(items)
+        ordered = await in_version_order(items, self._cacher.turns)
         return WatchStart(initial=ordered, announce_end=options.send_initial_events is True, after=position)
 
     async def _going_on(self, revision: int, *, everywhere: bool) -> WatchStart:
@@ -247,7 +247,7 @@ class MergedResource:
         found: list[CachedObject] = []
         for start in range(0, len(candidates), slice_):
             if start:
-                await asyncio.sleep(0)
+                await self._cacher.turns.take()
             piece = candidates[start : start + slice_]
             if show is not None:
                 piece = [show.shown(obj) for obj in piece if show.visible(obj.cluster)]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from bisect import bisect_left
 from collections.abc import Sequence
 from operator import attrgetter
 
 from cache.cached_object import CachedObject
+from cache.turns import Turns
 
 _SLICE = 2_048
 """Objects that are handled without letting anything else run: less than 1 ms."""
@@ -17,11 +17,12 @@ _SAMPLED = 64
 _version = attrgetter("rv")
 
 
-async def in_version_order(objects: Sequence[CachedObject]) -> list[CachedObject]:
-    """Return the objects, the one with the lowest version first.
+async def in_version_order(objects: Sequence[CachedObject], turns: Turns) -> list[CachedObject]:
+    """Return the objects, the one with the lowest version first; each slice of the work takes a turn.
 
     They are dealt out to parts of about a slice, each of which is then sorted: it costs what one sort costs.
     """
+    await turns.take()
     if len(objects) <= _SLICE:
         return sorted(objects, key=_version)
     sample = sorted(map(_version, objects[::_SAMPLED]))
@@ -30,9 +31,9 @@ async def in_version_order(objects: Sequence[CachedObject]) -> list[CachedObject
     for start in range(0, len(objects), _SLICE):
         for obj in objects[start : start + _SLICE]:
             parts[bisect_left(bounds, obj.rv)].append(obj)
-        await asyncio.sleep(0)
+        await turns.take()
     ordered: list[CachedObject] = []
     for part in parts:
         ordered += sorted(part, key=_version)
-        await asyncio.sleep(0)
+        await turns.take()
     return ordered

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from itertools import count
 
 import pytest
 
@@ -11,6 +12,7 @@ from cache.history import HistoryLimits
 from cache.merged_resource import MergedResource
 from cache.observed_object import ObservedObject
 from cache.resource_kind import EVENTS, PODS
+from cache.turns import Turns
 from cache.watch_event import BOOKMARK, DELETED, WatchEvent, error_event
 from gateway.apimachinery.errors import ApiError, expired
 from gateway.apimachinery.options import ListOptions, parse_list_options
@@ -129,6 +131,7 @@ async def test_list_by_namespace_and_selectors(desk):
 async def test_list_looks_through_many_objects_without_blocking(desk):
     for number in range(4_500):
         desk.put(f"p{number:05}", phase="Failed" if number % 1_000 == 0 else "Running")
+    desk.cacher.turns = Turns(count().__next__)  # every slice takes long
     turns = 0
 
     async def others():

@@ -1,9 +1,11 @@
 import asyncio
 from dataclasses import dataclass
+from itertools import count as counting
 from random import Random
 
 import pytest
 
+from cache.turns import Turns
 from cache.version_order import in_version_order
 from tests.cache.test_merged_resource import Desk
 
@@ -18,15 +20,16 @@ class Versioned:
 async def test_the_lowest_version_comes_first(count, shuffled):
     objects = [Versioned(10**18 + number * 7) for number in range(count)]
     mixed = Random(1).sample(objects, count) if shuffled else objects
-    assert await in_version_order(mixed) == objects
+    assert await in_version_order(mixed, Turns()) == objects
 
 
 async def test_equal_versions_are_all_there():
-    assert len(await in_version_order([Versioned(5)] * 10_000)) == 10_000
+    assert len(await in_version_order([Versioned(5)] * 10_000, Turns())) == 10_000
 
 
 async def test_others_get_their_turns():
-    task = asyncio.get_running_loop().create_task(in_version_order([Versioned(number) for number in range(50_000)]))
+    objects = [Versioned(number) for number in range(50_000)]
+    task = asyncio.get_running_loop().create_task(in_version_order(objects, Turns(counting().__next__)))
     turns = 0
     while not task.done():
         turns += 1
