@@ -78,7 +78,7 @@ class Cacher:
         self.views = CallerViews(self.cache.mark)
         self._fan_out = FanOut(self.cache)
         self.turns = Turns()
-        """Taken for each part of a large search or sort: what all who read do in one turn of the event loop would add up."""
+        """Taken for each part of a large search or sort: those of all who read would add up."""
         self.feeds: dict[str, MemberFeed] = {}
         self.look_again: dict[str, Callable[[], None]] = {}
         """By member, what has its feed tried anew at once."""
