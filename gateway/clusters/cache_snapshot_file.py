@@ -46,6 +46,7 @@ class SnapshotFile:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         path.chmod(0o600)
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=2)
+        self._buffer = bytearray()
         self._records: dict[str, int] = {}  # by resource, in all pieces
         self._needed: dict[str, int] = {}  # of those, when they were gone through last
         try:
@@ -143,7 +144,7 @@ class SnapshotFile:
         """Add pieces, and return how many records they have."""
         count = 0
         for piece in pieces:
-            row = resource, encode(piece)
+            row = resource, encode(piece, self._buffer)
             self._connection.execute("INSERT INTO pieces (resource, data) VALUES (?, ?)", row)
             count += piece.records
         self._records[resource] = self._records.get(resource, 0) + count

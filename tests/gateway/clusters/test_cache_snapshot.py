@@ -139,7 +139,7 @@ async def test_a_piece_that_makes_no_sense_has_the_file_set_aside(path, part, da
         ((data,),) = connection.execute("SELECT data FROM pieces").fetchall()
         (record,) = decode(data).objects
         parts = {"buried": [], "gone": [], "objects": [], part: [msgspec.structs.replace(record, **damage)]}
-        connection.execute("UPDATE pieces SET data = ?", (encode(Piece(**parts)),))
+        connection.execute("UPDATE pieces SET data = ?", (encode(Piece(**parts), bytearray()),))
         connection.execute("UPDATE kinds SET horizon = 1")
     connection.close()
     cache, snapshot = await recovered(path)
