@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from bench.result import Line
-from bench.rows import fanout, first_sync, get, growth, latency, lists, memory, proxied, stalls, workers
+from bench.rows import fanout, first_sync, get, growth, latency, lists, memory, proxied, stalls, storm, workers
 from bench.stage import Stage
 
 Row = Callable[[Stage], list[Line]]
@@ -27,4 +27,5 @@ ROWS: Mapping[str, Row] = {
     "stalls": stalls.event_loop,
     "growth": growth.growth,
     "workers": workers.second_process,
+    "storm": storm.storm,
 }

@@ -4,7 +4,8 @@ They are complete (defaults, managedFields, status), so that a kube-apiserver re
 """
 
 import random
-from functools import cache
+import re
+from functools import cache, lru_cache
 from typing import Any
 
 import msgspec
@@ -21,6 +22,9 @@ UNSENT = "1000000000000000000"
 
 _CREATED = "2026-01-05T08:00:00Z"
 _HEX = "0123456789abcdef"
+
+_LIVES = b"-0000-4000-8000-"
+_VERSION = re.compile(rb'"resourceVersion":"[0-9]+"')
 
 Json = dict[str, Any]
 
@@ -47,9 +51,30 @@ def pod_json(index: int, resource_version: int) -> bytes:
     return msgspec.json.encode(obj)
 
 
+@lru_cache(maxsize=4096)
 def pod_protobuf(index: int) -> bytes:
     """A Pod as a kube-apiserver stores it."""
     return protobuf.encode(pod(index))
+
+
+def changed(content: bytes, sent: str, life: int = 0) -> bytes:
+    """An encoded Pod that was changed at that time, and deleted and made again so often before."""
+    return content.replace(UNSENT.encode(), sent.encode()).replace(_LIVES, uid_part(life).encode())
+
+
+def at_version(content: bytes, resource_version: int) -> bytes:
+    """A Pod as JSON, under another version."""
+    return _VERSION.sub(b'"resourceVersion":"%d"' % resource_version, content, count=1)
+
+
+def uid_part(life: int) -> str:
+    """What tells the lives of a Pod of one name apart."""
+    return f"-{life:04x}-4000-8000-"
+
+
+def uid(index: int, life: int = 0) -> str:
+    """The uid of a Pod."""
+    return f"{index:08x}{uid_part(life)}{index:012x}"
 
 
 def pod(index: int) -> Json:
@@ -59,7 +84,7 @@ def pod(index: int) -> Json:
         "name": name(index),
         "generateName": f"{app}-{template}-",
         "namespace": namespace(index),
-        "uid": f"{index:08x}-0000-4000-8000-{index:012x}",
+        "uid": uid(index),
         "creationTimestamp": _CREATED,
         "labels": {
             "app.kubernetes.io/name": app,

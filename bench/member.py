@@ -1,13 +1,23 @@
 """Fast members in a process of their own: lists, pages and watches of Pods over TLS, from bytes that are ready.
 
-Run by servers.py: `python -m bench.member`. Each member has a port. A line "INDEX TIME" on standard input changes a
-Pod: the time goes into its annotation, and an event to every watch of its member. The end of input ends the process.
+Run by servers.py: `python -m bench.member`. Each member has a port. Lines on standard input are commands:
+
+    put INDEX TIME LIFE   make or change a Pod: the time goes into its annotation, the number of its life into its uid
+    delete INDEX          delete one
+    down MEMBER           hang up on everybody and refuse connections; Pods still change
+    up MEMBER             accept connections again
+
+The end of input ends the process.
 """
 
 import argparse
 import asyncio
 import ssl
 import sys
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Sequence
+from itertools import dropwhile
 from pathlib import Path
 
 import uvloop
@@ -23,6 +33,12 @@ _BOOKMARK_PERIOD = 30.0
 """Seconds; a gateway takes a longer silence for a dead connection."""
 
 
+_HISTORY = 2000
+"""So many events a member remembers for watches that go on; older versions are Expired."""
+_READINGS = 8
+"""So many lists can be read page by page at once, each as it was at its first page."""
+
+
 class Member:
     """The Pods of one member; a Pod's index is its key."""
 
@@ -31,17 +47,35 @@ class Member:
         self._version = _FIRST_VERSION + len(indexes)
         self._indexes = indexes
         self._pods = {index: self._encoded(index) for index in indexes} if keep else {}
-        self._order = sorted(indexes, key=lambda index: (corpus.namespace(index), corpus.name(index)))
+        self._order = sorted(map(_place, indexes))
         self._watches: set[asyncio.Queue[bytes]] = set()
+        self._history: deque[tuple[int, bytes]] = deque(maxlen=_HISTORY)
+        self._readings: dict[str, tuple[list[_Place], dict[int, bytes]]] = {}
 
     def _encoded(self, index: int) -> bytes:
         return corpus.pod_json(index, _FIRST_VERSION + 1 + self._indexes.index(index))
 
-    def change(self, index: int, sent: str) -> None:
-        """Change a Pod."""
+    def put(self, index: int, sent: str, life: int) -> None:
+        """Make or change a Pod."""
+        place = _place(index)
+        at = bisect_left(self._order, place)
+        known = self._order[at : at + 1] == [place]
+        if not known:
+            self._order.insert(at, place)
+        self._pods[index] = pod = corpus.changed(corpus.pod_json(index, self._version + 1), sent, life)
+        self._tell(b"MODIFIED" if known else b"ADDED", pod)
+
+    def delete(self, index: int) -> None:
+        """Delete a Pod. Raises ValueError where there is none."""
+        pod = self._pods.pop(index, None) or self._encoded(index)
+        self._order.remove(_place(index))
+        # Its last state, under the version of its end.
+        self._tell(b"DELETED", corpus.at_version(pod, self._version + 1))
+
+    def _tell(self, kind: bytes, pod: bytes) -> None:
         self._version += 1
-        self._pods[index] = pod = corpus.pod_json(index, self._version).replace(corpus.UNSENT.encode(), sent.encode())
-        line = b'{"type":"MODIFIED","object":' + pod + b"}\n"
+        line = b'{"type":"%s","object":%s}\n' % (kind, pod)
+        self._history.append((self._version, line))
         for watch in self._watches:
             watch.put_nowait(line)
 
@@ -59,23 +93,46 @@ class Member:
         if request.path.endswith("/events"):
             empty = b'{"kind":"EventList","apiVersion":"v1","metadata":{"resourceVersion":"%d"},"items":[]}'
             return web.Response(body=empty % self._version, headers=_JSON)
-        status = b'{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404}'
-        return web.Response(status=404, body=status, headers=_JSON)
+        return _refusal(404, b"NotFound")
 
     def _list(self, limit: int, token: str) -> web.Response:
-        start = int(token or 0)
-        end = start + limit if limit else len(self._order)
-        more = b',"continue":"%d"' % end if end < len(self._order) else b""
-        head = b'{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"%d"%s},"items":['
-        items = b",".join([self._pods.get(index) or self._encoded(index) for index in self._order[start:end]])
-        return web.Response(body=b"".join((head % (self._version, more), items, b"]}")), headers=_JSON)
+        reading, _, position = token.partition(":")
+        version, start = reading or str(self._version), int(position or 0)
+        order, pods = self._readings.get(version, (self._order, self._pods))
+        if token and version not in self._readings and version != str(self._version):
+            return _refusal(410, b"Expired")
+        end = start + limit if limit else len(order)
+        more = b""
+        if end < len(order):
+            more = b',"continue":"%s:%d"' % (version.encode(), end)
+            self._keep_reading(version, order, pods)
+        head = b'{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"%s"%s},"items":['
+        items = b",".join([pods.get(index) or self._encoded(index) for _, _, index in order[start:end]])
+        return web.Response(body=b"".join((head % (version.encode(), more), items, b"]}")), headers=_JSON)
+
+    def _keep_reading(self, version: str, order: "list[_Place]", pods: dict[int, bytes]) -> None:
+        if version not in self._readings:
+            self._readings[version] = (order[:], dict(pods))
+            if len(self._readings) > _READINGS:
+                del self._readings[next(iter(self._readings))]
+
+    def _missed(self, version: int) -> list[bytes] | None:
+        """The events since a version; None where some of them are forgotten."""
+        if version < self._version - len(self._history):
+            return None
+        return [line for _, line in dropwhile(lambda event: event[0] <= version, self._history)]
 
     async def _watch(self, request: web.BaseRequest, *, pods: bool) -> web.StreamResponse:
         response = web.StreamResponse(headers=_JSON)
-        await response.prepare(request)
         lines: asyncio.Queue[bytes] = asyncio.Queue()
         if pods:
+            missed = self._missed(int(request.query.get("resourceVersion") or self._version))
+            if missed is None:
+                return _refusal(410, b"Expired")
+            for line in missed:
+                lines.put_nowait(line)
             self._watches.add(lines)
+        await response.prepare(request)
         try:
             while True:
                 await response.write(await self._next(lines, b"Pod" if pods else b"Event"))
@@ -95,17 +152,60 @@ class Member:
             return bookmark % (kind, self._version)
 
 
-async def _serve(members: list[Member], ports: list[int], context: ssl.SSLContext) -> None:
-    loop = asyncio.get_running_loop()
-    for member, port in zip(members, ports, strict=True):
-        await loop.create_server(web.Server(member.handle), "127.0.0.1", port, ssl=context)
+_Place = tuple[str, str, int]
+
+
+def _place(index: int) -> _Place:
+    """Where a Pod stands in a list."""
+    return corpus.namespace(index), corpus.name(index), index
+
+
+def _refusal(code: int, reason: bytes) -> web.Response:
+    status = b'{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"%s","code":%d}' % (reason, code)
+    return web.Response(status=code, body=status, headers=_JSON)
+
+
+class Door:
+    """The port of a member."""
+
+    def __init__(self, member: Member, port: int, context: ssl.SSLContext) -> None:
+        """It is closed."""
+        self._member, self._port, self._context = member, port, context
+
+    async def open(self) -> None:
+        """Accept connections."""
+        self._server = web.Server(self._member.handle)
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(self._server, "127.0.0.1", self._port, ssl=self._context)
+
+    async def close(self) -> None:
+        """Hang up on everybody."""
+        self._listener.close()
+        await self._server.shutdown(0)
+
+
+async def _serve(members: Sequence[Member], doors: Sequence[Door]) -> None:
+    for door in doors:
+        await door.open()
     lines = asyncio.StreamReader()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
     print("members are ready", flush=True)
     while line := await lines.readline():
-        index, sent = line.decode().split()
+        command, number, *arguments = line.decode().split()
+        index = int(number)
         # Round robin, as the indexes were dealt out.
-        members[int(index) % len(members)].change(int(index), sent)
+        member = members[index % len(members)]
+        match command:
+            case "put":
+                member.put(index, arguments[0], int(arguments[1]))
+            case "delete":
+                member.delete(index)
+            case "down":
+                await doors[index].close()
+            case "up":
+                await doors[index].open()
+            case _:
+                raise ValueError(f"no command {command!r}")
 
 
 def main() -> None:
@@ -126,7 +226,8 @@ def main() -> None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(arguments.ca))
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_cert_chain(arguments.certificate, arguments.key)
-    uvloop.run(_serve(members, ports, context))
+    doors = [Door(member, port, context) for member, port in zip(members, ports, strict=True)]
+    uvloop.run(_serve(members, doors))
 
 
 if __name__ == "__main__":

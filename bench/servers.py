@@ -8,12 +8,14 @@ import json
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from http.client import HTTPConnection
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Self
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -44,40 +46,55 @@ _TRANSACTION = 100  # etcd takes 128 operations and 1.5 MiB at once
 class Source:
     """Where the Pods behind a server are changed, past that server."""
 
+    def put(self, index: int, sent: str, life: int = 0) -> None:
+        """Make or change one Pod: `sent` goes into its annotation, `life` into its uid."""
+        raise NotImplementedError
+
+    def delete(self, index: int) -> None:
+        """Delete one Pod."""
+        raise NotImplementedError
+
     def change(self, index: int) -> None:
         """Change one Pod, now."""
-        raise NotImplementedError
+        self.put(index, str(time.time_ns()))
 
 
 class EtcdPods(Source):
     """Pods as a kube-apiserver keeps them in etcd."""
 
     def __init__(self, etcd: Etcd, prefix: str) -> None:
-        self._url = f"{etcd.url}/v3/kv/txn"
+        address = urlsplit(etcd.url)
+        assert address.hostname is not None
+        self._connection = HTTPConnection(address.hostname, address.port, timeout=30)
         self._prefix = prefix
 
-    def put(self, indexes: Iterable[int], sent: str = corpus.UNSENT) -> None:
-        """Write Pods."""
-        batch: list[Any] = []
-        for index in indexes:
-            key = f"/{self._prefix}/pods/{corpus.namespace(index)}/{corpus.name(index)}"
-            value = corpus.pod_protobuf(index).replace(corpus.UNSENT.encode(), sent.encode())
-            encoded = {"key": base64.b64encode(key.encode()).decode(), "value": base64.b64encode(value).decode()}
-            batch.append({"requestPut": encoded})
-            if len(batch) == _TRANSACTION:
-                self._commit(batch)
-                batch = []
-        self._commit(batch)
+    def fill(self, indexes: Iterable[int]) -> None:
+        """Write Pods, many at once."""
+        rest = iter(indexes)
+        while batch := [self._put(index, corpus.pod_protobuf(index)) for index in islice(rest, _TRANSACTION)]:
+            self._commit(batch)
 
-    def change(self, index: int) -> None:
-        """Change one Pod, now."""
-        self.put([index], str(time.time_ns()))
+    def put(self, index: int, sent: str, life: int = 0) -> None:
+        """Write one Pod."""
+        self._commit([self._put(index, corpus.changed(corpus.pod_protobuf(index), sent, life))])
 
-    def _commit(self, batch: list[Any]) -> None:
-        if batch:
-            request = urllib.request.Request(self._url, json.dumps({"success": batch}).encode())
-            with urllib.request.urlopen(request, timeout=30) as response:
-                response.read()
+    def delete(self, index: int) -> None:
+        """Delete one Pod."""
+        self._commit([{"requestDeleteRange": {"key": self._key(index)}}])
+
+    def _put(self, index: int, value: bytes) -> Any:
+        return {"requestPut": {"key": self._key(index), "value": base64.b64encode(value).decode()}}
+
+    def _key(self, index: int) -> str:
+        key = f"/{self._prefix}/pods/{corpus.namespace(index)}/{corpus.name(index)}"
+        return base64.b64encode(key.encode()).decode()
+
+    def _commit(self, operations: Sequence[Any]) -> None:
+        self._connection.request("POST", "/v3/kv/txn", json.dumps({"success": operations}))
+        response = self._connection.getresponse()
+        content = response.read()
+        if response.status != 200:
+            raise RuntimeError(f"etcd: {response.status} {content[:500]!r}")
 
 
 class FastMembers(Source):
@@ -107,9 +124,24 @@ class FastMembers(Source):
         if not output.readline():
             raise RuntimeError("the fast members have ended")
 
-    def change(self, index: int) -> None:
-        """Change one Pod, now."""
-        self._input.write(f"{index} {time.time_ns()}\n")
+    def put(self, index: int, sent: str, life: int = 0) -> None:
+        """Make or change one Pod."""
+        self._say(f"put {index} {sent} {life}")
+
+    def delete(self, index: int) -> None:
+        """Delete one Pod."""
+        self._say(f"delete {index}")
+
+    def down(self, member: int) -> None:
+        """Let a member hang up on everybody, and refuse connections."""
+        self._say(f"down {member}")
+
+    def up(self, member: int) -> None:
+        """Let it accept connections again."""
+        self._say(f"up {member}")
+
+    def _say(self, command: str) -> None:
+        self._input.write(f"{command}\n")
         self._input.flush()
 
     def __enter__(self) -> Self:
@@ -253,7 +285,8 @@ class RealServers:
         """Start them and wait until they serve their Pods."""
         self._stack = ExitStack()
         self.folder = folder
-        etcd = Etcd(programs["etcd"], folder / "etcd")
+        self._programs = programs
+        self._etcd = etcd = Etcd(programs["etcd"], folder / "etcd")
         self.pods = EtcdPods(etcd, "comparison")
         self.comparison_plane = ControlPlane("comparison", folder / "comparison", programs, etcd, runs_pods=False)
         self.member_plane = ControlPlane("real", folder / "real", programs, etcd, runs_pods=False)
@@ -261,8 +294,8 @@ class RealServers:
             with on(CLIENT_CORES):
                 etcd.start()
                 self._stack.callback(etcd.process.kill)
-                self.pods.put(range(pods))
-                EtcdPods(etcd, "real").put(range(member_pods))
+                self.pods.fill(range(pods))
+                EtcdPods(etcd, "real").fill(range(member_pods))
                 self.member = self._start(self.member_plane)
             with on(SERVER_CORES):
                 self.comparison = self._start(self.comparison_plane)
@@ -275,6 +308,14 @@ class RealServers:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+    def another(self, name: str, pods: int) -> tuple[Target, EtcdPods]:
+        """A further kube-apiserver on the servers' core, with so many Pods; it ends with the others."""
+        source = EtcdPods(self._etcd, name)
+        source.fill(range(pods))
+        plane = ControlPlane(name, self.folder / name, self._programs, self._etcd, runs_pods=False)
+        with on(SERVER_CORES):
+            return self._start(plane), source
 
     def _start(self, plane: ControlPlane) -> Target:
         # The kube-apiserver alone: controllers would work on the Pods while they are measured.

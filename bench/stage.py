@@ -49,7 +49,7 @@ class Stage:
 
     def _start(self) -> None:
         options, folder = self.options, self.folder
-        programs = built_programs()
+        self.programs = programs = built_programs()
         self.load = load_program()
         say(f"starting etcd and two kube-apiservers, {options.pods} Pods")
         self.real = self._stack.enter_context(RealServers(programs, folder, pods=options.pods, member_pods=REAL_PODS))

@@ -47,6 +47,7 @@ PROGRAMS = (
     Program("informer", "./informer", None),
     Program("typedclient", "./typedclient", None),
     Program("controllerruntime", "./controllerruntime", None),
+    Program("storm", "./storm", None),
 )
 FROM_KUBEBUILDER_ASSETS = frozenset({"etcd", "kube-apiserver", "kubectl"})
 
