@@ -14,11 +14,10 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-_PERIOD = 1.0
-"""Seconds between two looks."""
-_WORTH = 16 << 20
-"""Bytes that were freed since, and for which memory is given back: malloc gives nothing to anybody meanwhile, for about
-a millisecond each 8 MB."""
+_PERIOD = 0.25
+"""Seconds between two looks, in which no more can be freed than is given back in a few milliseconds: one for 8 MB."""
+_WORTH = 32 << 20
+"""Bytes that were freed since, and for which memory is given back while there is work."""
 _CALM = 1 << 20
 """Bytes; where less came or went since the last look, the work is done that did."""
 _SHARE = 5
@@ -85,13 +84,13 @@ class FreedMemory:
         self._kept = self._used  # what was in use when memory was given back
 
     def look(self) -> float:
-        """Give memory back where it is worth it. Returns the seconds of CPU that took. Blocks; for a thread."""
+        """Give memory back where it is worth it. Returns the seconds of CPU that took."""
         began = time.thread_time()
         used, free = self._heap.sizes()
         calm, self._used = abs(used - self._used) < _CALM, used
         self._least = min(self._least, free)
         worth = max(_WORTH, used >> _SHARE)
-        if free - self._least > worth or (calm and abs(used - self._kept) > worth // 4):
+        if free - self._least > worth or (calm and abs(used - self._kept) > worth // 8):
             self._heap.trim()
             self._least, self._kept = free, used
         return time.thread_time() - began
@@ -104,7 +103,8 @@ async def give_back_freed() -> None:
         return
     memory = FreedMemory(found)
     while True:
-        took = await asyncio.to_thread(memory.look)
+        # Not in a thread: it would hold the lock of malloc, and the loop with it, for longer on a busy machine.
+        took = memory.look()
         await asyncio.sleep(max(_PERIOD, took * _REST))
 
 

@@ -42,16 +42,16 @@ def trims(*sizes: tuple[int, int]) -> list[int]:
 
 
 def test_nothing_is_given_back_while_little_was_freed():
-    assert trims((100, 10), (103, 7), (99, 11), (100, 22), (100, 22)) == []
+    assert trims((100, 10), (103, 7), (99, 11), (100, 38), (100, 38)) == []
 
 
 def test_what_was_freed_is_given_back_once():
-    assert trims((80, 30), (80, 30), (80, 30)) == [1]
+    assert trims((60, 50), (60, 50), (60, 50)) == [1]
 
 
 def test_what_was_given_back_and_is_used_again_counts_anew():
-    # 40 MB are free and not there; 30 of them are used, then 20 of these are free and there.
-    assert trims((70, 40), (100, 10), (80, 30), (80, 30)) == [1, 3]
+    # 50 MB are free and not there; 40 of them are used, then 35 of these are free and there.
+    assert trims((60, 50), (100, 10), (65, 45), (65, 45)) == [1, 3]
 
 
 def test_after_much_work_memory_is_given_back_as_soon_as_it_is_done():
@@ -60,7 +60,7 @@ def test_after_much_work_memory_is_given_back_as_soon_as_it_is_done():
 
 
 def test_of_much_memory_more_has_to_be_free():
-    assert trims((1000, 10), (1000, 10), (970, 40), (950, 60)) == [2, 4]
+    assert trims((3000, 10), (3000, 10), (2940, 70), (2900, 110)) == [2, 4]
 
 
 def _resident() -> int:
