@@ -6,8 +6,8 @@ import asyncio
 import gc
 import sys
 
-_GC_THRESHOLDS = (5_000, 4, 25_000)
-"""New objects that the collector looks at in one go: about 2 ms for the first number, 6 ms for the product of two. All
+_GC_THRESHOLDS = (5_000, 2, 50_000)
+"""New objects that the collector looks at in one go: about 2 ms for the first number, 4 ms for the product of two. All
 of them, the third, take much longer: practically never."""
 _FREEZE_PERIOD = 600.0
 _SWITCH_INTERVAL = 0.001
