@@ -21,10 +21,6 @@ from gateway.handlers.negotiation import JSON, PROTOBUF, Representation
 _BATCH = 32
 
 
-Pieces = Sequence[bytes]
-"""Bytes that stand one behind the other."""
-
-
 @dataclass(frozen=True, slots=True)
 class ListBody:
     """`head` is the list without its entries, which stand in `field`, behind all else; `entries` can be read once."""
@@ -36,31 +32,34 @@ class ListBody:
     """The same entries as compact JSON, many at a time: a comma before each, and nothing copied yet."""
 
 
-async def list_pieces(body: ListBody, representation: Representation) -> Iterator[Pieces]:
-    """Return a list in its media type, some pieces at a time. Raises ProtobufError where a kind has no such form."""
+async def list_pieces(body: ListBody, representation: Representation) -> Iterator[bytes]:
+    """Return a list in its media type, piece by piece. Raises ProtobufError for kinds that have no protobuf form."""
     if representation.media_type == JSON:
-        return ((piece,) for piece in pretty_pieces(body)) if representation.pretty else json_pieces(body)
-    return iter([await (_protobuf_pieces if representation.media_type == PROTOBUF else _yaml_pieces)(body)])
+        return pretty_pieces(body) if representation.pretty else json_pieces(body)
+    if representation.media_type == PROTOBUF:
+        return iter(await _protobuf_pieces(body))
+    return iter(await _yaml_pieces(body))
 
 
-def json_pieces(body: ListBody) -> Iterator[Pieces]:
-    """Put stored JSON together, compactly; it is joined when it is sent."""
-    yield (msgspec.json.encode(body.head)[:-1], f',"{body.field}":['.encode())
-    entries = separated(iter(lambda: list(islice(body.entries, _BATCH)), [])) if body.joined is None else body.joined
-    for pieces in entries:
-        pieces[0] = pieces[0].removeprefix(b",")
-        yield pieces
-        break
-    yield from entries
-    yield (b"]}\n",)
+def json_pieces(body: ListBody) -> Iterator[bytes]:
+    """Put stored JSON together, compactly: a piece is many entries."""
+    yield msgspec.json.encode(body.head)[:-1] + f',"{body.field}":['.encode()
+    joined = separated(iter(lambda: list(islice(body.entries, _BATCH)), [])) if body.joined is None else body.joined
+    first = True
+    for parts in joined:
+        if first:
+            parts[0] = parts[0].removeprefix(b",")
+            first = False
+        yield b"".join(parts)
+    yield b"]}\n"
 
 
 def separated(batches: Iterable[Sequence[bytes]]) -> Iterator[list[bytes]]:
     """Put a comma before each entry. No loop in Python goes over them: there may be very many."""
     for batch in batches:
-        pieces = [b","] * (2 * len(batch))
-        pieces[1::2] = batch
-        yield pieces
+        parts = [b","] * (2 * len(batch))
+        parts[1::2] = batch
+        yield parts
 
 
 def pretty_pieces(body: ListBody) -> Iterator[bytes]:

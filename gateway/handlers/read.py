@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain, islice
+from itertools import islice
 from typing import Protocol
 
 import msgspec
@@ -104,18 +104,18 @@ def table_rows(
 def joined_rows(
     source: ReadSource, items: Sequence[Stored], now: float, include: str, version: str = "v1"
 ) -> Iterator[list[bytes]]:
-    """Write the same rows in pieces, many at a time and a comma before each; nothing is copied for a row alone."""
+    """Write the same rows in parts, many at a time and a comma before each; nothing is copied for a row alone."""
     before, end = b',"object":', b"}"
     if include == INCLUDE_METADATA:
         before, end = before + _partial_head(version), b"}}"
     rows = source.rows(items, now)
     for batch in _batches(items, _ROWS):
-        pieces = [end + b",{", b"", before, b""] * len(batch)
-        pieces[0] = b",{"
-        pieces[1::4] = islice(rows, len(batch))
-        pieces[3::4] = _row_objects(source, include, batch)
-        pieces.append(end)
-        yield pieces
+        parts = [end + b",{", b"", before, b""] * len(batch)
+        parts[0] = b",{"
+        parts[1::4] = islice(rows, len(batch))
+        parts[3::4] = _row_objects(source, include, batch)
+        parts.append(end)
+        yield parts
 
 
 def _row_objects(source: ReadSource, include: str, batch: Sequence[Stored]) -> Sequence[bytes]:
@@ -179,7 +179,7 @@ async def list_objects(
     pieces = await list_pieces(list_body(page, source, representation, include, now()), representation)
     size = _estimate(page, source, representation)
     if size <= CHUNK:
-        return body_response(request, b"".join(chain.from_iterable(pieces)), representation.content_type)
+        return body_response(request, b"".join(pieces), representation.content_type)
     return await stream_body(request, pieces, representation.content_type, size=size)
 
 

@@ -7,12 +7,12 @@ same time share what is sent in one turn.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from time import monotonic
 from typing import Protocol
 
-from aiohttp import web
+from aiohttp import ClientConnectionResetError, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_writer import StreamWriter
 from isal import isal_zlib
@@ -21,6 +21,8 @@ from gateway.handlers.response import GZIP_THRESHOLD, GZIP_WINDOW_BITS, accepts_
 
 CHUNK = 64 * 1024
 """Fewest bytes per write of a list: smaller costs more calls."""
+_LARGE = 16 * 1024
+"""Pieces of so many bytes are written as they are."""
 _ALL_CHUNKS = 256 * 1024
 """Bytes of all lists that are sent in one turn of the event loop, while they are few: 0.2 ms."""
 _TURN = 0.002
@@ -42,37 +44,39 @@ class Share(Protocol):
         ...
 
 
-def chunks(pieces: Iterable[Sequence[bytes]], share: Share) -> Iterator[tuple[list[bytes], bool]]:
-    """Gather pieces until they are enough, and say of each lot whether it is the last. A large one stands alone."""
-    pending: list[bytes] = []
+def chunks(pieces: Iterable[bytes], share: Share) -> Iterator[tuple[list[bytes], bool]]:
+    """Gather pieces until they are enough, joining small ones, and say of each lot whether it is the last."""
+    large: list[bytes] = []
+    small: list[bytes] = []
     length = 0
     share.begin()
-    for some in _of_bounded_size(pieces):
+    for piece in pieces:
         if length and share.enough(length):
-            yield pending, False
-            pending = []
+            yield _with_joined(large, small), False
+            large, small = [], []
             length = 0
             share.begin()
-        pending += some
-        length += sum(map(len, some))
-    yield pending, True
+        length += len(piece)
+        small.append(piece)
+        if len(piece) >= _LARGE:
+            large, small = _with_joined(large, small), []
+    yield _with_joined(large, small), True
 
 
-def _of_bounded_size(pieces: Iterable[Sequence[bytes]]) -> Iterator[Sequence[bytes]]:
-    """Part those that are many bytes together."""
-    for some in pieces:
-        if sum(map(len, some)) <= 2 * CHUNK:
-            yield some
-        else:
-            yield from ((piece,) for piece in some)
+def _with_joined(large: list[bytes], small: list[bytes]) -> list[bytes]:
+    """A large piece is sent as it is, if it does not follow small ones."""
+    return [*large, b"".join(small)] if small else large
 
 
-def frames(pieces: Iterable[Sequence[bytes]], share: Share) -> Iterator[bytes]:
-    """Put pieces into frames of the chunked encoding (RFC 9112, 7.1); the empty one that ends them is with the last."""
+def frames(pieces: Iterable[bytes], share: Share) -> Iterator[list[bytes]]:
+    """Put pieces into frames of the chunked encoding (RFC 9112, 7.1): what is to be written together.
+
+    The empty frame that ends the body comes with the last.
+    """
     for some, last in chunks(pieces, share):
         size = sum(map(len, some))
         end = b"\r\n" + _LAST_FRAME if last else b"\r\n"
-        yield b"".join((b"%x\r\n" % size, *some, end)) if size else _LAST_FRAME
+        yield [b"%x\r\n" % size, *some, end] if size else [_LAST_FRAME]
 
 
 class Shares:
@@ -134,13 +138,13 @@ class _Stream(web.StreamResponse):
 
 
 async def stream_body(
-    request: web.BaseRequest, pieces: Iterable[Sequence[bytes]], content_type: str, *, size: int
+    request: web.BaseRequest, pieces: Iterable[bytes], content_type: str, *, size: int
 ) -> web.StreamResponse:
     """Send a large answer piece by piece without ever holding it whole.
 
     Args:
         request: the request that is answered.
-        pieces: the body, some pieces at a time; consumed once, never retained.
+        pieces: the body; consumed once, never retained.
         content_type: its media type.
         size: about how many bytes it will be; decides about compression.
     """
@@ -160,19 +164,23 @@ async def stream_body(
     return response
 
 
-async def _write_frames(
-    response: web.StreamResponse, writer: AbstractStreamWriter, pieces: Iterable[Sequence[bytes]]
-) -> None:
+async def _write_frames(response: web.StreamResponse, writer: AbstractStreamWriter, pieces: Iterable[bytes]) -> None:
     """Put the chunks into their frames ourselves: aiohttp would copy each of them once more to do so."""
     assert isinstance(writer, StreamWriter), "what aiohttp answers requests with"  # noqa: S101  (for the type)
     writer.chunked = False
     with _shares.one() as share:
-        for frame in frames(pieces, share):
-            await response.write(frame)
-            await asyncio.sleep(0)  # aiohttp's write does not yield while the kernel takes the data
+        for number, frame in enumerate(frames(pieces, share)):
+            if not number:
+                await response.write(b"".join(frame))  # together with the head of the answer
+            elif writer.transport is None or writer.transport.is_closing():
+                raise ClientConnectionResetError("the client has gone")
+            else:
+                writer.transport.writelines(frame)
+                await writer.drain()
+            await asyncio.sleep(0)  # nothing else yields while the kernel takes the data
 
 
-async def _write_compressed(response: web.StreamResponse, pieces: Iterable[Sequence[bytes]]) -> None:
+async def _write_compressed(response: web.StreamResponse, pieces: Iterable[bytes]) -> None:
     """Compress in a thread (isal releases the GIL), so that the second core carries the cost."""
     loop = asyncio.get_running_loop()
     compressor = isal_zlib.compressobj(1, wbits=GZIP_WINDOW_BITS)

@@ -7,7 +7,6 @@ only, like what a read finds. What kube-apiserver refuses only after it has writ
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import chain
 from typing import Protocol
 
 import msgspec
@@ -107,7 +106,7 @@ class WriteAnswer:
             except ProtobufError:  # a kind without a protobuf form
                 return await self._respond(result, obj, replace(chosen, media_type=JSON))
         if self._collection and len(body) > _SENT_AT_ONCE:
-            pieces = ((body[at : at + CHUNK],) for at in range(0, len(body), CHUNK))
+            pieces = (body[at : at + CHUNK] for at in range(0, len(body), CHUNK))
             return await stream_body(self._request, pieces, content_type, size=len(body))
         return body_response(self._request, body, content_type, status=result.code, headers=result.headers)
 
@@ -121,7 +120,7 @@ class WriteAnswer:
         elif chosen.shape is Shape.METADATA:
             body = encode_object(msgspec.json.decode(_metadata(obj, chosen)), chosen)
         else:
-            body = b"".join(chain.from_iterable(await list_pieces(self._list(obj, [obj], chosen), chosen)))
+            body = b"".join(await list_pieces(self._list(obj, [obj], chosen), chosen))
         return body_response(self._request, body, chosen.content_type, status=result.code, headers=result.headers)
 
     def _list(self, obj: JsonObject, objects: Sequence[JsonObject], chosen: Representation) -> ListBody:

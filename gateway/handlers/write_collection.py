@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 import msgspec
 from msgspec.structs import replace
@@ -95,7 +94,7 @@ async def deleted_list(deleted: Sequence[MatchedObject]) -> WriteResult:
         "metadata": {"resourceVersion": ""},
     }
     entries = [msgspec.json.encode(item) async for item in in_turns(items)]
-    body = b"".join(chain.from_iterable(json_pieces(ListBody(head, "items", iter(entries)))))
+    body = b"".join(json_pieces(ListBody(head, "items", iter(entries))))
     return WriteResult(200, body, JSON, obj={**head, "items": items})
 
 

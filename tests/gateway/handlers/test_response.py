@@ -46,7 +46,7 @@ async def kinds_of_answers(request: web.BaseRequest) -> web.StreamResponse:
         case "body":
             return body_response(request, b"x" * size)
         case "stream":
-            pieces: Iterator[list[bytes]] = ([b"y" * 1000] for _ in range(size // 1000))
+            pieces: Iterator[bytes] = (b"y" * 1000 for _ in range(size // 1000))
             return await stream_body(request, pieces, "application/json", size=size)
         case "text":
             return plain_text_response(request, 418, "teapot")
