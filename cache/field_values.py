@@ -108,16 +108,17 @@ def pod_fields(sections: Sections, metadata: Sections) -> tuple[str, ...]:
     spec = _read(_pod_spec, sections, "spec") or _NO_SPEC
     status = _read(_pod_status, sections, "status") or _NO_STATUS
     address = status.pod_ips[0].ip if status.pod_ips else status.pod_ip
+    shared = sys.intern  # one copy of values that many objects have
     return (
-        _shared(spec.node_name),
-        _shared(spec.restart_policy),
-        _shared(spec.scheduler_name),
-        _shared(spec.service_account_name),
+        shared(spec.node_name or ""),
+        shared(spec.restart_policy or ""),
+        shared(spec.scheduler_name or ""),
+        shared(spec.service_account_name or ""),
         "true" if spec.host_network else "false",
-        _shared(status.phase),
+        shared(status.phase or ""),
         address or "",
-        _shared(status.nominated_node_name),
-        _shared(workload_chain(metadata)),
+        shared(status.nominated_node_name or ""),
+        shared(workload_chain(metadata)),
     )
 
 

@@ -175,12 +175,13 @@ class MergedObjects:
     def place_new(self, cluster: str, objects: Sequence[CachedObject]) -> None:
         """Take new objects of one member, under their own names, of which there are no others."""
         self._changes += 1
-        self._groups.update([(obj.key, (obj,)) for obj in objects])
-        self._keys.setdefault(cluster, {}).update([(obj.key, None) for obj in objects])
+        keys = [obj.key for obj in objects]
+        self._groups.update(zip(keys, zip(objects), strict=True))  # each a group of one
+        self._keys.setdefault(cluster, {}).update(dict.fromkeys(keys))
         self.ordered.put_all(objects)
-        for obj in objects:
-            self._index.add(obj.key, obj.fields)
-            self._labels.add(obj.key, obj.labels)
+        for key, obj in zip(keys, objects, strict=True):
+            self._index.add(key, obj.fields)
+            self._labels.add(key, obj.labels)
 
     def enrol(self, obj: CachedObject) -> None:
         """Take an object as its member's; it is not served yet."""

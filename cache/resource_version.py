@@ -8,12 +8,15 @@ of the gateway issued it: `ticks * SLOTS + slot`, a tick being 10 µs since the 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 LIMIT = 2**53
 """Versions stay below this; the time reaches it in the year 2059."""
 SLOTS = 32
 """How many replicas can be told apart."""
 _MEMBER_LIMIT = 2**64
+_KNOWN_VERSIONS = 256
+"""The version of an event is compared with several others, some of them the same for many events."""
 _MOST_DIGITS = len(str(_MEMBER_LIMIT))
 TICKS = 100_000
 """Ticks a second: so many versions can be issued in it without running ahead of the time."""
@@ -71,9 +74,12 @@ def member_order(resource_version: str) -> int | None:
 
     Members are kube-apiservers and their versions are such; anything else is only ever compared for equality.
     """
-    if len(resource_version) > _MOST_DIGITS or not resource_version.isascii() or not resource_version.isdigit():
-        return None
-    version = int(resource_version)
+    return None if len(resource_version) > _MOST_DIGITS else _number(resource_version)
+
+
+@lru_cache(_KNOWN_VERSIONS)
+def _number(text: str) -> int | None:
+    version = int(text) if text.isascii() and text.isdigit() else _MEMBER_LIMIT
     return version if version < _MEMBER_LIMIT else None
 
 

@@ -99,13 +99,15 @@ class WatchCache:
     def observe_list(self, cluster: str, listed: Sequence[ObservedObject]) -> None:
         """Take what a complete list of a member has, as `observe` would take one after the other."""
         new: dict[str, ObservedObject] = {}
+        served, indifferent = self.objects.served, self.resumption.indifferent
         for observed in listed:
-            if observed.key in new or self.objects.served(observed.key) or not self.resumption.indifferent:
-                self._add_new(cluster, new)
-                new = {}
-                self.observe(cluster, observed, authoritative=True)
-            else:
-                new[observed.key] = observed
+            key = observed.key
+            if indifferent and key not in new and served(key) is None:
+                new[key] = observed
+                continue
+            self._add_new(cluster, new)
+            new = {}
+            self.observe(cluster, observed, authoritative=True)
         self._add_new(cluster, new)
 
     def forget(self, cluster: str, original_key: str, uid: str = "") -> bool:
