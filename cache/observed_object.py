@@ -24,6 +24,7 @@ from cache.stamp import Stamp, compose
 
 _KNOWN_TIMES = 4_096
 _APART = frozenset({"metadata", "kind", "apiVersion"})
+_TURNED = ("status", "spec")
 
 _text_decoder = msgspec.json.Decoder(str | None)
 _Identity = tuple[str | None, str | None, str | None, str | None, str | None]
@@ -106,6 +107,10 @@ def _parts(read: Item | dict[str, msgspec.Raw]) -> tuple[dict[str, msgspec.Raw],
             rest["status"] = read.status
         return read.metadata, rest
     rest = {name: value for name, value in read.items() if name not in _APART}
+    if tuple(rest) == _TURNED:
+        rest = dict(
+            reversed(rest.items())
+        )  # as of an Item, which another object of its page may have kept it from being
     return decode_sections(read.get("metadata", b"{}")), rest
 
 

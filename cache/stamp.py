@@ -6,7 +6,6 @@ both are found again by their place. Pure.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -21,8 +20,6 @@ RAW_START = b'{"metadata":'
 """How the bytes of every served object begin."""
 REVISION_AT = len(b'{"metadata":{"resourceVersion":"')
 """Where its resourceVersion stands, if it has one."""
-_KNOWN_NAMES = 1_024
-
 _annotations_decoder: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -53,15 +50,17 @@ def compose(metadata: Sections, sections: Sections, stamp: Stamp) -> tuple[bytes
     # Joined, because what is encoded in one go is cut to its size from a larger piece of memory, which is then lost.
     parts: list[bytes | msgspec.Raw] = [RAW_START, head]
     for name, value in sections.items():
-        parts += (_opening(name), value)
+        parts += (_OPENINGS.get(name) or _opening(name), value)
     parts.append(b"}")
     return b"".join(parts), len(RAW_START) + len(head)
 
 
-@lru_cache(_KNOWN_NAMES)
 def _opening(name: str) -> bytes:
     """What stands before the value of a field that is not the first."""
     return b"," + encode(name) + b":"
+
+
+_OPENINGS = {name: _opening(name) for name in ("spec", "status")}
 
 
 def _annotations(encoded: msgspec.Raw, stamp: Stamp) -> dict[str, Any]:

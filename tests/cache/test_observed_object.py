@@ -47,12 +47,17 @@ ODD = [
     {"extra": {"a": 1}},
     {"status": "odd", "kind": 5},
     {"metadata": {"name": "x", "labels": None, "managedFields": [{}]}},
+    {"spec": {"nodeName": "n1"}},
 ]
 
 
+TURNED = dict(reversed(pod("x").items()))
+
+
+@pytest.mark.parametrize("first", [{}, TURNED])
 @pytest.mark.parametrize("more", ODD)
-def test_whether_an_object_comes_alone_in_a_list_or_by_a_watch_makes_no_difference(more):
-    body = encoded({**pod("x", managedFields=[{"manager": "x"}]), **more})
+def test_whether_an_object_comes_alone_in_a_list_or_by_a_watch_makes_no_difference(first, more):
+    body = encoded({**first, **pod("x", managedFields=[{"manager": "x"}]), **more})
     (listed,) = read_page(b'{"metadata":{"resourceVersion":"5"},"items":[%b]}' % body).items
     (apart, _) = read_page(b'{"metadata":{"resourceVersion":"5"},"items":[%b,7]}' % body).items
     watched = read_line(b'{"type":"ADDED","object":%b}' % body).object
