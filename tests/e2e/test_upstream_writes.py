@@ -137,13 +137,14 @@ async def test_the_judged_version_is_written_to(target: UpstreamWriteTarget, liv
     request = all_writes(live)[kind]
     result = await target.apply(request, precondition(live))
     assert result.code == 200
-    assert result.obj is not None
+    assert result.written is not None
     after = await target.read(request.scope, ObjectKey(NAMESPACE, meta.name(live)))
     if kind.startswith("delete"):
         assert after is None
     else:
         assert after is not None
         assert after["spec"]["replicas"] == 2
+        assert result.written.resource_version == meta.resource_version(after)
 
 
 @pytest.mark.parametrize("kind", WRITES)
@@ -242,7 +243,7 @@ async def test_an_answer_in_protobuf_stays_protobuf(target: UpstreamWriteTarget,
     result = await target.apply(replace(request, scope=scope), precondition(live))
     assert result.content_type == MEDIA_TYPE
     assert result.body.startswith(b"k8s\x00")
-    assert result.obj is None
+    assert result.written is None
 
 
 # -- what admission asks
