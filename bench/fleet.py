@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from bench import corpus, operations
 from bench.measure import Sample, sample
-from bench.meter import CLIENT_CORES, resident_bytes
+from bench.meter import CLIENT_CORES, settled_bytes
 from bench.servers import FastMembers, Gateway
 from tests.e2e.environment.build import say
 from tests.e2e.environment.process import remove_folder, temporary_folder
@@ -22,18 +22,6 @@ _LISTS: Mapping[str, operations.Operation] = {
     "LIST JSON": operations.list_json,
     "LIST Table": operations.list_table,
 }
-_QUIET = 3.0
-"""Seconds in which memory does not shrink when nothing is left to compress."""
-
-
-def _settled(pid: int) -> int:
-    """Memory once it shrinks no more."""
-    size = resident_bytes(pid)
-    while True:
-        time.sleep(_QUIET)
-        before, size = size, resident_bytes(pid)
-        if size > before * 0.99:
-            return size
 
 
 def _line(name: str, taken: Sample) -> str:
@@ -63,7 +51,7 @@ def main() -> None:
             ) as gateway:
                 cpu = (gateway.synced.cpu - gateway.empty.cpu) / pods
                 print(f"first sync: {cpu * 1e6:.0f} us CPU for each Pod, {time.monotonic() - began:.0f} s", flush=True)
-                memory = _settled(gateway.process.pid) - gateway.empty.memory
+                memory = settled_bytes(gateway.process.pid) - gateway.empty.memory
                 print(f"memory: {memory / pods:.0f} bytes for each Pod, {memory / 1e9:.2f} GB", flush=True)
                 for name, operation in _LISTS.items():
                     print(_line(name, sample(gateway.target, operation)), flush=True)

@@ -9,6 +9,9 @@ from pathlib import Path
 _CLOCK_OF_A_PROCESS = 2
 """CPUCLOCK_SCHED of the kernel: utime + stime of all threads, finer than the ticks of /proc/PID/stat."""
 
+_QUIET = 3.0
+"""Seconds in which memory does not shrink when nothing is left to be done."""
+
 
 def cpu_seconds(pid: int) -> float:
     """CPU time of a process since it began, of ended threads too. Raises OSError when there is no such process."""
@@ -18,6 +21,16 @@ def cpu_seconds(pid: int) -> float:
 def resident_bytes(pid: int) -> int:
     """Memory of a process that is in RAM now."""
     return _status(pid, "VmRSS")
+
+
+def settled_bytes(pid: int) -> int:
+    """Memory of a process in RAM once it shrinks no more: what it has to do is done, and what was freed given back."""
+    size = resident_bytes(pid)
+    while True:
+        time.sleep(_QUIET)
+        before, size = size, resident_bytes(pid)
+        if size > before * 0.99:
+            return size
 
 
 def peak_bytes(pid: int) -> int:

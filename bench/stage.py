@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from bench.load_program import load_program
-from bench.meter import CLIENT_CORES, resident_bytes
+from bench.meter import CLIENT_CORES, resident_bytes, settled_bytes
 from bench.options import REAL_PODS, Options
 from bench.raw_sender import RawSender
 from bench.servers import FastMembers, Gateway, RealServers
@@ -61,7 +61,7 @@ class Stage:
         self.gateway = self._stack.enter_context(Gateway(folder / "gateway", self.member_kubeconfigs))
         self.raw = self._stack.enter_context(RawSender(folder / "raw"))
         self.memory = {
-            "fleetgate": Memory(self.gateway.empty.memory, self.gateway.synced.memory),
+            "fleetgate": Memory(self.gateway.empty.memory, settled_bytes(self.gateway.process.pid)),
             "kube-apiserver": Memory(resident_bytes(self.real.member.pid), resident_bytes(self.real.comparison.pid)),
         }
 

@@ -6,6 +6,7 @@ from statistics import median
 from bench import corpus, operations
 from bench.load import cpu_of_reads
 from bench.measure import interleaved
+from bench.meter import settled_bytes
 from bench.operations import Operation
 from bench.result import Goal, Line, Spread
 from bench.servers import FastMembers, Gateway
@@ -54,7 +55,7 @@ def _size(stage: Stage, name: str, pods: int, members: int) -> Size:
         FastMembers(folder / "members", first=0, end=pods, members=members) as fast,
         Gateway(folder / "gateway", fast.kubeconfigs) as gateway,
     ):
-        memory = (gateway.synced.memory - gateway.empty.memory) / pods
+        memory = (settled_bytes(gateway.process.pid) - gateway.empty.memory) / pods
 
         def cpu(operation: Operation) -> tuple[float, int]:
             samples = interleaved([gateway.target], operation, repeat)[gateway.target.name]
