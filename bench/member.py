@@ -165,6 +165,10 @@ def _refusal(code: int, reason: bytes) -> web.Response:
     return web.Response(status=code, body=status, headers=_JSON)
 
 
+_GRACE = 0.01
+"""Seconds that a watch may go on; aiohttp waits for ever where that is none."""
+
+
 class Door:
     """The port of a member."""
 
@@ -181,7 +185,7 @@ class Door:
     async def close(self) -> None:
         """Hang up on everybody."""
         self._listener.close()
-        await self._server.shutdown(0)
+        await self._server.shutdown(_GRACE)
 
 
 async def _serve(members: Sequence[Member], doors: Sequence[Door]) -> None:
