@@ -188,16 +188,26 @@ class FanOut:
             return
         loop = asyncio.get_running_loop()
         rest = self._rests_until - loop.time()
-        if rest <= 0 or self._a_piece_waits():
+        if rest <= 0:
+            self._cancel()
+            self._next = loop.call_soon(self._rested)
+        elif self._told_until <= self._last_whole_piece():
             self._cancel()
             self._next = loop.call_soon(self._begin)
         elif self._next is None:
             self._resting = True
-            self._next = loop.call_later(rest, self._begin)
+            self._next = loop.call_later(rest, self._rested)
 
-    def _a_piece_waits(self) -> bool:
-        events = self._cache.history.read(self._told_until, _PIECE_EVENTS) or ()
-        return len(events) >= _PIECE_EVENTS or sum([event.object.size for event in events]) >= _PIECE_BYTES
+    def _last_whole_piece(self) -> int:
+        """The last position behind which a whole piece waits; -1 where it is unknown."""
+        position = self._cache.history.end
+        size = 0
+        for event in reversed(self._cache.history.read(max(0, position - _PIECE_EVENTS), _PIECE_EVENTS) or ()):
+            position -= 1
+            size += event.object.size
+            if size >= _PIECE_BYTES:
+                return position
+        return self._cache.history.end - _PIECE_EVENTS
 
     def _cancel(self) -> None:
         for handle in (self._next, self._retry):
@@ -206,7 +216,12 @@ class FanOut:
         self._next = self._retry = None
         self._resting = False
 
+    def _rested(self) -> None:
+        self._rests_until = 0.0
+        self._begin()
+
     def _begin(self) -> None:
+        """Serve all who are behind; before the rest is over only those for whom a whole piece waits."""
         self._cancel()
         self._began = asyncio.get_running_loop().time()
         self._written = 0
@@ -214,8 +229,11 @@ class FanOut:
         self._hand_back_the_lost()
         self._pass_over_the_untouched()
         self._told_until = end = self._cache.history.end
+        last = end - 1 if self._began >= self._rests_until else self._last_whole_piece()
         riders = [rider for group in self._groups.values() for rider in group.riders]
-        self._turn = [rider for rider in riders if rider.position != end]
+        self._turn = [rider for rider in riders if rider.position <= last]
+        if last < end - 1:
+            self._told_until = min((rider.position for rider in riders if rider.position > last), default=end)
         self._serve_slice()
 
     def _hand_back_the_lost(self) -> None:
@@ -287,8 +305,8 @@ class FanOut:
         """The pass is over. What came meanwhile, or did not fit, waits a little unless it is a whole piece."""
         for group in self._groups.values():
             group.forget_pieces()
-        self._rests_until = self._began + min(_LONGEST_REST, self._written * _REST)
+        self._rests_until = max(self._rests_until, self._began + min(_LONGEST_REST, self._written * _REST))
         if self._told_until != self._cache.history.end:
             self.news()
-        elif self._lagging:
+        if self._lagging and (self._next is None or self._resting):
             self._retry = asyncio.get_running_loop().call_later(_LOOK_AGAIN, self._begin)

@@ -228,6 +228,27 @@ async def test_a_client_that_does_not_read_lags_and_is_told_later(stage):
     assert stage.wakes == 0
 
 
+async def test_a_client_that_catches_up_costs_the_others_no_writes(stage, monkeypatch):
+    monkeypatch.setattr(fan_out, "_PIECE_EVENTS", 2)
+    slow = await stage.join()
+    others = [await stage.join() for _ in range(1_000)]
+    slow.takes = False
+    for number in range(10):
+        stage.put(f"p{number}")
+    await rest()
+    stage.put("last")
+    await turns()
+    assert (len(others[0].written), slow.written) == (6, [])
+    slow.takes = True
+    stage.put("news")
+    await asyncio.sleep(0.06)
+    assert len(slow.told) == 12
+    assert len(others[0].written) == len(others[-1].written) == 6, "one event waits as long as it would without him"
+    await rest()
+    assert {len(client.written) for client in others} == {7}
+    assert all(client.told == slow.told for client in others)
+
+
 async def test_a_lagging_client_falls_off_the_history(stage):
     stage.end()
     short = Stage(events=3)
