@@ -90,8 +90,8 @@ class WriteResult(msgspec.Struct, frozen=True):
     """The answer of a write, ready to be sent: `obj` is its decoded body where that was cheap to know.
 
     `made` is what the store said that it made, for the audit log, where the body says so in other words.
-    `shown` waits until reads show what was written, where that was not waited for: what a deletecollection deletes is
-    waited for together.
+    `shown` waits until reads show what was written, and returns the body as they do; None where `body` is that already.
+    It is called once the outcome is on its way to the audit log; for a deletecollection, of all objects together.
     """
 
     code: int

@@ -160,11 +160,12 @@ class AuditLog:
 
     async def outcome(self, records: Sequence[AuditRecord], state: State) -> None:
         """Report what became of announced writes, on disk before the answer. Raises ApiError 500 naming the id."""
-        try:
-            await self._writer.submit(await _each(lambda record: self._outcome_line(record, state), records))
-        except AuditUnavailable:
-            message = f"what became of the request could not be recorded; audit id {records[0].audit_id}"
-            raise ApiError(500, "InternalError", message) from None
+        lines = await _each(lambda record: self._outcome_line(record, state), records)
+        await _reported(self._writer.begin(lines), records[0])
+
+    def report(self, record: AuditRecord, state: State) -> Awaitable[None]:
+        """Begin to report what became of one announced write; to be awaited before the answer, raises as `outcome`."""
+        return _reported(self._writer.begin([self._outcome_line(record, state)]), record)
 
     async def started(self, record: AuditRecord) -> None:
         """Record a connect before its stream opens. Raises ApiError 503: then it must not open."""
@@ -215,6 +216,14 @@ class AuditLog:
         except Exception as error:  # any trouble means the same: it is not known
             logger.warning("what became of %s cannot be found out: %s", intent.audit_id, error)
             return Resolution(State.IN_DOUBT, "the object could not be read after the restart")
+
+
+async def _reported(written: Awaitable[None], record: AuditRecord) -> None:
+    try:
+        await written
+    except AuditUnavailable:
+        message = f"what became of the request could not be recorded; audit id {record.audit_id}"
+        raise ApiError(500, "InternalError", message) from None
 
 
 async def _each(line: Callable[[AuditRecord], Line], records: Sequence[AuditRecord]) -> list[Line]:

@@ -94,9 +94,13 @@ class AuditWriter:
 
     async def submit(self, lines: Sequence[Line]) -> None:
         """Write lines and return once they are on disk. Raises AuditUnavailable."""
+        await self.begin(lines)
+
+    def begin(self, lines: Sequence[Line]) -> asyncio.Future[None]:
+        """Have lines written; what is returned is done once they are on disk, or fails with AuditUnavailable."""
         done = asyncio.get_running_loop().create_future()
         self._queue.put(_Submission(lines, done))
-        await done
+        return done
 
     def post(self, lines: Sequence[Line]) -> None:
         """Write lines after everything submitted so far, without waiting."""

@@ -172,7 +172,7 @@ class MergedWriteTarget:
         owner = self._owner(request.scope, request.key)
         translated = self._translate(request, owner)
         result = await self._target(owner).apply(translated, precondition or Precondition(owner.uid, ""))
-        return await self._restamp(request, owner, result)
+        return self._restamp(request, owner, result)
 
     def _translate(self, request: WriteRequest, owner: CachedObject) -> WriteRequest:
         """Return the request as the owner understands it: its name, its resourceVersion."""
@@ -215,28 +215,31 @@ class MergedWriteTarget:
             return operation
         return {**operation, "value": self._member_version(request, owner, str(operation["value"]))}
 
-    async def _restamp(self, request: WriteRequest, owner: CachedObject, result: WriteResult) -> WriteResult:
-        """Return the answer in the words of the merged view, once the view itself has caught up with it."""
+    def _restamp(self, request: WriteRequest, owner: CachedObject, result: WriteResult) -> WriteResult:
+        """Have the answer speak in the words of the merged view, once the view itself has caught up with it."""
         if request.scope.info.subresource == "eviction":
-            if not _tries_only(request):
-                await self._resource.writes.wait_gone(owner, or_lingers=True)
-            return result
+            return result if _tries_only(request) else replace(result, shown=partial(self._gone, owner, result.body))
         if result.content_type.partition(";")[0] != JSON:
             return result
         # The body comes to differ from `obj`: what the member made is told apart.
         result = replace(result, obj=None, made=result.written)
-        writes = self._resource.writes
         if request.options.dry_run:
-            return replace(result, body=writes.decorate(owner.cluster, result.body, request.name))
+            body = self._resource.writes.decorate(owner.cluster, result.body, request.name)
+            return replace(result, body=body)
+        return replace(result, shown=partial(self._shown, request, owner, result.body))
+
+    async def _gone(self, owner: CachedObject, body: bytes) -> bytes:
+        await self._resource.writes.wait_gone(owner, or_lingers=True)
+        return body
+
+    async def _shown(self, request: WriteRequest, owner: CachedObject, body: bytes) -> bytes:
+        writes = self._resource.writes
         if request.verb == "delete":
-            deleted = partial(writes.deleted, owner, result.body, request.name)
-            if request.of_collection:  # each would be waited for in turn
-                return replace(result, shown=deleted)
-            return replace(result, body=await deleted())
-        body = await writes.changed(owner, result.body, request.name)
-        if request.scope.info.subresource and body is result.body:
-            body = await writes.decorate_part(owner.cluster, body, request.name)  # a Scale
-        return replace(result, body=body)
+            return await writes.deleted(owner, body, request.name)
+        changed = await writes.changed(owner, body, request.name)
+        if request.scope.info.subresource and changed is body:
+            return await writes.decorate_part(owner.cluster, body, request.name)  # a Scale
+        return changed
 
     async def namespace_contents(self, namespace: str) -> Sequence[tuple[GroupResource, JsonObject]]:
         """Return what the federation store holds in a namespace."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from admission.chain import AdmissionChain
 from gateway.apimachinery.errors import ApiError, PathNotFound, conflict, gateway_timeout, internal_error
 from gateway.audit.event import State
@@ -73,9 +75,15 @@ class AnnouncedWrite:
             if self._record.outcome_owned:
                 await self._report_failure(error)
             raise error from None
-        if not dry_run:
-            self._note_result(result)
-            await self._audit.outcome([self._record], State.APPLIED)
+        if dry_run:
+            return result
+        self._note_result(result)
+        reported = self._audit.report(self._record, State.APPLIED)
+        try:  # while that is on its way to disk
+            if result.shown is not None and not request.of_collection:
+                result = replace(result, body=await result.shown(), shown=None)
+        finally:
+            await reported
         return result
 
     async def _attempt(self, request: WriteRequest, lookup: RequestLookup, *, announced: bool) -> WriteResult:

@@ -77,14 +77,14 @@ async def main(folder: Path, verb: str, point: str) -> None:
         )
     target.save()
     gateway = await Gateway.start(folder / "audit")
-    outcome = gateway.audit.outcome
+    report = gateway.audit.report
 
-    async def report(records: list[AuditRecord], state: State) -> None:
-        await outcome(records, state)
+    async def reported(record: AuditRecord, state: State) -> None:
+        await report(record, state)
         if point == "after-outcome":
             os.kill(os.getpid(), signal.SIGKILL)
 
-    gateway.audit.outcome = report  # type: ignore[method-assign,assignment]  # replaced for the test
+    gateway.audit.report = reported  # type: ignore[method-assign]  # replaced for the test
     if point == "before-intent":
         os.kill(os.getpid(), signal.SIGKILL)
     method, path, body = VERBS[verb]

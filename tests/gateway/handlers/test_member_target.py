@@ -246,7 +246,10 @@ async def test_an_end_is_answered_once_it_is_read(
     eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "web-1"}}
     request = decode_write(scope, b"" if body is None else json.dumps(eviction | body).encode())
     pods = Pods(SimpleNamespace(kind="Pod"))
-    await fleet.target(scope, pods=pods).apply(request, None)
+    result = await fleet.target(scope, pods=pods).apply(request, None)
+    assert pods.waited == []
+    if result.shown is not None:  # whoever applies waits then
+        await result.shown()
     assert pods.waited == waited
 
 
@@ -295,6 +298,22 @@ async def test_the_log_names_what_the_member_made(
     outcome = gateway.events()[-1]
     assert outcome["annotations"]["audit.fleetgate.io/resource-version"] == "77"
     assert outcome["objectRef"]["uid"] == "u"
+
+
+async def test_the_outcome_is_on_its_way_to_the_log_while_the_view_is_waited_for(
+    fleet: Fleet, gateway: Gateway
+) -> None:
+    class Patient(Pods):
+        async def changed(self, pod: Any, body: bytes, name: str) -> bytes:
+            while len(gateway.events()) < 2:  # its intent and its outcome
+                await asyncio.sleep(0)
+            return body
+
+    path = f"{PODS}/web-1"
+    target = fleet.target(scope_of("PATCH", path), pods=Patient(SimpleNamespace(kind="Pod")))
+    async with asyncio.timeout(10):
+        await gateway.send(target, "PATCH", path, {"metadata": {"labels": {"a": "b"}}}, content_type=MERGE_PATCH)
+    assert [event["stage"] for event in gateway.events()] == ["RequestReceived", "ResponseComplete"]
 
 
 class Twins(Pods):

@@ -58,7 +58,7 @@ async def test_what_cannot_be_announced_is_not_applied(gateway: Gateway, monkeyp
 
     target = MemoryTarget(DEPLOYMENT, workload(3))
     with monkeypatch.context() as patched:
-        patched.setattr(os, "write", full)
+        patched.setattr(os, "pwritev", full)
         with pytest.raises(ApiError) as refused:
             await gateway.send(target, "DELETE", WEB)
     assert (refused.value.code, refused.value.headers["Retry-After"]) == (503, "5")
@@ -79,7 +79,7 @@ async def test_what_was_applied_but_cannot_be_reported_is_an_error_with_the_id(
             def failing(*_: object) -> None:
                 raise OSError(errno.EIO, "Input/output error")
 
-            patched.setattr(os, "fdatasync", failing)
+            patched.setattr(os, "pwritev", failing)
 
         target.before_apply = break_disk
         with pytest.raises(ApiError) as answered:
