@@ -1,5 +1,8 @@
 import base64
+import gc
 import ssl
+import weakref
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -161,3 +164,22 @@ def test_an_encrypted_key_is_refused_without_asking_for_its_password() -> None:
     )
     with pytest.raises(CredentialError, match="matching PEM pair"):
         client_context(HTTPS, Credentials(authority.bundle, pair.certificate, encrypted))
+
+
+def test_members_with_the_same_certificates_share_their_settings() -> None:
+    authority = Authority()
+    pair = authority.client("a")
+    own = Credentials(authority.bundle, pair.certificate, pair.key, token="t", expires=1.0)
+    context = client_context(HTTPS, own)
+    assert client_context(Endpoint("https://other"), replace(own, token="u", expires=2.0)) is context
+    assert client_context(HTTPS, replace(own, ca_bundle=Authority().bundle)) is not context
+    assert client_context(HTTPS, replace(own, client_certificate=b"", client_key=b"")) is not context
+    assert client_context(Endpoint("https://h", insecure_skip_tls_verify=True), own) is not context
+
+
+def test_settings_that_nobody_uses_are_forgotten() -> None:
+    credentials = Credentials(Authority().bundle)
+    forgotten = weakref.ref(client_context(HTTPS, credentials))
+    gc.collect()
+    assert forgotten() is None
+    assert client_context(HTTPS, credentials).verify_mode == ssl.CERT_REQUIRED
