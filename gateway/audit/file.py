@@ -36,6 +36,7 @@ class AuditFile:
 
     def __init__(self, folder: Path, descriptor: int, size: int, lock: int) -> None:
         self._folder = folder
+        self._path, self._lock_path = folder / CURRENT, folder / _LOCK  # looked at after every flush
         self._descriptor, self._identity = descriptor, _identity(os.fstat(descriptor))
         self._lock, self._lock_identity = lock, _identity(os.fstat(lock))
         self._unfinished = False
@@ -69,7 +70,7 @@ class AuditFile:
     @property
     def path(self) -> Path:
         """Where the current file lies."""
-        return self._folder / CURRENT
+        return self._path
 
     def append(self, data: bytes) -> None:
         """Write at the end and wait until it is on disk. After an OSError only `replace` may follow.
@@ -157,7 +158,7 @@ class AuditFile:
             self._lock, self._lock_identity = lock, identity
 
     def _holds_lock(self) -> bool:
-        found = _lstat(self._folder / _LOCK)
+        found = _lstat(self._lock_path)
         return found is not None and _identity(found) == self._lock_identity
 
     def _free_name(self, name: str) -> Path:
