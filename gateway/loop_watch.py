@@ -123,7 +123,8 @@ def _stack(frame: FrameType | None) -> tuple[str, str]:
     """Return the innermost function of a stack, and the functions from there on; the text of no source is read."""
     names: list[str] = []
     calls: list[str] = []
-    while frame is not None and len(calls) < _SHOWN_FRAMES:
+    # A frame that is just being made may lead to what is none.
+    while isinstance(frame, FrameType) and len(calls) < _SHOWN_FRAMES:
         code = frame.f_code
         if not code.co_filename.endswith(_LOOP_ITSELF):
             folders = code.co_filename.rsplit("/", 2)

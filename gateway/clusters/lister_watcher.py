@@ -30,6 +30,8 @@ _CORE_KINDS = "/api/v1"
 PAGE_LIMIT = 16 * 1024 * 1024
 """Bytes of one page: decoding it keeps everybody else waiting. Where it is not enough fewer objects are asked for."""
 
+_PIECE = 1 << 16
+"""Most bytes of a watch that are taken at once: of many members whose watches are far ahead, as many in one turn."""
 _ERROR_BODY_LIMIT = 1 << 16
 _TOLD = 256
 """Characters of what a member says of a refusal that are passed on, to logs and to whoever asks how it is."""
@@ -116,7 +118,7 @@ class HttpListerWatcher:
                 # That there is nothing at all is for a list to say.
                 raise _refusal(response, await response.content.read(_ERROR_BODY_LIMIT), absent=False)
             yield b""
-            async for chunk in response.content.iter_any():
+            while chunk := await response.content.read(_PIECE):
                 yield chunk
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unavailable(self._upstream.failure(error, unanswered=False).message) from error

@@ -359,3 +359,20 @@ async def test_pages_of_many_members_are_received_in_turns() -> None:
         held.set()
         assert len(await page) == size
         await upstream.close()
+
+
+async def test_a_watch_far_ahead_is_taken_in_pieces() -> None:
+    async def member(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_head(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 400000\r\n\r\n" + b"x" * 400_000)
+        await writer.drain()
+
+    async with of_raw(member) as source:
+        watch = source.watch(resource_version="5", timeout_seconds=300)
+        assert await anext(watch) == b""
+        sizes = []
+        async for chunk in watch:
+            sizes.append(len(chunk))
+            await asyncio.sleep(0.05)  # the rest arrives meanwhile
+    assert sum(sizes) == 400_000
+    assert max(sizes) <= 65_536
