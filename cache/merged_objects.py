@@ -12,6 +12,7 @@ from itertools import chain
 
 from cache.cached_object import CachedObject, object_key
 from cache.cold_objects import ColdObjects
+from cache.found_lists import FoundLists
 from cache.indexed_fields import FieldIndex
 from cache.label_index import LabelIndex, Labels
 from cache.merge import original_names, precedence
@@ -42,6 +43,8 @@ class MergedObjects:
         self._labels = LabelIndex()  # of served keys
         # cluster -> original keys, in an order that does not differ from run to run
         self._keys: dict[str, dict[str, None]] = {}
+        self.found = FoundLists()
+        """What was selected lately, where it is served to all alike."""
         self._changes = 0
 
     def __len__(self) -> int:
@@ -182,6 +185,7 @@ class MergedObjects:
         for key, obj in zip(keys, objects, strict=True):
             self._index.add(key, obj.fields)
             self._labels.add(key, obj.labels)
+            self._forget_lists(obj)
 
     def enrol(self, obj: CachedObject) -> None:
         """Take an object as its member's; it is not served yet."""
@@ -203,6 +207,7 @@ class MergedObjects:
     def serve(self, obj: CachedObject) -> None:
         """Serve an object under its name."""
         self._changes += 1
+        self._forget_lists(obj)
         self.ordered.put(obj)
         self._index.add(obj.key, obj.fields)
         self._labels.add(obj.key, obj.labels)
@@ -210,6 +215,7 @@ class MergedObjects:
     def withdraw(self, obj: CachedObject) -> None:
         """Stop serving an object under its name."""
         self._changes += 1
+        self._forget_lists(obj)
         self.ordered.remove(obj.key)
         self._qualified.pop(obj.key, None)
         self._index.remove(obj.key, obj.fields)
@@ -225,7 +231,13 @@ class MergedObjects:
 
     def exchange(self, known: CachedObject, obj: CachedObject) -> None:
         """Put an object's new state into its group, whatever its name is now."""
+        self._forget_lists(known)
+        self._forget_lists(obj)
         key = obj.original_key
         self._groups[key] = tuple(obj if other is known else other for other in self._groups[key])
         if obj.name != obj.original_name:
             self._qualified[obj.key] = obj
+
+    def _forget_lists(self, obj: CachedObject) -> None:
+        if self.found:
+            self.found.forget((*self._index.terms(obj.fields), *obj.labels.items()))

@@ -110,7 +110,8 @@ class MergedResource:
         await self._cacher.wait_first_sync(visible)
         token = self._tokens.decode(options.continue_token, query) if options.continue_token else None
         if token is None:
-            await self._index_labels(selection)
+            if self._found(selection, view) is None:
+                await self._index_labels(selection)
             revision = await self._list_revision(selection, options, since)
         elif options.resource_version not in {"", "0"}:
             raise bad_request("specifying resource version is not allowed when using continue")
@@ -217,11 +218,18 @@ class MergedResource:
         """The present state in one piece, where it is wanted so or is known to be small."""
         if revision != self._cache.revision:
             return None
-        candidates = self._candidates(selection, view, few=limit > 0)
-        if candidates is None:
-            return None
-        items = await self._filtered(candidates, selection, view)
+        items = self._found(selection, view)
+        if items is None:
+            candidates = self._candidates(selection, view, few=limit > 0)
+            if candidates is None:
+                return None
+            items = await self._filtered(candidates, selection, view)
+            if view.plain and len(candidates) <= _SLICE:  # nothing has changed since they were looked for
+                self._cache.objects.found.keep(selection, items)
         return None if limit and len(items) > limit else items
+
+    def _found(self, selection: Selection, view: View) -> Sequence[CachedObject] | None:
+        return self._cache.objects.found.of(selection) if view.plain else None
 
     def _candidates(self, selection: Selection, view: View, *, few: bool = False) -> Sequence[CachedObject] | None:
         """The objects among which are all that are selected; `few`: None where these are many."""
