@@ -1,8 +1,10 @@
+import msgspec
 import pytest
 
 from cache.encoded_object import DECODE_ERRORS
 from cache.lister_watcher import Expired, Unavailable
 from cache.member_answers import Malformed, bookmarked, read_line, read_page, refusal
+from cache.observed_object import ObservedObject
 
 
 @pytest.mark.parametrize(
@@ -16,6 +18,14 @@ from cache.member_answers import Malformed, bookmarked, read_line, read_page, re
 )
 def test_how_many_objects_a_first_page_speaks_of(body, total):
     assert read_page(body).total == total
+
+
+@pytest.mark.parametrize(("size", "form"), [(10, dict), (5 << 20, msgspec.Raw)])
+def test_a_large_page_of_other_fields_is_left_to_whoever_reads_its_objects(size, form):
+    body = b'{"metadata":{"resourceVersion":"5"},"items":[{"metadata":{"name":"x"},"data":"%b"}]}' % (b"x" * size)
+    (item,) = read_page(body).items
+    assert type(item) is form
+    assert ObservedObject(item).name == "x"
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"<html>", b'{"metadata":{}}', b'{"items":[]}', b"[" * 10_000])
