@@ -12,16 +12,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Hashable, Sequence
-from typing import NamedTuple, Protocol
+from time import thread_time
+from typing import NamedTuple
 
-from cache.sight import Sight
+from cache.rider import Rider
 from cache.watch_cache import WatchCache
 from cache.watch_event import CoalescedEvent, WatchEvent
 
-_SLICE = 250
+_SLICE = 64
 """Watchers that are written to in one turn of the event loop."""
-_SLICE_BYTES = 4 * 1024 * 1024
-"""Bytes that are encrypted in one turn: about 3 ms."""
+_SLICE_BYTES = 512 * 1024
+"""Bytes that are encrypted and sent in one turn: where nothing lies in the processor's cache, up to 3 ms."""
+_SLICE_SECONDS = 0.003
+"""CPU time of one turn after which nobody else is served in it: protobuf has to look into every object."""
 _PIECE_BYTES = 64 * 1024
 _PIECE_EVENTS = 64
 """What a watcher is given in one write, about. What a write costs on its own is little beside that many bytes."""
@@ -34,53 +37,6 @@ _LOOK_AGAIN = 0.05
 """Seconds until those are looked at again whose clients were not ready."""
 
 logger = logging.getLogger("cache.fan_out")
-
-
-class Outlet(Protocol):
-    """The way to one client, for bytes that may go there at any time."""
-
-    @property
-    def form(self) -> Hashable:
-        """What bytes are equal under: all outlets of a form encode alike."""
-
-    def encode(self, events: Sequence[WatchEvent]) -> bytes:
-        """Return what a client of this form is sent of some events."""
-
-    def ready(self) -> bool:
-        """Whether the client has taken most of what was sent before."""
-
-    def write(self, data: bytes) -> None:
-        """Send what `encode` made, without waiting."""
-
-
-class Rider:
-    """A watcher that rides along. Its cursor is moved here until it is handed back."""
-
-    __slots__ = ("_waiter", "group", "outlet", "over", "position", "revision", "sight")
-
-    def __init__(self, sight: Sight, outlet: Outlet, position: int, revision: int) -> None:
-        """Ride on from a position of the history; `revision` is the version up to which everything was told."""
-        self.sight = sight
-        self.outlet = outlet
-        self.position = position
-        self.revision = revision
-        self.group: _Group | None = None
-        self._waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.over = self._waiter.done
-        """Says whether it rides no longer."""
-
-    def hand_back(self) -> None:
-        """Let the watcher go on by itself."""
-        if not self.over():
-            self._waiter.set_result(None)
-
-    async def wait(self, timeout: float) -> None:
-        """Return when the ride is over, after `timeout` seconds at the latest."""
-        try:
-            async with asyncio.timeout(timeout):
-                await self._waiter
-        except TimeoutError:
-            pass
 
 
 class _Piece(NamedTuple):
@@ -264,6 +220,7 @@ class FanOut:
     def _serve_slice(self) -> None:
         self._next = None
         size = 0
+        ends = thread_time() + _SLICE_SECONDS
         for _ in range(min(_SLICE, len(self._turn))):
             rider = self._turn.pop()
             try:
@@ -272,7 +229,7 @@ class FanOut:
                 # One connection must not keep the others from what they wait for.
                 logger.exception("a watcher could not be written to")
                 rider.hand_back()
-            if size >= _SLICE_BYTES:
+            if size >= _SLICE_BYTES or thread_time() >= ends:
                 break
         if self._turn:
             self._next = asyncio.get_running_loop().call_soon(self._serve_slice)

@@ -1,6 +1,7 @@
 """Watchers that ride along: what is written to their clients while their tasks sleep."""
 
 import asyncio
+import itertools
 
 import pytest
 
@@ -140,6 +141,19 @@ async def test_no_turn_serves_too_many(stage, monkeypatch):
     assert most == 1
 
 
+async def test_no_turn_takes_long(stage, monkeypatch):
+    # By this clock whoever is served takes longer than all may together.
+    monkeypatch.setattr(fan_out, "thread_time", itertools.count().__next__)
+    clients = [await stage.join() for _ in range(20)]
+    stage.put("a")
+    most = written = 0
+    while written < 20:
+        now = sum(len(client.written) for client in clients)
+        most, written = max(most, now - written), now
+        await asyncio.sleep(0)
+    assert most == 1
+
+
 async def test_each_is_told_what_he_asked_for(stage):
     everything = await stage.join()
     web = await stage.join(labelSelector="app=web")
@@ -270,7 +284,7 @@ async def test_a_piece_is_bounded_and_whole_ones_follow_at_once(stage, monkeypat
     clients = [await stage.join() for _ in range(1_000)]
     for number in range(5):
         stage.put(f"p{number}")
-    await turns()
+    await turns(2 * 1_000 // fan_out._SLICE + 10)
     assert [data.count(b";") for data in clients[0].written] == [2, 2]
     await rest()
     assert all([data.count(b";") for data in client.written] == [2, 2, 1] for client in clients)
