@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from cache.cached_object import CachedObject, CellRenderer
 from cache.caller_views import CallerViews, SavedViews
 from cache.cold_objects import MemoryLimit
-from cache.fan_out import FanOut, Rider
+from cache.fan_out import FanOut
 from cache.history import DEFAULT_LIMITS, HistoryLimits
 from cache.member_feed import MemberFeed
 from cache.naming import UNCONTESTED
@@ -22,6 +22,7 @@ from cache.recovery import Recovery
 from cache.replicas import Peers, Replicas
 from cache.resource_kind import ResourceKind
 from cache.resource_version import SLOTS, RevisionClock
+from cache.rider import Rider
 from cache.saved_state import SavedKind, SavedMember
 from cache.selection import Selections
 from cache.turns import Turns

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from time import thread_time
 from typing import NamedTuple
 
@@ -103,7 +103,7 @@ class FanOut:
         """Begin without riders."""
         self._cache = cache
         self._groups: dict[Hashable, _Group] = {}
-        self._turn: list[Rider] = []
+        self._turn: list[tuple[Rider, _Group]] = []
         self._next: asyncio.Handle | None = None
         self._resting = False
         self._retry: asyncio.Handle | None = None
@@ -128,7 +128,6 @@ class FanOut:
         group = self._groups.get(key)
         if group is None:
             group = self._groups[key] = _Group(rider)
-        rider.group = group
         group.riders[rider] = None
         try:
             await rider.wait(timeout)
@@ -186,10 +185,10 @@ class FanOut:
         self._pass_over_the_untouched()
         self._told_until = end = self._cache.history.end
         last = end - 1 if self._began >= self._rests_until else self._last_whole_piece()
-        riders = [rider for group in self._groups.values() for rider in group.riders]
-        self._turn = [rider for rider in riders if rider.position <= last]
+        riders = [(rider, group) for group in self._groups.values() for rider in group.riders]
+        self._turn = [served for served in riders if served[0].position <= last]
         if last < end - 1:
-            self._told_until = min((rider.position for rider in riders if rider.position > last), default=end)
+            self._told_until = min((rider.position for rider, _ in riders if rider.position > last), default=end)
         self._serve_slice()
 
     def _hand_back_the_lost(self) -> None:
@@ -222,9 +221,9 @@ class FanOut:
         size = 0
         ends = thread_time() + _SLICE_SECONDS
         for _ in range(min(_SLICE, len(self._turn))):
-            rider = self._turn.pop()
+            rider, group = self._turn.pop()
             try:
-                size += self._serve(rider)
+                size += self._serve(rider, group)
             except Exception:
                 # One connection must not keep the others from what they wait for.
                 logger.exception("a watcher could not be written to")
@@ -236,10 +235,9 @@ class FanOut:
         else:
             self._end()
 
-    def _serve(self, rider: Rider) -> int:
+    def _serve(self, rider: Rider, group: _Group) -> int:
         """Send one rider what follows its position, and return the number of bytes."""
-        group = rider.group
-        if rider.over() or group is None:
+        if rider.over():
             return 0
         outlet = rider.outlet
         if not outlet.ready():

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cache.cached_object import CachedObject
-from cache.fan_out import Outlet, Rider
+from cache.rider import Outlet, Rider
 from cache.selection import Selection
 from cache.sight import EventView, Sight
 from cache.watch_cache import WatchCache
