@@ -44,9 +44,13 @@ class _Waiting(msgspec.Struct, gc=False):
     reason: str = ""
 
 
+class _Running(msgspec.Struct, gc=False):
+    """What is in it does not matter."""
+
+
 class _State(msgspec.Struct, gc=False):
     waiting: _Waiting | None = None
-    running: Any = None
+    running: _Running | None = None
     terminated: _Terminated | None = None
 
 
@@ -98,6 +102,11 @@ class _Spec(msgspec.Struct, gc=False, rename="camel"):
 class _Metadata(msgspec.Struct, gc=False, rename="camel"):
     creation_timestamp: str | None = None
     deletion_timestamp: str | None = None
+
+
+_metadata_of = msgspec.json.Decoder(_Metadata).decode
+_spec_of = msgspec.json.Decoder(_Spec).decode
+_status_of = msgspec.json.Decoder(_Status).decode
 
 
 @dataclass(slots=True)
@@ -225,9 +234,7 @@ def pod_cells(metadata: bytes, spec: bytes, status: bytes) -> tuple[list[Cell], 
 
     The arguments are the JSON of the three sections. Raises msgspec.MsgspecError for what is no Pod.
     """
-    pod_metadata = msgspec.json.decode(metadata, type=_Metadata)
-    pod_spec = msgspec.json.decode(spec, type=_Spec)
-    pod_status = msgspec.json.decode(status, type=_Status)
+    pod_metadata, pod_spec, pod_status = _metadata_of(metadata), _spec_of(spec), _status_of(status)
     summary = _Summary(pod_metadata, pod_spec, pod_status)
     cells: list[Cell] = [
         Slot.NAME,

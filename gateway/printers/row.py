@@ -26,6 +26,8 @@ class Slot(Enum):
     NAME = "name"
     CLUSTER = "cluster"
 
+    __hash__ = object.__hash__  # in C, which Enum's is not: a row's slots are hashed when it is made
+
 
 class Ago(NamedTuple):
     """A text with an age in it: `since` is in seconds since the epoch."""
@@ -64,10 +66,10 @@ class PreparedRow(msgspec.Struct, frozen=True, gc=False):
 
     def named(self, name: str, cluster: str) -> PreparedRow:
         """Return the same row with its names filled in: `finish` then adds only the ages."""
-        known = {_NAME: _json.encode(name), _CLUSTER: _json.encode(cluster)}
-        texts = tuple([known[blank].replace(b"%", b"%%") if blank in known else b"%b" for blank in self.blanks])
-        template = self.template.replace(b"%%", b"%%%%") % texts
-        return PreparedRow(template, _shared(tuple([blank for blank in self.blanks if blank not in known])))
+        texts = {_NAME: _json.encode(name), _CLUSTER: _json.encode(cluster)}
+        values = tuple([texts.get(blank, _MARK) for blank in self.blanks])
+        template = (self.template % values).replace(b"%", b"%%").replace(_MARK, b"%b")
+        return PreparedRow(template, _shared(tuple([blank for blank in self.blanks if blank not in texts])))
 
 
 _template, _blanks = attrgetter("template"), attrgetter("blanks")

@@ -24,6 +24,7 @@ class Cached:
     rv: int
     raw: bytes
     cells: Any = None
+    row: Any = None
 
     @property
     def key(self) -> str:
