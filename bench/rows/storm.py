@@ -80,7 +80,7 @@ def _lines(theirs: Outcome, ours: Outcome) -> list[Line]:
     return [
         Line(work, "cold start", "s", _one(theirs.cold_start), _one(ours.cold_start), note=_cold(theirs, ours)),
         Line(work, "changes/s, all right in time", "1/s", *kept, note=_story(theirs, ours), more_is_better=True),
-        compared("informers wrong in the end", "", lambda phase: len(phase.wrong), _NONE),
+        compared("informers not right in a minute", "", lambda phase: len(phase.wrong), _NONE),
         compared("lists wrong in the end", "", lambda phase: len(phase.wrong_lists), _NONE),
         compared("until all were right", "s", lambda phase: phase.settled),
         compared("relists", "", lambda phase: phase.relists),
@@ -118,7 +118,7 @@ def _story(theirs: Outcome, ours: Outcome) -> str:
 
 
 def _end(phase: Phase) -> str:
-    end = f"{len(phase.wrong)} wrong" if phase.settled is None else f"after {phase.settled:.1f} s"
+    end = f"{len(phase.wrong)} not right" if phase.settled is None else f"after {phase.settled:.1f} s"
     shares = f"core {phase.cpu / phase.wall:.0%}, informers' {phase.client_cpu / phase.wall:.0%}"
     return f"{end}, p99 {phase.latency['p99']:.0f} ms, {phase.relists} relists, {shares}"
 

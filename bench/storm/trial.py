@@ -11,7 +11,7 @@ from bench.storm.fleet import Fleet
 
 IN_TIME = 2.0
 """Seconds after the last change, in which all informers know everything at a server that keeps up."""
-_PATIENCE = 120.0
+_PATIENCE = 60.0
 _PERIOD = 0.25
 _TOLD = 3
 """Informers that are wrong in the end, of which the differences are told."""
