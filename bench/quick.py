@@ -18,7 +18,7 @@ from bench import corpus, operations
 from bench.load import Load, cpu_of_reads
 from bench.load_program import load_program
 from bench.measure import sample
-from bench.meter import CLIENT_CORES, SERVER_CORES, cpu_seconds, on
+from bench.meter import CLIENT_CORES, SERVER_CORES, cpu_seconds, on, settled_bytes
 from bench.report import write_json
 from bench.rows.fanout import watch_path
 from bench.servers import FastMembers, Gateway
@@ -98,7 +98,7 @@ def measure() -> dict[str, float]:
             Gateway(folder / "gateway", fast.kubeconfigs) as gateway,
         ):
             unit = calibration()
-            memory = (gateway.synced.memory - gateway.empty.memory) / _PODS
+            memory = (settled_bytes(gateway.process.pid) - gateway.empty.memory) / _PODS
             sync = (gateway.synced.cpu - gateway.empty.cpu) / _PODS / unit
             for number in range(_ROUNDS + 1):
                 # Beside each round, as the machine is then; the first one warms up.
