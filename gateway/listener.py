@@ -44,6 +44,9 @@ MAX_CONNECTIONS = 20_000
 _BACKLOG = 1024
 _UNLIMITED = 365 * 86_400.0  # seconds
 _LINGERING_TIME = 2.0
+_PARTING_TIME = 0.5
+"""Seconds in which what a refused client still sends is read: closing before would take the answer back (net/http's
+rstAvoidanceDelay)."""
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 _TOO_MANY_HEADERS = "Too many headers received"
@@ -81,7 +84,7 @@ def _refusal(head: http_parser.RawRequestMessage) -> HTTPStatus | None:
 class ClientConnection(RequestHandler):
     """One client connection. Closes itself when no complete request head arrives in time, or one that is too large."""
 
-    __slots__ = ("_head_bytes", "_head_timeout", "_head_timer")
+    __slots__ = ("_head_bytes", "_head_timeout", "_head_timer", "_refused")
 
     def __init__(self, server: web.Server, *, head_timeout: float, **settings: Any) -> None:
         """Take aiohttp's settings as they are."""
@@ -89,6 +92,7 @@ class ClientConnection(RequestHandler):
         self._head_timeout = head_timeout
         self._head_timer: asyncio.TimerHandle | None = None
         self._head_bytes = 0
+        self._refused = False  # answered, and soon to be closed: what comes is not looked at
 
     @property
     def idle(self) -> bool:
@@ -114,6 +118,8 @@ class ClientConnection(RequestHandler):
 
         It does not tell a handler that reads a body that the rest of it is malformed either: that is done here.
         """
+        if self._refused:
+            return
         known = len(self._messages)
         super().data_received(data)
         self._break_off_body()
@@ -126,7 +132,9 @@ class ClientConnection(RequestHandler):
         if self._head_bytes > MAX_HEAD and self.transport is not None:
             logger.info("a request head above %d bytes was refused", MAX_HEAD)
             self.transport.write(_TOO_LARGE)
-            self.force_close()
+            self._refused = True
+            self._stop_timer()
+            self._head_timer = asyncio.get_running_loop().call_later(_PARTING_TIME, self.force_close)
 
     def _break_off_body(self) -> None:
         if self._current_request is None or self._current_request.content.is_eof():
