@@ -110,7 +110,7 @@ class MergedResource:
         await self._cacher.wait_first_sync(visible)
         token = self._tokens.decode(options.continue_token, query) if options.continue_token else None
         if token is None:
-            if self._found(selection, view) is None:
+            if self._found(selection, options.limit, view) is None:
                 await self._index_labels(selection)
             revision = await self._list_revision(selection, options, since)
         elif options.resource_version not in {"", "0"}:
@@ -218,7 +218,7 @@ class MergedResource:
         """The present state in one piece, where it is wanted so or is known to be small."""
         if revision != self._cache.revision:
             return None
-        items = self._found(selection, view)
+        items = self._found(selection, limit, view)
         if items is None:
             candidates = self._candidates(selection, view, few=limit > 0)
             if candidates is None:
@@ -228,8 +228,9 @@ class MergedResource:
                 self._cache.objects.found.keep(selection, items)
         return None if limit and len(items) > limit else items
 
-    def _found(self, selection: Selection, view: View) -> Sequence[CachedObject] | None:
-        return self._cache.objects.found.of(selection) if view.plain else None
+    def _found(self, selection: Selection, limit: int, view: View) -> Sequence[CachedObject] | None:
+        """What is remembered; a page has the token that it would have had, whatever was asked for before."""
+        return self._cache.objects.found.of(selection) if view.plain and not limit else None
 
     def _candidates(self, selection: Selection, view: View, *, few: bool = False) -> Sequence[CachedObject] | None:
         """The objects among which are all that are selected; `few`: None where these are many."""

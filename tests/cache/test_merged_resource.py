@@ -269,6 +269,15 @@ class TestPages:
         desk.put("a")
         assert (await desk.list(limit="1")).continue_token == ""
 
+    async def test_a_page_says_that_more_may_follow_whatever_was_listed_before(self, desk):
+        desk.put("a", labels={"step": "2"})
+        desk.put("b")
+        for _ in range(2):
+            page = await desk.list(labelSelector="step=2", limit="1")
+            assert [obj.name for obj in page.items] == ["a"]
+            assert page.continue_token
+            assert await desk.names(labelSelector="step=2") == ["a"]
+
     async def test_what_remains_is_told_only_where_it_is_known(self, desk):
         for name in "abc":
             desk.put(name, labels={"a": "1"}, node="n1")
