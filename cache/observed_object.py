@@ -108,9 +108,8 @@ def _parts(read: Item | dict[str, msgspec.Raw]) -> tuple[dict[str, msgspec.Raw],
         return read.metadata, rest
     rest = {name: value for name, value in read.items() if name not in _APART}
     if tuple(rest) == _TURNED:
-        rest = dict(
-            reversed(rest.items())
-        )  # as of an Item, which another object of its page may have kept it from being
+        # As of an Item, which another object of its page may have kept it from being.
+        rest = dict(reversed(rest.items()))
     return decode_sections(read.get("metadata", b"{}")), rest
 
 

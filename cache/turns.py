@@ -10,6 +10,10 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import Generic, TypeVar
+from weakref import WeakKeyDictionary
+
+T = TypeVar("T")
 
 SHARE = 0.002
 """Seconds of one turn of the loop after which no further slice begins in it."""
@@ -51,3 +55,20 @@ class Turns:
                 self._ends = self._clock() + SHARE
                 asyncio.get_running_loop().call_soon(self._next_turn)
                 return
+
+
+class OfEachLoop(Generic[T]):
+    """One thing for each event loop, made when it is first asked for: what all that run there share is its time."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        """Make none yet."""
+        self._make = make
+        self._made: WeakKeyDictionary[asyncio.AbstractEventLoop, T] = WeakKeyDictionary()
+
+    def __call__(self) -> T:
+        """Return that of the running event loop."""
+        loop = asyncio.get_running_loop()
+        found = self._made.get(loop)
+        if found is None:
+            found = self._made[loop] = self._make()
+        return found

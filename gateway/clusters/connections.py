@@ -17,14 +17,13 @@ from aiohttp.client_proto import ResponseHandler
 
 from gateway.clusters.credentials import Credentials, CredentialSource, client_context
 from gateway.clusters.endpoint import Endpoint, is_link_local
-from gateway.clusters.exchange import HEADER_LIMIT, HEADERS_LIMIT, READ_BUFFER, Exchange
+from gateway.clusters.exchange import HEADER_LIMIT, HEADERS_LIMIT, KEEPALIVE, READ_BUFFER, Exchange
 from gateway.clusters.handshakes import handshakes
 from gateway.freed_memory import give_back_read_buffer
 
 CONNECT_TIMEOUT = 5.0
 """Seconds for TCP and TLS together: a frozen API server accepts the one and never finishes the other."""
 
-_KEEPALIVE = 60.0  # kube-apiserver closes idle connections after 90 s; we let go first, so that no request meets it
 _REFRESH_INTERVAL = 10.0  # least seconds between two reads of credentials that were refused
 _EXPIRY_MARGIN = 30.0  # seconds before their expiry at which credentials are replaced
 _RETIRED_SESSIONS = 2  # older ones were made with credentials that two rotations have replaced
@@ -148,7 +147,7 @@ class Connections:
 
     def _connect(self, credentials: Credentials) -> Connection:
         context = client_context(self._endpoint, credentials) if self._endpoint.secure else True
-        pool = _Connector(ssl=context, limit=0, keepalive_timeout=_KEEPALIVE, socket_factory=_upstream_socket)
+        pool = _Connector(ssl=context, limit=0, keepalive_timeout=KEEPALIVE, socket_factory=_upstream_socket)
         direct = not self._endpoint.proxy_url
         return Connection(
             requests=self._session(pool),

@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from weakref import WeakKeyDictionary
 
-from cache.turns import Turns
+from cache.turns import OfEachLoop, Turns
 
 AT_ONCE = 2
 """Handshakes that are waited for at a time: as many may be ready in one turn of the loop."""
@@ -49,13 +48,5 @@ class Handshakes:
             give_up()
 
 
-_of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, Handshakes] = WeakKeyDictionary()
-
-
-def handshakes() -> Handshakes:
-    """Those of the running event loop: what they share is its time."""
-    loop = asyncio.get_running_loop()
-    found = _of_loops.get(loop)
-    if found is None:
-        found = _of_loops[loop] = Handshakes()
-    return found
+handshakes = OfEachLoop(Handshakes)
+"""Those of the running event loop."""

@@ -10,12 +10,11 @@ import asyncio
 import functools
 import random
 from collections.abc import Callable, Hashable, Sequence
-from weakref import WeakKeyDictionary
 
 import msgspec
 from aiohttp import web
 
-from cache.turns import Turns
+from cache.turns import OfEachLoop, Turns
 from gateway.apimachinery.codec import encode_json
 from gateway.apimachinery.errors import ApiError, not_acceptable
 from gateway.apimachinery.meta import JsonObject
@@ -295,16 +294,8 @@ async def _send(stream: WatchStream, batch: Sequence[WatchChange], frames: _Fram
         await stream.send(pending)
 
 
-_turns_of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, Turns] = WeakKeyDictionary()
-
-
-def _turns() -> Turns:
-    """What all watches of the running event loop share: hundreds of clients that begin at once are served in turns."""
-    loop = asyncio.get_running_loop()
-    turns = _turns_of_loops.get(loop)
-    if turns is None:
-        turns = _turns_of_loops[loop] = Turns()
-    return turns
+_turns = OfEachLoop(Turns)
+"""What all watches of the running event loop share: hundreds of clients that begin at once are served in turns."""
 
 
 def _added(batch: ObjectsAdded) -> list[bytes | memoryview]:

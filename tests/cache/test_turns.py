@@ -2,7 +2,7 @@
 
 import asyncio
 
-from cache.turns import SHARE, Turns
+from cache.turns import SHARE, OfEachLoop, Turns
 
 
 class Work:
@@ -75,3 +75,14 @@ async def test_nobody_waits_where_nothing_is_done():
     await asyncio.sleep(0)
     assert task.done()
     assert waited == 0
+
+
+def test_what_a_loop_shares_is_made_once_for_each_loop():
+    shared = OfEachLoop(list)
+
+    async def of_this_loop():
+        return shared(), shared()
+
+    (first, again), (other, _) = asyncio.run(of_this_loop()), asyncio.run(of_this_loop())
+    assert first is again
+    assert other is not first

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from cache.turns import Turns
+from cache.turns import OfEachLoop, Turns
 from gateway.apimachinery.errors import ApiError, bad_request, too_large_resource_version, too_old_resource_version
 from gateway.apimachinery.options import parse_list_options
 from gateway.apimachinery.protobuf import decode_object
@@ -408,7 +408,8 @@ async def test_what_many_watches_begin_with_is_sent_in_turns(
     gateway_pki: Pki, monkeypatch: pytest.MonkeyPatch, accept: str
 ) -> None:
     # A clock by which every slice takes longer than a turn of the loop may: so each turn has one of them.
-    monkeypatch.setattr(watch_module, "Turns", functools.partial(Turns, itertools.count().__next__))
+    turns = OfEachLoop(functools.partial(Turns, itertools.count().__next__))
+    monkeypatch.setattr(watch_module, "_turns", turns)
     turn = 0
     sent: list[int] = []
     send = HttpStream.send
