@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass
-from operator import attrgetter
 
 import msgspec
 
@@ -19,11 +17,10 @@ from cache.cacher import Cacher
 from cache.continue_token import ContinueToken, ContinueTokenCodec
 from cache.freshness import ClusterFreshness
 from cache.merged_writes import MergedWrites
-from cache.past_state import PastState
 from cache.resource_kind import ServedVersion
+from cache.search import Search
 from cache.selection import Query, Selection
 from cache.version_order import in_version_order
-from cache.view import View
 from cache.watch_event import BOOKMARK, ERROR, WatchEvent
 from cache.watcher import Visible, Watched, Watcher, WatchStart, everyone
 from gateway.apimachinery.errors import (
@@ -36,12 +33,7 @@ from gateway.apimachinery.errors import (
 )
 from gateway.apimachinery.options import EXACT, ListOptions, list_revision, watch_revision
 
-_SLICE = 2_000
-"""Objects looked at without letting anything else run: about 1 ms."""
-_SHOWN = 500
-"""The same of a view in which objects may have to be renamed: up to 10 us each."""
 _encoder = msgspec.json.Encoder()
-_key = attrgetter("key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +97,13 @@ class MergedResource:
         """
         since = self._shown_since(visible, since)
         selection = self._selection(namespace, options)
-        view = self._view(selection, visible)
+        search = Search(self._cacher, selection, visible)
         query = self._token_binding(binding, namespace, options)
         await self._cacher.wait_first_sync(visible)
         token = self._tokens.decode(options.continue_token, query) if options.continue_token else None
         if token is None:
-            if self._found(selection, options.limit, view) is None:
-                await self._index_labels(selection)
+            if options.limit or search.remembered() is None:
+                await search.index_labels()
             revision = await self._list_revision(selection, options, since)
         elif options.resource_version not in {"", "0"}:
             raise bad_request("specifying resource version is not allowed when using continue")
@@ -120,12 +112,12 @@ class MergedResource:
             if revision < since or not self._cache.knows(revision):
                 raise self._tokens.expired(token, query)
         limit = 0 if options.resource_version == "0" else options.limit
-        items = await self._whole(selection, revision, limit, view) if token is None else None
+        items = await search.whole(limit) if token is None and revision == self._cache.revision else None
         if items is not None:
             return MergedList(items, str(revision), stale=self.stale(visible))
-        past = self._cache.past(selection, revision, by_name=view.plain)
+        past = search.past(revision)
         try:
-            items, more = await self._page(selection, past, token.last_key if token else "", limit, view)
+            items, more = await search.page(past, token.last_key if token else "", limit)
         except ApiError:
             if token is None:
                 raise
@@ -150,24 +142,16 @@ class MergedResource:
         since = self._shown_since(visible, since)
         selection = self._selection(namespace, options)
         revision = watch_revision(options.resource_version, self.served.gvr.group_resource)
-        view = self._view(selection, visible)
-        start = await self._watch_start(selection, options, revision, view, everywhere=not since)
+        search = Search(self._cacher, selection, visible)
+        start = await self._watch_start(search, options, revision, everywhere=not since)
         if start.initial is None and start.error is None and not self._has_seen(start.after, since):
             start = WatchStart(error=too_old_resource_version(start.after, since))
-        shown = None if view.plain else view
+        shown = None if search.view.plain else search.view
         watched = Watched(selection, visible, options.allow_watch_bookmarks, timeout, shown)
         return Watcher(self._cache, watched, start, news=self._cacher, clock=asyncio.get_running_loop().time)
 
-    def _shown_since(self, visible: Visible, since: int) -> int:
-        """From when on somebody can go on: also the names must be known under which he saw the objects."""
-        return since if visible is everyone else max(since, self._cache.names_known_since)
-
-    def _has_seen(self, rv: int, since: int) -> bool:
-        """Whether a caller who has a view since then has seen all of it at a version."""
-        return rv >= since and not (since and self._cacher.views.is_unknown(rv))
-
     async def _watch_start(
-        self, selection: Selection, options: ListOptions, revision: int, view: View, *, everywhere: bool
+        self, search: Search, options: ListOptions, revision: int, *, everywhere: bool
     ) -> WatchStart:
         initial = options.send_initial_events
         if initial is None:
@@ -178,10 +162,8 @@ class MergedResource:
             await self._wait_for_revision(revision)
         except ApiError as error:
             return WatchStart(error=error)
-        await self._index_labels(selection)
-        snapshot = self._candidates(selection, view)
-        position = self._cache.revision
-        items = await self._filtered(snapshot or (), selection, view)
+        await search.index_labels()
+        items, position = await search.initial_state()
         ordered = await in_version_order(items, self._cacher.turns)
         return WatchStart(initial=ordered, announce_end=options.send_initial_events is True, after=position)
 
@@ -196,7 +178,7 @@ class MergedResource:
             return WatchStart(error=too_old_resource_version(revision, self._cache.history.floor))
         return WatchStart(after=position)
 
-    # Pages
+    # What is asked for
 
     async def _list_revision(self, selection: Selection, options: ListOptions, since: int) -> int:
         """The version at which a list without a token is read.
@@ -212,81 +194,6 @@ class MergedResource:
             return requested
         return self._cache.revision
 
-    async def _whole(
-        self, selection: Selection, revision: int, limit: int, view: View
-    ) -> Sequence[CachedObject] | None:
-        """The present state in one piece, where it is wanted so or is known to be small."""
-        if revision != self._cache.revision:
-            return None
-        items = self._found(selection, limit, view)
-        if items is None:
-            candidates = self._candidates(selection, view, few=limit > 0)
-            if candidates is None:
-                return None
-            items = await self._filtered(candidates, selection, view)
-            if view.plain and len(candidates) <= _SLICE:  # nothing has changed since they were looked for
-                self._cache.objects.found.keep(selection, items)
-        return None if limit and len(items) > limit else items
-
-    def _found(self, selection: Selection, limit: int, view: View) -> Sequence[CachedObject] | None:
-        """What is remembered; a page has the token that it would have had, whatever was asked for before."""
-        return self._cache.objects.found.of(selection) if view.plain and not limit else None
-
-    def _candidates(self, selection: Selection, view: View, *, few: bool = False) -> Sequence[CachedObject] | None:
-        """The objects among which are all that are selected; `few`: None where these are many."""
-        if selection.single_key and not view.plain:
-            owners = self._cache.objects.owners(selection.namespace, selection.name, view.visible)
-            return [obj for obj in owners if view.name(obj) == selection.name]
-        return self._cache.objects.few_candidates(selection) if few else self._cache.objects.candidates(selection)
-
-    async def _index_labels(self, selection: Selection) -> None:
-        with closing(self._cache.objects.index_labels(selection)) as steps:
-            for _ in steps:
-                await asyncio.sleep(0)
-
-    async def _filtered(
-        self, candidates: Sequence[CachedObject], selection: Selection, view: View
-    ) -> Sequence[CachedObject]:
-        if view.plain:
-            if selection.unrestricted:
-                return candidates
-            slice_, show = _SLICE, None
-        else:
-            slice_, show = _SHOWN, view
-        found: list[CachedObject] = []
-        for start in range(0, len(candidates), slice_):
-            if start:
-                await self._cacher.turns.take()
-            piece = candidates[start : start + slice_]
-            if show is not None:
-                piece = [show.shown(obj) for obj in piece if show.visible(obj.cluster)]
-            found += selection.select(piece)
-        if show is not None:
-            found.sort(key=_key)
-        return found
-
-    async def _page(
-        self, selection: Selection, past: PastState, after: str, limit: int, view: View
-    ) -> tuple[Sequence[CachedObject], bool]:
-        """One page from behind a key, and whether more objects follow it. Raises ApiError 410."""
-        items: list[CachedObject] = []
-        visible = view.visible
-        while True:
-            while not past.catch_up():  # noqa: ASYNC110  (nothing is waited for: others get a turn)
-                await asyncio.sleep(0)
-            page = past.page(after) if view.plain else view.page(past, after, self._cache.objects.qualified())
-            for scanned, obj in enumerate(page):
-                if limit and len(items) == limit and visible(obj.cluster):
-                    return items, True
-                if scanned == _SLICE:
-                    break
-                after = obj.key
-                if visible(obj.cluster) and selection.matches(obj):
-                    items.append(obj)
-            else:
-                return items, False
-            await asyncio.sleep(0)
-
     def _token_binding(self, caller: str, namespace: str, options: ListOptions) -> str:
         """What a continue token is good for: this caller and this query."""
         gvr = self.served.gvr
@@ -297,25 +204,12 @@ class MergedResource:
         fields = options.field_selector.translate(self.served.field_labels)
         return self._cacher.selections.of(Query(namespace, options.label_selector, fields))
 
-    def _view(self, selection: Selection, visible: Visible) -> View:
-        """What is shown to somebody who may see some members, or asks for one object by its qualified name."""
-        name = selection.only_name
-        if "." not in name:
-            return View(visible)
-        members = (feed.cluster for feed in self._cacher.visible_feeds(visible))
-        if not any(member and name.endswith(f".{member}") for member in members):
-            return View(visible)
-        literal = any(
-            obj.original_name == name for obj in self._cache.objects.owners(selection.namespace, name, visible)
-        )
-        return View(visible, "" if literal else name)
-
     async def _wait_for_revision(self, revision: int) -> None:
         """Wait until everything is known that was up to a version, of ours or of another replica."""
         if not revision:
             return
         replicas = self._cacher.replicas
-        elsewhere = replicas if replicas and revision and replicas.is_foreign(revision) else None
+        elsewhere = replicas if replicas and replicas.is_foreign(revision) else None
 
         def reached() -> bool:
             return elsewhere.includes(revision) if elsewhere else self._cache.revision >= revision
@@ -337,6 +231,14 @@ class MergedResource:
     def view_holds(self, caller: str, view: str, since: int) -> bool:
         """Whether a caller's view is still the one that was remembered."""
         return self._cacher.views.holds(caller, view, since)
+
+    def _shown_since(self, visible: Visible, since: int) -> int:
+        """From when on somebody can go on: also the names must be known under which he saw the objects."""
+        return since if visible is everyone else max(since, self._cache.names_known_since)
+
+    def _has_seen(self, rv: int, since: int) -> bool:
+        """Whether a caller who has a view since then has seen all of it at a version."""
+        return rv >= since and not (since and self._cacher.views.is_unknown(rv))
 
     # Freshness
 

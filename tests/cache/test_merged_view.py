@@ -21,7 +21,7 @@ FIRST_SEED = int(os.environ.get("FLEETGATE_FIRST_SEED", "1"))
 def tighten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let others run after every few objects, where otherwise it would be hundreds."""
     for name, size in (
-        ("cache.merged_resource._SLICE", 3),
+        ("cache.search._SLICE", 3),
         ("cache.reflector._SLICE", 2),
         ("cache.cacher._SLICE", 2),
         ("cache.watcher._READ_EVENTS", 3),

@@ -147,7 +147,7 @@ async def paged(desk, members, limit, between=lambda: None):
 
 @pytest.mark.parametrize("seed", range(30))
 async def test_pages_hold_what_the_view_was_when_they_were_begun(seed, monkeypatch):
-    monkeypatch.setattr("cache.merged_resource._SLICE", 1 + seed % 3)
+    monkeypatch.setattr("cache.search._SLICE", 1 + seed % 3)
     dice = random.Random(seed)
     desk = ByView()
 
