@@ -56,34 +56,28 @@ def decode(data: bytes) -> Piece:
 
 def parted(change: SavedChanges) -> Iterator[Piece]:
     """What one write tells, in pieces of a bounded size."""
-    yield from _parted(change.state.tombstones, change.gone, change.state.objects)
+    buried = ((True, record) for record in change.state.tombstones)
+    objects = ((False, record) for record in change.state.objects)
+    return _filled(chain(buried, objects), change.gone)
 
 
-def _parted(buried: Iterable[SavedObject], gone: Iterable[str], objects: Iterable[SavedObject]) -> Iterator[Piece]:
-    last: list[SavedObject] = []
-    for part in _bounded(buried):
-        if last:
-            yield Piece(last, [], [])
-        last = part
-    parts = _bounded(objects)
-    first = Piece(last, list(gone), next(parts, []))
-    if first.records:
-        yield first
-    for part in parts:
-        yield Piece([], [], part)
-
-
-def _bounded(records: Iterable[SavedObject]) -> Iterator[list[SavedObject]]:
-    part: list[SavedObject] = []
-    size = 0
-    for record in records:
-        part.append(record)
+def _filled(told: Iterable[tuple[bool, SavedObject]], gone: Iterable[str] = ()) -> Iterator[Piece]:
+    """Deletions (True) and objects in pieces of a bounded size; `gone` comes between these and those."""
+    piece, size = Piece([], [], []), 0
+    goes = iter(gone)
+    for is_buried, record in told:
+        if is_buried:
+            piece.buried.append(record)
+        else:
+            piece.gone.extend(goes)  # all of them with the first object, and none with any other
+            piece.objects.append(record)
         size += len(record.raw)
         if size >= _PIECE_BYTES:
-            yield part
-            part, size = [], 0
-    if part:
-        yield part
+            yield piece
+            piece, size = Piece([], [], []), 0
+    piece.gone.extend(goes)
+    if piece.records:
+        yield piece
 
 
 class Replay:
@@ -124,8 +118,7 @@ def tidied(pieces: Iterable[Piece], again: Iterable[Piece], horizon: int) -> Ite
         for key in piece.gone:
             last.pop(key, None)
         last.update((record.key, number) for record in piece.objects)
-    held = chain.from_iterable(_held(last, again, horizon))
-    yield from _mixed(held)
+    yield from _filled(chain.from_iterable(_held(last, again, horizon)))
 
 
 def _held(last: dict[str, int], pieces: Iterable[Piece], horizon: int) -> Iterator[list[tuple[bool, SavedObject]]]:
@@ -146,18 +139,6 @@ def _held(last: dict[str, int], pieces: Iterable[Piece], horizon: int) -> Iterat
 def _known(record: SavedObject, added: dict[str, int]) -> SavedObject:
     since = 0 if record.added else added.get(record.key, 0)
     return msgspec.structs.replace(record, added=since) if since else record
-
-
-def _mixed(held: Iterable[tuple[bool, SavedObject]]) -> Iterator[Piece]:
-    piece, size = Piece([], [], []), 0
-    for is_buried, record in held:
-        (piece.buried if is_buried else piece.objects).append(record)
-        size += len(record.raw)
-        if size >= _PIECE_BYTES:
-            yield piece
-            piece, size = Piece([], [], []), 0
-    if piece.records:
-        yield piece
 
 
 class _Metadata(msgspec.Struct, gc=False, rename={"version": "resourceVersion"}):
