@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SET_UP := $(VENV)/.set-up
 
-.PHONY: run test unit e2e bench bench-quick lint format lock clean help
+.PHONY: run test unit e2e bench bench-quick bench-fleet lint format lock clean help
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,12 @@ bench: $(SET_UP) ## fleetgate beside a real kube-apiserver; PODS= MEMBERS= REPEA
 
 bench-quick: $(SET_UP) ## CPU time of the gateway against bench/baseline.json
 	$(BIN)/python -m bench.quick
+
+# Sizes are PODS, PODSxMEMBERS or PODSxMEMBERS:MEGABYTES; empty: from a thousand Pods to a million, half an hour.
+SIZES ?=
+
+bench-fleet: $(SET_UP) ## how a gateway alone grows with Pods and members; SIZES="10000 20000x200 1000000x10:0"
+	$(BIN)/python -m bench.fleet $(SIZES)
 
 lint: $(SET_UP) ## ruff, mypy and the import contracts
 	$(BIN)/ruff check .
