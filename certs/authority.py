@@ -168,9 +168,17 @@ def _sign(
         builder = builder.add_extension(extension, critical)
     builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
     if issuer is not None:
-        issuer_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key())
-        builder = builder.add_extension(issuer_key, critical=False)
+        builder = builder.add_extension(_authority_key(issuer, key), critical=False)
     return builder.sign(key, None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256())
+
+
+def _authority_key(issuer: x509.Certificate, key: SigningKey) -> x509.AuthorityKeyIdentifier:
+    """Name the issuer's key as its own certificate does: OpenSSL finds no issuer under another name."""
+    try:
+        named = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    except x509.ExtensionNotFound:
+        return x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key())
+    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(named)
 
 
 def _parse_certificate(pki: PkiDirectory) -> x509.Certificate:
