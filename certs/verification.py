@@ -184,7 +184,11 @@ def _examine(der: bytes, trusted: TrustedAuthorities) -> _Examined | Certificate
         # Odd encodings are refused below, in our own words; the library's warnings would only repeat it.
         warnings.simplefilter("ignore")
         try:
-            return _examine_parsed(x509.load_der_x509_certificate(der), trusted)
+            certificate = x509.load_der_x509_certificate(der)
+            if der[-len(certificate.signature) - 1]:
+                # The count of bits that the signature, the last of a certificate, does not use; nothing signs it.
+                return CertificateRefusal(RefusalReason.MALFORMED, "the signature does not end with a whole byte")
+            return _examine_parsed(certificate, trusted)
         except _UNREADABLE as error:
             return CertificateRefusal(RefusalReason.MALFORMED, f"the certificate cannot be read: {error}")
 

@@ -262,6 +262,15 @@ def test_what_is_no_certificate_names_nobody(content: bytes) -> None:
     assert refusal(verify_client_certificate(content, TRUSTED, Revoked(), NOW)) is RefusalReason.MALFORMED
 
 
+def test_bits_that_a_signature_leaves_unused_do_not_make_another_certificate_of_it() -> None:
+    even = next(content for content in iter(lambda: der(leaf(CA, name("a"))), b"") if not content[-1] & 1)
+    signature = x509.load_der_x509_certificate(even).signature
+    changed = bytearray(even)
+    changed[-len(signature) - 1] = 1
+    assert x509.load_der_x509_certificate(bytes(changed)).signature == signature
+    assert refusal(verify_client_certificate(bytes(changed), TRUSTED, Revoked(), NOW)) is RefusalReason.MALFORMED
+
+
 GOOD = der(leaf(CA, name("alice", groups=("developers",), uids=("1",))))
 
 
