@@ -121,7 +121,8 @@ class Client:
         maximum: ssl.TLSVersion | None = None,
     ) -> ssl.SSLContext:
         context = ssl.create_default_context(cadata=self._ca.decode())
-        context.verify_flags |= _NO_CHECK_TIME
+        # As strict as the default of Python 3.13, whatever runs this.
+        context.verify_flags |= _NO_CHECK_TIME | ssl.VERIFY_X509_STRICT
         context.minimum_version = minimum
         context.maximum_version = maximum or ssl.TLSVersion.TLSv1_3
         if chain:
@@ -285,6 +286,20 @@ async def test_an_authority_joins_and_leaves_without_a_restart(
         gateway.serving.refresh()
         with pytest.raises(ssl.SSLError):
             await Connection.open(gateway, context)
+
+
+async def test_authorities_without_key_identifiers_and_key_usage_are_trusted_for_clients(
+    gateway: Gateway, client: Client, pki: PkiDirectory
+) -> None:
+    old = forge_authority("old")
+    kinds = {type(extension.value) for extension in old.certificate.extensions}
+    assert not kinds & {x509.SubjectKeyIdentifier, x509.KeyUsage}, "what strict verification asks for"
+    write_atomically(pki.trusted, pem(old.certificate))
+    gateway.serving.refresh()
+    async with running(gateway):
+        connection = await Connection.open(gateway, client.context(forged(old, "alice")))
+        assert await connection.ask() == "alice"
+        connection.close()
 
 
 async def test_a_renewed_serving_certificate_is_presented_while_old_connections_go_on(

@@ -23,6 +23,19 @@ class Pair:
     key: bytes
 
 
+_SIGNS_CERTIFICATES = x509.KeyUsage(
+    digital_signature=True,
+    key_cert_sign=True,
+    crl_sign=True,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    encipher_only=False,
+    decipher_only=False,
+)
+
+
 def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -30,19 +43,26 @@ def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 
 class Authority:
-    """Issues certificates for 127.0.0.1 and localhost, and for clients."""
+    """Issues certificates for 127.0.0.1 and localhost, and for clients.
 
-    def __init__(self, name: str = "test CA") -> None:
+    Those of an `old` one lack key identifiers and key usage: programs that verify strictly, as Python 3.13 does by
+    default, refuse them, and the authorities of many clusters are like that.
+    """
+
+    def __init__(self, name: str = "test CA", *, old: bool = False) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        self._old = old
         certificate = self._builder(self._name, self._key).add_extension(
             x509.BasicConstraints(ca=True, path_length=None), critical=True
         )
+        if not old:
+            certificate = certificate.add_extension(_SIGNS_CERTIFICATES, critical=True)
         self.bundle = certificate.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
     def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
         now = datetime.datetime.now(datetime.UTC)
-        return (
+        builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(self._name)
@@ -51,6 +71,11 @@ class Authority:
             .not_valid_before(now - datetime.timedelta(minutes=5))
             .not_valid_after(now + datetime.timedelta(days=1))
         )
+        if self._old:
+            return builder
+        own = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+        signers = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        return builder.add_extension(own, critical=False).add_extension(signers, critical=False)
 
     def _issue(self, common_name: str, usage: x509.ObjectIdentifier, names: list[x509.GeneralName]) -> Pair:
         key = ec.generate_private_key(ec.SECP256R1())

@@ -423,6 +423,14 @@ async def test_a_client_certificate_is_shown(authority: Authority) -> None:
     assert answer == {"cn": "gateway", "protocol": "TLSv1.2"}
 
 
+async def test_a_member_whose_certificates_lack_key_identifiers_and_key_usage_is_talked_to() -> None:
+    authority = Authority(old=True)
+    async with serve(echo, authority.server_context) as url:
+        up = upstream(url, StaticCredentials(Credentials(authority.bundle, token="t")))
+        assert await up.get_json("/x")
+        await up.close()
+
+
 async def test_an_impostor_is_not_talked_to(authority: Authority) -> None:
     async with serve(echo, authority.server_context) as url:
         up = upstream(url, StaticCredentials(Credentials(Authority("other").bundle, token="t")))
