@@ -37,6 +37,9 @@ CLIENT_LEFT: Final = (ConnectionResetError, BrokenPipeError)
 CLIENT_GONE: Final = 499
 """The code, of logs and metrics only, of a request whose client left before the answer began."""
 
+_PHRASES: Final = {413: "Request Entity Too Large", 422: "Unprocessable Entity"}
+"""What Go's net/http says in status lines where some versions of Python (3.13) say something else."""
+
 
 def warning_header(text: str) -> str:
     """Return the value of a Warning header (RFC 7234): code 299, agent `-`, quoted text without control characters."""
@@ -94,7 +97,7 @@ def body_response(
         body = isal_zlib.compress(body, 1, wbits=GZIP_WINDOW_BITS)
         answer["Content-Encoding"] = "gzip"
         answer["Vary"] = "Accept-Encoding"
-    return web.Response(body=body, status=status, headers=answer)
+    return web.Response(body=body, status=status, reason=_PHRASES.get(status), headers=answer)
 
 
 def plain_text_response(request: web.BaseRequest, status: int, text: str) -> web.Response:

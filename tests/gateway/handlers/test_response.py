@@ -54,6 +54,8 @@ async def kinds_of_answers(request: web.BaseRequest) -> web.StreamResponse:
             return object_response(request, WIDGET, status=201, headers={"X-Mine": "1"})
         case "no-table":
             return object_response(request, NAMESPACE, tables=False)
+        case "error":
+            raise ApiError(int(scope.query["code"]), "Invalid", "no")
         case "too-large":
             raise request_entity_too_large()
         case _:
@@ -151,6 +153,16 @@ async def test_after_a_body_that_is_too_large_the_connection_ends(gateway_pki: P
         answer = await chain.ask("POST", "/x?kind=too-large", data=b"x" * 1000)
     assert (answer.status, answer.headers["Connection"]) == (413, "close")
     assert answer.json()["message"] == "Request entity too large: limit is 3145728"
+
+
+@pytest.mark.parametrize(
+    ("code", "words"), [(404, "Not Found"), (413, "Request Entity Too Large"), (422, "Unprocessable Entity")]
+)
+async def test_the_status_line_has_the_words_of_kubernetes(gateway_pki: Pki, code: int, words: str) -> None:
+    async with running_chain(gateway_pki, kinds_of_answers) as chain:
+        request = f"GET /x?kind=error&code={code} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        answer = await chain.raw(request.encode(), user="alice")
+    assert answer.split(b"\r\n", 1)[0].decode() == f"HTTP/1.1 {code} {words}"
 
 
 @pytest.mark.parametrize(
