@@ -35,6 +35,19 @@ class SubresourceDefinition:
     verbs: tuple[str, ...]
 
 
+STATUS_VERBS = ("get", "patch", "update")
+
+
+def written_apart(gvk: GroupVersionKind, *, status: bool, scale: bool) -> dict[str, SubresourceDefinition]:
+    """The subresources by which the status and the replica count of a kind are written, where it has them."""
+    found = {}
+    if status:
+        found["status"] = SubresourceDefinition(gvk, STATUS_VERBS)
+    if scale:
+        found["scale"] = SubresourceDefinition(GroupVersionKind("autoscaling", "v1", "Scale"), STATUS_VERBS)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class PrinterColumn:
     """A column of `kubectl get` that a custom resource declares (additionalPrinterColumns)."""

@@ -6,8 +6,7 @@ answered with a 404: nothing is accepted that would only be kept and never acted
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from cache.resource_kind import EVENTS as EVENT_KIND
 from cache.resource_kind import POD_LABELS_OF_KUBERNETES
@@ -18,83 +17,74 @@ from gateway.storage.cluster_schema import CLUSTER_COLUMNS, CLUSTER_SCHEMA
 from gateway.storage.definitions import (
     METADATA_LABELS,
     OWN_METADATA,
+    STATUS_VERBS,
     ResourceDefinition,
     ScalePaths,
     SubresourceDefinition,
     WriteRules,
+    written_apart,
 )
 from gateway.storage.field_readers import kind_reader, own_labels, path_reader
 
 VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
-STATUS_VERBS = ("get", "patch", "update")
-SCALE = GroupVersionKind("autoscaling", "v1", "Scale")
 
 EVENT_TIME_TO_LIVE = 3600.0
 """Seconds an Event is kept after its last write (kube-apiserver's --event-ttl)."""
 
 
+_NO_RULES = WriteRules()
+
+
 def _resource(
-    api_version: str,
-    resource: str,
-    kind: str,
-    *short_names: str,
-    namespaced: bool = True,
-    categories: tuple[str, ...] = (),
-    status: Mapping[str, Any] | None = None,
-    generation: Literal["none", "constant", "spec", "content"] = "none",
-    verbs: tuple[str, ...] = VERBS,
-    rules: Mapping[str, Any] | None = None,
-    scale: ScalePaths | None = None,
-    subresources: Mapping[str, SubresourceDefinition] | None = None,
-    **more: Any,
+    api_version: str, resource: str, kind: str, *short_names: str, rules: WriteRules = _NO_RULES, **more: Any
 ) -> ResourceDefinition:
-    """One row; `status` is the status of a new object and gives the resource its status subresource."""
+    """One row; `more` is what else ResourceDefinition has.
+
+    What begins with a status has a subresource to write it, and what can be scaled one for that, beside its own.
+    """
     group_version = GroupVersion.parse(api_version)
-    served = dict(subresources or {})
-    if scale:
-        served["scale"] = SubresourceDefinition(SCALE, STATUS_VERBS)
-    if status is not None:
-        served["status"] = SubresourceDefinition(group_version.kind(kind), STATUS_VERBS)
-    return ResourceDefinition(
-        group_version.resource(resource),
-        kind,
-        f"{kind}List",
-        namespaced,
-        singular=kind.lower(),
-        verbs=verbs,
-        short_names=short_names,
-        categories=categories,
-        subresources=served,
-        rules=WriteRules(generation=generation, initial_status=status, **(rules or {})),
-        scale=scale,
+    gvk = group_version.kind(kind)
+    apart = written_apart(gvk, status=rules.initial_status is not None, scale="scale" in more)
+    row = {
+        "namespaced": True,
+        "singular": kind.lower(),
+        "verbs": VERBS,
+        "short_names": short_names,
+        "rules": rules,
         **more,
-    )
+        "subresources": dict(sorted((more.get("subresources", {}) | apart).items())),  # as discovery lists them
+    }
+    return ResourceDefinition(group_version.resource(resource), kind, f"{kind}List", **row)
+
+
+def _selected_by(*fields: str) -> dict[str, Any]:
+    """What a row says of fields that objects are selected by, beside name and namespace; each stands where it says."""
+    paths = {label: tuple(label.split(".")) for label in fields}
+    return {"field_labels": own_labels(*fields), "read_fields": path_reader(paths)}
 
 
 _ALL = ("all",)
+_NAMED = {"metadata.name": METADATA_LABELS["metadata.name"]}
+"""The labels of what has no namespace."""
 _POD = GroupVersionKind("", "v1", "Pod")
-
+_DELETE_RETURNS = WriteRules(returns_deleted=True)
+_PUT_CREATES = WriteRules(create_on_update=True)
 
 _CORE = (
     _resource(
         "v1", "namespaces", "Namespace", "ns",
         namespaced=False,
         verbs=tuple(verb for verb in VERBS if verb != "deletecollection"),
-        status={"phase": "Active"},
-        rules={"returns_deleted": True},
+        rules=WriteRules(initial_status={"phase": "Active"}, returns_deleted=True),
         subresources={"finalize": SubresourceDefinition(GroupVersionKind("", "v1", "Namespace"), ("update",))},
-        field_labels={"metadata.name": "metadata.name", "status.phase": "status.phase"},
+        field_labels={**_NAMED, "status.phase": "status.phase"},
         read_fields=path_reader({"status.phase": ("status", "phase")}),
     ),
     _resource("v1", "configmaps", "ConfigMap", "cm"),
-    _resource(
-        "v1", "secrets", "Secret",
-        field_labels=own_labels("type"),
-        read_fields=path_reader({"type": ("type",)}),
-    ),
+    _resource("v1", "secrets", "Secret", **_selected_by("type")),
     _resource(
         "v1", "serviceaccounts", "ServiceAccount", "sa",
-        rules={"returns_deleted": True},
+        rules=_DELETE_RETURNS,
         subresources={
             "token": SubresourceDefinition(GroupVersionKind("authentication.k8s.io", "v1", "TokenRequest"), ("create",))
         },
@@ -102,43 +92,39 @@ _CORE = (
     _resource(
         "v1", "services", "Service", "svc",
         categories=_ALL,
-        status={"loadBalancer": {}},
-        rules={"create_on_update": True, "returns_deleted": True},
-        field_labels=own_labels("spec.clusterIP", "spec.type"),
-        read_fields=path_reader({"spec.clusterIP": ("spec", "clusterIP"), "spec.type": ("spec", "type")}),
+        rules=WriteRules(initial_status={"loadBalancer": {}}, create_on_update=True, returns_deleted=True),
+        **_selected_by("spec.clusterIP", "spec.type"),
     ),
     _resource(
         "v1", "endpoints", "Endpoints", "ep",
-        rules={"create_on_update": True},
+        rules=_PUT_CREATES,
         deprecation_warning="v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
     ),
-    _resource("v1", "limitranges", "LimitRange", "limits", rules={"create_on_update": True}),
-    _resource("v1", "resourcequotas", "ResourceQuota", "quota", status={}, rules={"returns_deleted": True}),
+    _resource("v1", "limitranges", "LimitRange", "limits", rules=_PUT_CREATES),
+    _resource(
+        "v1", "resourcequotas", "ResourceQuota", "quota",
+        rules=WriteRules(initial_status={}, returns_deleted=True),
+    ),
     _resource(
         "v1", "persistentvolumeclaims", "PersistentVolumeClaim", "pvc",
-        status={"phase": "Pending"},
-        rules={"returns_deleted": True},
+        rules=WriteRules(initial_status={"phase": "Pending"}, returns_deleted=True),
     ),
     _resource(
         "v1", "persistentvolumes", "PersistentVolume", "pv",
         namespaced=False,
-        status={"phase": "Pending"},
-        rules={"returns_deleted": True},
+        rules=WriteRules(initial_status={"phase": "Pending"}, returns_deleted=True),
     ),
-    _resource("v1", "podtemplates", "PodTemplate", generation="content", rules={"returns_deleted": True}),
+    _resource("v1", "podtemplates", "PodTemplate", rules=WriteRules(generation="content", returns_deleted=True)),
     _resource(
         "v1", "replicationcontrollers", "ReplicationController", "rc",
         categories=_ALL,
-        status={"replicas": 0},
-        generation="spec",
-        rules={"orphans_dependents": True},
+        rules=WriteRules(initial_status={"replicas": 0}, generation="spec", orphans_dependents=True),
         scale=ScalePaths(),
-        field_labels=own_labels("status.replicas"),
-        read_fields=path_reader({"status.replicas": ("status", "replicas")}),
+        **_selected_by("status.replicas"),
     ),
 )  # fmt: skip
 
-_EVENT_RULES = {"create_on_update": True, "collects_garbage": False, "time_to_live": EVENT_TIME_TO_LIVE}
+_EVENT_RULES = WriteRules(create_on_update=True, collects_garbage=False, time_to_live=EVENT_TIME_TO_LIVE)
 _read_event_fields = kind_reader(EVENT_KIND)
 _EVENTS = (
     _resource(
@@ -158,102 +144,113 @@ _EVENTS = (
     ),
 )  # fmt: skip
 
+_DAEMON_COUNTS = {"currentNumberScheduled": 0, "numberMisscheduled": 0, "desiredNumberScheduled": 0, "numberReady": 0}
 _APPS = (
     _resource("apps/v1", "controllerrevisions", "ControllerRevision"),
     _resource(
         "apps/v1", "deployments", "Deployment", "deploy",
-        categories=_ALL, status={}, generation="spec", scale=ScalePaths(),
-        rules={"generation_counts_annotations": True, "status_keeps": ("labels",)},
+        categories=_ALL,
+        rules=WriteRules(
+            initial_status={}, generation="spec", generation_counts_annotations=True, status_keeps=("labels",)
+        ),
+        scale=ScalePaths(),
     ),
     _resource(
         "apps/v1", "daemonsets", "DaemonSet", "ds",
         categories=_ALL,
-        status={"currentNumberScheduled": 0, "numberMisscheduled": 0, "desiredNumberScheduled": 0, "numberReady": 0},
-        generation="spec",
+        rules=WriteRules(initial_status=_DAEMON_COUNTS, generation="spec"),
     ),
     _resource(
         "apps/v1", "replicasets", "ReplicaSet", "rs",
-        categories=_ALL, status={"replicas": 0}, generation="spec", scale=ScalePaths(),
+        categories=_ALL,
+        rules=WriteRules(initial_status={"replicas": 0}, generation="spec"),
+        scale=ScalePaths(),
     ),
     _resource(
         "apps/v1", "statefulsets", "StatefulSet", "sts",
-        categories=_ALL, status={"replicas": 0, "availableReplicas": 0}, generation="spec", scale=ScalePaths(),
+        categories=_ALL,
+        rules=WriteRules(initial_status={"replicas": 0, "availableReplicas": 0}, generation="spec"),
+        scale=ScalePaths(),
     ),
     _resource(
         "batch/v1", "jobs", "Job",
         categories=_ALL,
-        status={},
-        generation="spec",
-        rules={"orphans_dependents": True},
+        rules=WriteRules(initial_status={}, generation="spec", orphans_dependents=True),
         field_labels=own_labels("status.successful"),
         read_fields=path_reader({"status.successful": ("status", "succeeded")}, {"status.successful": "0"}),
     ),
-    _resource("batch/v1", "cronjobs", "CronJob", "cj", categories=_ALL, status={}, generation="spec"),
+    _resource(
+        "batch/v1", "cronjobs", "CronJob", "cj",
+        categories=_ALL,
+        rules=WriteRules(initial_status={}, generation="spec"),
+    ),
     _resource(
         "autoscaling/v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", "hpa",
-        categories=_ALL, status={"desiredReplicas": 0},
+        categories=_ALL,
+        rules=WriteRules(initial_status={"desiredReplicas": 0}),
     ),
     _resource(
         "autoscaling/v1", "horizontalpodautoscalers", "HorizontalPodAutoscaler", "hpa",
         categories=_ALL,
-        status={"currentReplicas": 0, "desiredReplicas": 0},
+        rules=WriteRules(initial_status={"currentReplicas": 0, "desiredReplicas": 0}),
         stored_as=GroupVersionKind("autoscaling", "v2", "HorizontalPodAutoscaler"),
         conversion=conversion.AUTOSCALERS,
     ),
 )  # fmt: skip
 
+_DISRUPTION_COUNTS = {"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0}
 _POLICY_AND_NETWORK = (
     _resource(
         "policy/v1", "poddisruptionbudgets", "PodDisruptionBudget", "pdb",
-        status={"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0},
-        generation="spec",
-        rules={"unconditional_update": False},
+        rules=WriteRules(initial_status=_DISRUPTION_COUNTS, generation="spec", unconditional_update=False),
     ),
     _resource(
         "networking.k8s.io/v1", "ingresses", "Ingress", "ing",
-        status={"loadBalancer": {}}, generation="spec",
+        rules=WriteRules(initial_status={"loadBalancer": {}}, generation="spec"),
     ),
-    _resource("networking.k8s.io/v1", "networkpolicies", "NetworkPolicy", "netpol", generation="spec"),
-    _resource("networking.k8s.io/v1", "ingressclasses", "IngressClass", namespaced=False, generation="spec"),
-    _resource("discovery.k8s.io/v1", "endpointslices", "EndpointSlice", generation="content"),
+    _resource(
+        "networking.k8s.io/v1", "networkpolicies", "NetworkPolicy", "netpol",
+        rules=WriteRules(generation="spec"),
+    ),
+    _resource(
+        "networking.k8s.io/v1", "ingressclasses", "IngressClass",
+        namespaced=False,
+        rules=WriteRules(generation="spec"),
+    ),
+    _resource("discovery.k8s.io/v1", "endpointslices", "EndpointSlice", rules=WriteRules(generation="content")),
     _resource(
         "coordination.k8s.io/v1", "leases", "Lease",
-        rules={"create_on_update": True, "unconditional_update": False},
+        rules=WriteRules(create_on_update=True, unconditional_update=False),
     ),
     _resource(
         "scheduling.k8s.io/v1", "priorityclasses", "PriorityClass", "pc",
-        namespaced=False, generation="constant",
+        namespaced=False,
+        rules=WriteRules(generation="constant"),
     ),
-    _resource(
-        "storage.k8s.io/v1", "storageclasses", "StorageClass", "sc",
-        namespaced=False, rules={"returns_deleted": True},
-    ),
+    _resource("storage.k8s.io/v1", "storageclasses", "StorageClass", "sc", namespaced=False, rules=_DELETE_RETURNS),
 )  # fmt: skip
 
 _RBAC_GROUP = "rbac.authorization.k8s.io/v1"
-_RBAC_RULES = {"create_on_update": True}
 _RBAC = (
-    _resource(_RBAC_GROUP, "roles", "Role", rules=_RBAC_RULES),
-    _resource(_RBAC_GROUP, "rolebindings", "RoleBinding", rules=_RBAC_RULES),
-    _resource(_RBAC_GROUP, "clusterroles", "ClusterRole", namespaced=False, rules=_RBAC_RULES),
-    _resource(_RBAC_GROUP, "clusterrolebindings", "ClusterRoleBinding", namespaced=False, rules=_RBAC_RULES),
+    _resource(_RBAC_GROUP, "roles", "Role", rules=_PUT_CREATES),
+    _resource(_RBAC_GROUP, "rolebindings", "RoleBinding", rules=_PUT_CREATES),
+    _resource(_RBAC_GROUP, "clusterroles", "ClusterRole", namespaced=False, rules=_PUT_CREATES),
+    _resource(_RBAC_GROUP, "clusterrolebindings", "ClusterRoleBinding", namespaced=False, rules=_PUT_CREATES),
 )
 
 CUSTOM_RESOURCE_DEFINITIONS = _resource(
     "apiextensions.k8s.io/v1", "customresourcedefinitions", "CustomResourceDefinition", "crd", "crds",
     namespaced=False,
     categories=("api-extensions",),
-    status={},
-    generation="spec",
-    rules={"unconditional_update": False, "status_keeps": OWN_METADATA},
+    rules=WriteRules(
+        initial_status={}, generation="spec", unconditional_update=False, status_keeps=OWN_METADATA
+    ),
 )  # fmt: skip
 
 CLUSTERS = _resource(
     "cluster.karmada.io/v1alpha1", "clusters", "Cluster",
     namespaced=False,
-    status={},
-    generation="spec",
-    rules={"status_keeps": OWN_METADATA},
+    rules=WriteRules(initial_status={}, generation="spec", status_keeps=OWN_METADATA),
     builtin=False,
     schema=CLUSTER_SCHEMA,
     columns=CLUSTER_COLUMNS,
@@ -263,9 +260,13 @@ CLUSTERS = _resource(
 PODS = _resource(
     "v1", "pods", "Pod", "po",
     categories=_ALL,
-    status={"phase": "Pending"},
-    generation="spec",
-    rules={"returns_deleted": True, "graceful": True, "status_keeps": ("ownerReferences",)},
+    rules=WriteRules(
+        initial_status={"phase": "Pending"},
+        generation="spec",
+        returns_deleted=True,
+        graceful=True,
+        status_keeps=("ownerReferences",),
+    ),
     subresources={
         "attach": SubresourceDefinition(GroupVersionKind("", "v1", "PodAttachOptions"), ("create", "get")),
         "binding": SubresourceDefinition(GroupVersionKind("", "v1", "Binding"), ("create",)),
@@ -282,11 +283,9 @@ PODS = _resource(
 NODES = _resource(
     "v1", "nodes", "Node", "no",
     namespaced=False,
-    status={},
-    field_labels={"metadata.name": METADATA_LABELS["metadata.name"], "spec.unschedulable": "spec.unschedulable"},
-    read_fields=path_reader(
-        {"spec.unschedulable": ("spec", "unschedulable")}, {"spec.unschedulable": "false"}
-    ),
+    rules=WriteRules(initial_status={}),
+    field_labels={**_NAMED, "spec.unschedulable": "spec.unschedulable"},
+    read_fields=path_reader({"spec.unschedulable": ("spec", "unschedulable")}, {"spec.unschedulable": "false"}),
 )  # fmt: skip
 
 FEDERATION_RESOURCES: tuple[ResourceDefinition, ...] = (

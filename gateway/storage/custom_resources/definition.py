@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from gateway.apimachinery.meta import JsonObject, deletion_timestamp, field
@@ -14,13 +15,12 @@ from gateway.storage.definitions import (
     PrinterColumn,
     ResourceDefinition,
     ScalePaths,
-    SubresourceDefinition,
     WriteRules,
+    written_apart,
 )
 from gateway.storage.field_readers import own_labels, path_reader
 
 VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
-_STATUS_VERBS = ("get", "patch", "update")
 _RULES = WriteRules(unconditional_update=False, generation="content", status_keeps=OWN_METADATA)
 _CEL = "x-kubernetes-validations"
 
@@ -67,6 +67,7 @@ def _definition(
     group_version = GroupVersion(spec["group"], version["name"])
     gvk = group_version.kind(names["kind"])
     schema = field(version, "schema", "openAPIV3Schema")
+    apart = partial(field, version, "subresources")
     selectable = labels[version["name"]]
     more: dict[str, Any] = {"read_fields": reader} if reader is not None else {}
     return ResourceDefinition(
@@ -78,10 +79,10 @@ def _definition(
         verbs=VERBS,
         short_names=tuple(names.get("shortNames") or ()),
         categories=tuple(names.get("categories") or ()),
-        subresources=dict(_subresources(version, gvk)),
+        subresources=written_apart(gvk, status=apart("status") is not None, scale=apart("scale") is not None),
         builtin=False,
         rules=_RULES,
-        scale=_scale_paths(field(version, "subresources", "scale")),
+        scale=_scale_paths(apart("scale")),
         field_labels=own_labels(*sorted(selectable)) if selectable else METADATA_LABELS,
         schema=schema,
         stored_schema=_stored_schema(spec["versions"], version),
@@ -91,14 +92,6 @@ def _definition(
         terminating=bool(deletion_timestamp(crd)),
         **more,
     )
-
-
-def _subresources(version: JsonObject, gvk: GroupVersionKind) -> Iterator[tuple[str, SubresourceDefinition]]:
-    declared = version.get("subresources") or {}
-    if declared.get("status") is not None:
-        yield "status", SubresourceDefinition(gvk, _STATUS_VERBS)
-    if declared.get("scale") is not None:
-        yield "scale", SubresourceDefinition(GroupVersionKind("autoscaling", "v1", "Scale"), _STATUS_VERBS)
 
 
 def _path(text: str) -> tuple[str, ...]:
