@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import median
 
 from bench import corpus, operations
+from bench.interpreter import interpreter
 from bench.load import Load, cpu_of_reads
 from bench.load_program import load_program
 from bench.measure import sample
@@ -92,7 +93,7 @@ def measure() -> dict[str, float]:
     load = load_program()
     found: dict[str, list[float]] = {name: [] for name in NUMBERS}
     try:
-        say(f"{_PODS} Pods in {_MEMBERS} fast members")
+        say(f"{_PODS} Pods in {_MEMBERS} fast members; {interpreter()}")
         with (
             FastMembers(folder / "members", first=0, end=_PODS, members=_MEMBERS) as fast,
             Gateway(folder / "gateway", fast.kubeconfigs) as gateway,

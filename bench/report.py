@@ -2,12 +2,12 @@
 
 import json
 import os
-import platform
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.interpreter import interpreter
 from bench.options import REAL_PODS, Options
 from bench.result import Line, Spread
 
@@ -33,7 +33,7 @@ def conditions(options: Options) -> list[str]:
         "TLS with client certificates, RBAC, audit and metrics on at both; each server on core 0, all else on core 1.",
         f"Medians of {options.repeat} interleaved repeats, in brackets the least and the most. "
         "ratio: how many times better than the kube-apiserver.",
-        f"Python {platform.python_version()}, {os.cpu_count()} cores, load before the run {os.getloadavg()[0]:.1f}: "
+        f"{interpreter()}; {os.cpu_count()} cores, load before the run {os.getloadavg()[0]:.1f}: "
         "what else runs on the machine makes times noisy; CPU and ratios less so.",
     ]
 
