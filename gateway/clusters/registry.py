@@ -14,9 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.apimachinery import meta
-from gateway.apimachinery.errors import ApiError, PathNotFound, not_found, service_unavailable
-from gateway.apimachinery.meta import JsonObject
+from gateway.apimachinery.errors import not_found, service_unavailable
 from gateway.clusters.cluster import CLUSTERS, SECRET_NAMESPACE, Cluster
 from gateway.clusters.credentials import CredentialSource, ImpersonatorCredentials, SecretCredentials
 from gateway.clusters.health import INVALID, ClusterHealth
@@ -26,14 +24,13 @@ from gateway.clusters.members import (
     ClusterChange,
     Declaration,
     Member,
-    declare_cluster,
     difference,
     merge_declarations,
 )
 from gateway.clusters.prober import HealthListener, Prober
-from gateway.clusters.source import ClustersNotServed, ClusterSource, SourceLost
+from gateway.clusters.source import ClusterSource
 from gateway.clusters.static_members import StaticMembers
-from gateway.clusters.status import updated_cluster
+from gateway.clusters.stored_members import StoredMembers
 from gateway.clusters.upstream import Upstream
 
 Listener = Callable[[ClusterChange], Awaitable[None]]
@@ -41,10 +38,7 @@ Listener = Callable[[ClusterChange], Awaitable[None]]
 FILE_INTERVAL = 5.0
 """Seconds between looks at the kubeconfig file."""
 
-_RETRY_FIRST = 1.0
-_RETRY_LIMIT = 30.0
 _RETRY_AFTER = 1
-_NOT_SERVED_INTERVAL = 10.0
 
 _log = logging.getLogger(__name__)
 
@@ -68,7 +62,7 @@ class _Entry:
 class ClusterRegistry:
     """Name to member. `run` follows the declarations until it is cancelled.
 
-    Mutable state: `_entries`, changed by `_settle` alone; what is declared, changed by the two that follow it.
+    Mutable state: `_entries`, changed by `_settle` alone. What is declared, StaticMembers and StoredMembers know.
 
     Args:
         source: where Cluster objects are kept, None for none.
@@ -90,16 +84,16 @@ class ClusterRegistry:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._source = source
-        self._secret_namespaces = frozenset(secret_namespaces)
         self._file = StaticMembers(kubeconfig, contexts) if kubeconfig else None
+        self._stored: StoredMembers | None = None
+        if source is not None:
+            optional = self._file is not None
+            self._stored = StoredMembers(source, secret_namespaces=secret_namespaces, optional=optional, jitter=jitter)
         self._now = now
         self._jitter = jitter
         self._entries: dict[str, _Entry] = {}
         self._listeners: list[Listener] = []
         self._health_listeners: list[HealthListener] = []
-        self._declared_in_store: dict[str, Declaration] = {}
-        self._objects: dict[str, JsonObject] = {}
-        self._unread = "the federation store has not answered yet"
         self._synced = asyncio.Event()
         self._settling = asyncio.Lock()
         self._tasks: asyncio.TaskGroup | None = None
@@ -147,9 +141,8 @@ class ClusterRegistry:
         """
         if not self._synced.is_set():
             # Who is told when to come again does so, and does not give up the watch it wants to go on with.
-            raise service_unavailable(
-                f"the member clusters are not known yet: {self._unread}", retry_after_seconds=_RETRY_AFTER
-            )
+            why = self._stored.unread if self._stored else "no declaration has been read"
+            raise service_unavailable(f"the member clusters are not known yet: {why}", retry_after_seconds=_RETRY_AFTER)
 
     async def wait_synced(self, timeout: float) -> bool:
         """Wait until the declared members are known; False when that takes longer than `timeout` seconds."""
@@ -166,8 +159,8 @@ class ClusterRegistry:
                 await self._settle()
                 if self._file:
                     tasks.create_task(self._follow_file(self._file))
-                if self._source:
-                    tasks.create_task(self._follow_source(self._source))
+                if self._stored:
+                    tasks.create_task(self._stored.follow(self._settle_stored))
                 else:
                     self._synced.set()
         finally:
@@ -187,53 +180,17 @@ class ClusterRegistry:
     def _declared_in_file(self) -> Mapping[str, Declaration]:
         return self._file.declarations if self._file else {}
 
+    @property
+    def _declared_in_store(self) -> Mapping[str, Declaration]:
+        return self._stored.declarations if self._stored else {}
+
     async def _follow_file(self, file: StaticMembers) -> None:
         while True:
             await asyncio.sleep(FILE_INTERVAL)
             if await asyncio.to_thread(file.reload):
                 await self._settle()
 
-    async def _follow_source(self, source: ClusterSource) -> None:
-        delay = _RETRY_FIRST
-        while True:
-            try:
-                items, resource_version = await source.list_clusters()
-                self._objects = {meta.name(item): item for item in items}
-                await self._settle_store()
-                delay = _RETRY_FIRST
-                async for kind, obj in source.watch_clusters(resource_version):
-                    self._observe(kind, obj)
-                    await self._settle_store()
-            except ClustersNotServed:
-                self._objects = {}
-                await self._settle_store()
-                await self._pause(_NOT_SERVED_INTERVAL)
-            except SourceLost:
-                await self._pause(_RETRY_FIRST)
-            except ApiError as error:
-                if error.code == 403 and self._file:
-                    # Members come from the file alone: the gateway was given no right to look for others.
-                    await self._settle_store()
-                    await self._pause(_NOT_SERVED_INTERVAL)
-                    continue
-                self._unread = error.message
-                _log.warning("Cluster objects cannot be read, keeping the members known: %s", error.message)
-                await self._pause(delay)
-                delay = min(delay * 2, _RETRY_LIMIT)
-
-    def _observe(self, kind: str, obj: JsonObject) -> None:
-        if kind == "DELETED":
-            self._objects.pop(meta.name(obj), None)
-        elif kind in {"ADDED", "MODIFIED"}:
-            self._objects[meta.name(obj)] = obj
-
-    async def _settle_store(self) -> None:
-        declarations = [
-            declare_cluster(obj, self._secret_namespaces)
-            for obj in self._objects.values()
-            if not meta.deletion_timestamp(obj)
-        ]
-        self._declared_in_store = {declaration.name: declaration for declaration in declarations}
+    async def _settle_stored(self) -> None:
         await self._settle()
         self._synced.set()
 
@@ -322,15 +279,5 @@ class ClusterRegistry:
 
     async def _report(self, name: str, health: ClusterHealth) -> None:
         """Write the Cluster object's status where that is ours to do."""
-        obj = self._objects.get(name)
-        changed = updated_cluster(obj, health) if obj is not None else None
-        if self._source is None or changed is None or name in self._declared_in_file:
-            return
-        try:
-            if await self._source.owns_status():
-                await self._source.write_status(changed)
-        except (ApiError, PathNotFound) as error:
-            _log.info("the status of Cluster %r was not written: %s", name, error)
-
-    async def _pause(self, seconds: float) -> None:
-        await asyncio.sleep(seconds * (0.8 + 0.4 * self._jitter()))
+        if self._stored is not None and name not in self._declared_in_file:
+            await self._stored.report(name, health)
