@@ -19,8 +19,9 @@ from gateway.apimachinery.errors import ApiError, PathNotFound
 from gateway.apimachinery.integers import parse_integer
 from gateway.apimachinery.meta import JsonObject
 from gateway.apimachinery.schema import GroupVersionResource
-from gateway.clusters.exchange import Answer
+from gateway.clusters.answer import Answer
 from gateway.clusters.upstream import ANSWER_LIMIT, Upstream
+from gateway.clusters.upstream_error import AnswerTooLarge
 
 PAGE_TIMEOUT = 60.0
 """Seconds for one page of a list; kube-apiserver gives up on its own after as much."""
@@ -55,34 +56,20 @@ class HttpListerWatcher:
         if continue_token:
             query["continue"] = continue_token
         try:
-            response = await self._upstream.request(
-                "GET", self._path, query=urlencode(query), headers=_ACCEPT, timeout=PAGE_TIMEOUT
+            response = await self._upstream.get(
+                self._path, query=urlencode(query), headers=_ACCEPT, timeout=PAGE_TIMEOUT
             )
             async with response:
-                body = await self._read(response, PAGE_LIMIT if limit else ANSWER_LIMIT)
+                at_most = PAGE_LIMIT if limit else ANSWER_LIMIT
+                body = await self._upstream.read_body(response, at_most=at_most, turns=self._turns)
             absent = response.status == 404 and await self._is_absent(body)
+        except AnswerTooLarge as error:
+            raise TooLarge(error.message) from error
         except ApiError as error:
             raise Unavailable(error.message) from error
         if response.status != 200:
             raise _refusal(response, body, absent=absent)
         return body
-
-    async def _read(self, response: Answer, at_most: int) -> bytes:
-        """Read a body piece by piece: of what is not taken little more is received and decrypted meanwhile."""
-        parts: list[bytes] = []
-        received, size = 0, response.content_length or 0
-        try:
-            while size <= at_most and (part := await response.content.readany()):
-                parts.append(part)
-                received += len(part)
-                size = max(size, received)
-                await self._turns.take()
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise self._upstream.failure(error, unanswered=True) from error
-        if size > at_most:
-            response.close()
-            raise TooLarge(f"{self._upstream.title} answered with more than {at_most >> 20} MiB")
-        return b"".join(parts)
 
     async def _is_absent(self, body: bytes) -> bool:
         """Whether a 404 says that the member has no such resource, which makes its objects go.
@@ -108,9 +95,7 @@ class HttpListerWatcher:
             "timeoutSeconds": str(timeout_seconds),
         }
         try:
-            response = await self._upstream.request(
-                "GET", self._path, query=urlencode(query), headers=_ACCEPT, timeout=None
-            )
+            response = await self._upstream.get(self._path, query=urlencode(query), headers=_ACCEPT, timeout=None)
         except ApiError as error:
             raise Unavailable(error.message) from error
         try:

@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable
 
 from gateway.apimachinery.errors import ApiError, PathNotFound
 from gateway.clusters.health import FAILURES_TO_UNREACHABLE, ClusterHealth, ProbeResult, after_probe
-from gateway.clusters.upstream import Upstream, UpstreamError
+from gateway.clusters.upstream import Upstream
+from gateway.clusters.upstream_error import UpstreamError
 
 PROBE_INTERVAL = 5.0
 """Seconds between probes of a member, before jitter."""
@@ -36,7 +37,7 @@ _log = logging.getLogger(__name__)
 async def probe(upstream: Upstream, known_version: str = "") -> ProbeResult:
     """Ask a member's API server whether it is ready, and for its version unless that is known."""
     try:
-        response = await upstream.request("GET", "/readyz", timeout=PROBE_TIMEOUT)
+        response = await upstream.get("/readyz", timeout=PROBE_TIMEOUT)
         async with response:
             await upstream.read_body(response)
         ready = response.status < 500

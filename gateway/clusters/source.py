@@ -78,8 +78,8 @@ class RemoteClusterSource:
     async def watch_clusters(self, resource_version: str) -> AsyncIterator[tuple[str, JsonObject]]:
         """Watch at the store."""
         query = f"watch=true&allowWatchBookmarks=true&resourceVersion={resource_version}"
-        response = await self._upstream.request(
-            "GET", _CLUSTERS_PATH, query=query, headers={"Accept": "application/json"}, timeout=None
+        response = await self._upstream.get(
+            _CLUSTERS_PATH, query=query, headers={"Accept": "application/json"}, timeout=None
         )
         try:
             if response.status != 200:

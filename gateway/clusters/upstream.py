@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import ssl
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,16 +18,23 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from cache.encoded_object import DECODE_ERRORS
+from cache.turns import Turns
 from gateway.apimachinery.errors import ApiError, PathNotFound, internal_error
 from gateway.apimachinery.meta import JsonObject
-from gateway.clusters.connections import CONNECT_TIMEOUT, AddressRefused, Connection, Connections
+from gateway.clusters.answer import Answer, beginning
+from gateway.clusters.connections import CONNECT_TIMEOUT, Connection, Connections
 from gateway.clusters.credentials import CredentialError, CredentialSource
 from gateway.clusters.endpoint import Endpoint
-from gateway.clusters.exchange import Answer, beginning
-from gateway.clusters.identity_headers import impersonation_headers, strip_identity
+from gateway.clusters.sent_request import SentRequest
+from gateway.clusters.upstream_error import (
+    AnswerTooLarge,
+    UpstreamError,
+    failed,
+    redirected,
+    refused_credentials,
+    without_credentials,
+)
 from gateway.request import UserInfo
-
-USER_AGENT = "fleetgate"
 
 ANSWER_TIMEOUT = 30.0
 """Seconds for a complete answer of a request that is not streamed, unless the caller says otherwise."""
@@ -45,33 +50,13 @@ _NOT_MODIFIED = 304
 _log = logging.getLogger(__name__)
 
 
-class UpstreamError(ApiError):
-    """An API server that could not be asked or did not answer: 503, 504, or 502 for an answer nobody may act on.
-
-    `unanswered`: the request may have reached it and no whole answer came back; of a write nobody knows whether it was
-    applied.
-    """
-
-    def __init__(self, code: int, reason: str, message: str, *, unanswered: bool) -> None:
-        """Build from the Status' parts."""
-        super().__init__(code, reason, message)
-        self.unanswered = unanswered
-
-
-class AnswerTooLarge(UpstreamError):
-    """An answer of more bytes than are read: 502."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(502, "BadGateway", message, unanswered=True)
-
-
 class _Call(msgspec.Struct, frozen=True):
     method: str
     target: str
     headers: CIMultiDict[str]
     body: bytes | None
     timeout: float | None
-    upgrade: bool
+    upgrade: bool = False
 
 
 class Upstream:
@@ -111,47 +96,32 @@ class Upstream:
         """Name the server, never its credentials."""
         return f"<Upstream {self.name} {self.endpoint.url}>"
 
-    async def request(
+    async def send(self, request: SentRequest, *, timeout: float | None = ANSWER_TIMEOUT) -> Answer:
+        """Send a request and return the answer with its body unread and still compressed; the caller releases it.
+
+        `timeout` is in seconds for the whole answer; None for a stream, which must only start within HEADERS_TIMEOUT.
+
+        Raises UpstreamError: it cannot be reached, is silent, refuses the gateway's own credentials, or redirects.
+        """
+        return await self._send(self._call(request, timeout), self._own if request.user is None else self._impersonator)
+
+    async def get(
         self,
-        method: str,
         path: str,
         *,
         query: str = "",
         headers: Mapping[str, str] | None = None,
-        body: bytes | None = None,
-        user: UserInfo | None = None,
-        audit_id: str = "",
         timeout: float | None = ANSWER_TIMEOUT,
     ) -> Answer:
-        """Send a request and return the answer with its body unread and still compressed; the caller releases it.
+        """GET with the gateway's own identity; as `send`."""
+        return await self.send(SentRequest("GET", path, query, headers or {}), timeout=timeout)
 
-        Args:
-            method: the HTTP method.
-            path: percent-encoded; rebuilt from a RequestInfo, never the raw one of a client.
-            query: encoded, without the question mark.
-            headers: what to send on; identity in any spelling is stripped here.
-            body: the bytes to send.
-            user: whom to impersonate; None asks with the gateway's own identity.
-            audit_id: the Audit-ID the other side shall record too.
-            timeout: seconds for the whole answer; None for a stream, which must only start within HEADERS_TIMEOUT.
-
-        Raises:
-            UpstreamError: it cannot be reached, is silent, refuses the gateway's own credentials, or redirects.
-        """
-        prepared = self._prepare(path, query, headers, user, audit_id)
-        call = _Call(method, *prepared, body=body, timeout=timeout, upgrade=False)
-        return await self._send(call, self._own if user is None else self._impersonator)
-
-    async def open_tunnel(
-        self, method: str, path: str, *, query: str, headers: Mapping[str, str], user: UserInfo, audit_id: str
-    ) -> aiohttp.ClientResponse:
-        """Ask for an upgrade on a connection of its own; `headers` carry Upgrade and Connection. Raises UpstreamError.
+    async def open_tunnel(self, request: SentRequest) -> aiohttp.ClientResponse:
+        """Ask for an upgrade, with Upgrade and Connection among the headers, on a new connection. Raises UpstreamError.
 
         The answer may be anything: the caller checks for 101 and the right protocol before it relays a byte.
         """
-        prepared = self._prepare(path, query, headers, user, audit_id)
-        call = _Call(method, *prepared, body=None, timeout=None, upgrade=True)
-        answer = await self._send(call, self._impersonator)
+        answer = await self._send(self._call(request, None, upgrade=True), self._impersonator)
         if not isinstance(answer, aiohttp.ClientResponse):
             raise internal_error("a tunnel was asked for on a connection that is shared")
         return answer
@@ -189,22 +159,23 @@ class Upstream:
             sent["Content-Type"] = "application/json"
         sent.update(headers or {})
         encoded = None if body is None else msgspec.json.encode(body)
-        response = await self.request(method, path, query=query, headers=sent, body=encoded, user=user, timeout=timeout)
+        response = await self.send(SentRequest(method, path, query, sent, encoded, user), timeout=timeout)
         async with response:
             answer = await self.read_body(response)
         return self.json_answer(response.status, response.content_type, answer)
 
-    async def read_body(self, response: Answer, *, at_most: int = ANSWER_LIMIT) -> bytes:
-        """Read the rest of an answer. Raises UpstreamError when it breaks off, AnswerTooLarge when it is longer."""
-        try:
-            if not response.content_length:
-                body, whole = await beginning(response, at_most)
-                if whole:
-                    return body
-            elif response.content_length <= at_most:
-                return await response.read()
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise self.failure(error, unanswered=True) from error
+    async def read_body(self, response: Answer, *, at_most: int = ANSWER_LIMIT, turns: Turns | None = None) -> bytes:
+        """Read the rest of an answer, piece by piece in `turns` where there are any; see `beginning`.
+
+        Raises UpstreamError when it breaks off, AnswerTooLarge when it is longer than `at_most` bytes.
+        """
+        if (response.content_length or 0) <= at_most:
+            try:
+                body, whole = await beginning(response, at_most, turns)
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                raise self.failure(error, unanswered=True) from error
+            if whole:
+                return body
         response.close()
         raise AnswerTooLarge(f"{self.title} answered with more than {at_most >> 20} MiB")
 
@@ -240,34 +211,20 @@ class Upstream:
 
     def failure(self, error: BaseException, *, unanswered: bool) -> UpstreamError:
         """Turn a failure of the connection into the ApiError a client sees."""
-        if isinstance(error, TimeoutError) and unanswered:
-            return UpstreamError(504, "Timeout", f"Timeout: {self.title} did not answer in time", unanswered=True)
-        text = f"{self.title} cannot be reached: {_explain(error)}"
-        return UpstreamError(503, "ServiceUnavailable", text, unanswered=unanswered)
+        return failed(self.title, error, unanswered=unanswered)
 
-    def _prepare(
-        self, path: str, query: str, headers: Mapping[str, str] | None, user: UserInfo | None, audit_id: str
-    ) -> tuple[str, CIMultiDict[str]]:
-        if not path.startswith("/"):
-            raise internal_error(f"not a path: {path!r}")
-        sent = strip_identity(headers or {})
-        sent.setdefault("User-Agent", USER_AGENT)
-        if user is not None:
-            sent.extend(impersonation_headers(user, users_and_groups_only=not self._full_impersonation))
-        if audit_id:
-            sent["Audit-ID"] = audit_id
-        return f"{path}?{query}" if query else path, sent
+    def _call(self, request: SentRequest, timeout: float | None, *, upgrade: bool = False) -> _Call:
+        headers = request.headers_to_send(users_and_groups_only=not self._full_impersonation)
+        return _Call(request.method, request.target, headers, request.body, timeout, upgrade)
 
     async def _send(self, call: _Call, connections: Connections) -> Answer:
         try:
             response = await self._send_with_fresh_credentials(call, connections)
         except CredentialError as error:
-            text = f"{self.title} cannot be reached: {error}"
-            raise UpstreamError(503, "ServiceUnavailable", text, unanswered=False) from None
+            raise without_credentials(self.title, error) from None
         if 300 <= response.status < 400 and response.status != _NOT_MODIFIED:
             response.close()
-            text = f"{self.title} tried to redirect the request ({response.status}), which is not permitted"
-            raise UpstreamError(502, "BadGateway", text, unanswered=False)
+            raise redirected(self.title, response.status)
         return response
 
     async def _send_with_fresh_credentials(self, call: _Call, connections: Connections) -> Answer:
@@ -285,7 +242,7 @@ class Upstream:
             response.close()
             if second or not await connections.reload_refused():
                 break
-        raise self._refused()
+        raise refused_credentials(self.title)
 
     async def _attempt(self, call: _Call, connection: Connection) -> Answer:
         headers = call.headers.copy()  # another attempt may have another token
@@ -333,29 +290,3 @@ class Upstream:
             return {}
         headers = [(name, value) for name, values in self.endpoint.proxy_headers.items() for value in values]
         return {"proxy": self.endpoint.proxy_url, "proxy_headers": CIMultiDict(headers)}
-
-    def _refused(self) -> UpstreamError:
-        # Not a 401: that would tell the client that *its* credentials are bad, and make it fetch new ones.
-        text = f"{self.title} refused our credentials (401 Unauthorized)"
-        return UpstreamError(503, "ServiceUnavailable", text, unanswered=False)
-
-
-def _explain(error: BaseException) -> str:
-    """Say what went wrong without addresses of our network in it."""
-    match error:
-        case aiohttp.ConnectionTimeoutError() | TimeoutError():
-            return f"no connection within {CONNECT_TIMEOUT:.0f}s"
-        case aiohttp.ClientConnectorCertificateError(certificate_error=ssl.SSLCertVerificationError() as reason):
-            return f"its certificate is not trusted: {reason.verify_message}"
-        case aiohttp.ClientConnectorDNSError():
-            return "its host name cannot be resolved"
-        case aiohttp.ClientSSLError():
-            return "the TLS handshake failed"
-        case aiohttp.ClientConnectorError(os_error=AddressRefused() as refusal):
-            return str(refusal)
-        case aiohttp.ClientConnectorError(os_error=reason):
-            return os.strerror(reason.errno).lower() if reason.errno else "no connection"
-        case aiohttp.ServerDisconnectedError() | ConnectionResetError():
-            return "the connection was closed"
-        case _:
-            return "the connection failed"

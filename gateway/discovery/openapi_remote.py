@@ -51,7 +51,7 @@ class RemoteOpenApi:
         headers = {"Accept": media_type}
         if known:
             headers["If-None-Match"] = f'"{known}"'
-        response = await self._upstream.request("GET", path, headers=headers)
+        response = await self._upstream.get(path, headers=headers)
         async with response:
             if response.status == 304:
                 return OpenApiDocument(b"", media_type, known)

@@ -133,7 +133,7 @@ class RemoteDiscovery:
         headers = {"Accept": _ACCEPT}
         if etag := self._etags.get(root):
             headers["If-None-Match"] = etag
-        response = await self._upstream.request("GET", root, headers=headers, timeout=LOOK_TIMEOUT)
+        response = await self._upstream.get(root, headers=headers, timeout=LOOK_TIMEOUT)
         async with response:
             if response.status == 304:
                 return

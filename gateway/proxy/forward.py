@@ -15,7 +15,8 @@ import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 
-from gateway.clusters.exchange import Answer, beginning
+from gateway.clusters.answer import Answer, beginning
+from gateway.clusters.sent_request import SentRequest
 from gateway.clusters.upstream import Upstream
 from gateway.proxy.rewrite import query_string, request_headers, response_headers
 from gateway.request import RequestInfo, upstream_path
@@ -52,16 +53,16 @@ async def forward(
         UpstreamError: before the answer has started; afterwards a broken upstream breaks the client's connection, so
             that half an answer is never taken for a whole one.
     """
-    answer = await upstream.request(
+    sent = SentRequest(
         request.method,
         upstream_path(info or scope.info),
-        query=query_string(request.query.items()),
-        headers=request_headers(request.headers),
-        body=body,
-        user=scope.user,
-        audit_id=scope.audit_id,
-        timeout=_time_left(scope),
+        query_string(request.query.items()),
+        request_headers(request.headers),
+        body,
+        scope.user,
+        scope.audit_id,
     )
+    answer = await upstream.send(sent, timeout=_time_left(scope))
     try:
         return await stream_answer(request, upstream, answer, headers, gathered=scope.deadline is not None)
     finally:

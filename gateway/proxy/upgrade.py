@@ -19,7 +19,9 @@ from aiohttp.base_protocol import BaseProtocol
 from multidict import CIMultiDict
 
 from gateway.apimachinery.errors import ApiError, bad_request
-from gateway.clusters.upstream import Upstream, UpstreamError
+from gateway.clusters.sent_request import SentRequest
+from gateway.clusters.upstream import Upstream
+from gateway.clusters.upstream_error import UpstreamError
 from gateway.proxy.forward import stream_answer
 from gateway.proxy.rewrite import query_string, response_headers, upgrade_headers
 from gateway.request import RequestInfo, upstream_path
@@ -138,14 +140,15 @@ async def tunnel(
     if not protocol:
         raise bad_request("Upgrade request required")
     refuse_foreign_origin(request)
-    answer = await upstream.open_tunnel(
+    sent = SentRequest(
         request.method,
         upstream_path(info or scope.info),
-        query=query_string(request.query.items()),
-        headers=upgrade_headers(request.headers),
+        query_string(request.query.items()),
+        upgrade_headers(request.headers),
         user=scope.user,
         audit_id=scope.audit_id,
     )
+    answer = await upstream.open_tunnel(sent)
     try:
         if answer.status != _SWITCHING_PROTOCOLS:
             return await _relay_refusal(request, upstream, answer, headers)

@@ -19,7 +19,9 @@ from gateway.apimachinery.errors import ApiError, PathNotFound
 from gateway.apimachinery.json_values import decode_value
 from gateway.apimachinery.meta import JsonObject, ObjectKey
 from gateway.apimachinery.schema import GroupResource
-from gateway.clusters.upstream import Upstream, UpstreamError
+from gateway.clusters.sent_request import SentRequest
+from gateway.clusters.upstream import Upstream
+from gateway.clusters.upstream_error import UpstreamError
 from gateway.proxy import custom_kinds, dependents
 from gateway.proxy.collection_member import collection_of_one, only_member
 from gateway.proxy.inventory import list_all
@@ -132,16 +134,16 @@ class UpstreamWriteTarget:
             headers["Content-Type"] = guarded.content_type
         if scope.user_agent:
             headers["User-Agent"] = scope.user_agent
-        response = await self._upstream.request(
+        sent = SentRequest(
             _METHODS[request.verb],
             path,
-            query=query_string(query.items()),
-            headers=headers,
-            body=guarded.body or None,
-            user=scope.user,
-            audit_id=scope.audit_id,
-            timeout=_time_left(scope),
+            query_string(query.items()),
+            headers,
+            guarded.body or None,
+            scope.user,
+            scope.audit_id,
         )
+        response = await self._upstream.send(sent, timeout=_time_left(scope))
         async with response:
             body = await self._upstream.read_body(response)
         content_type = response.headers.get("Content-Type", JSON)

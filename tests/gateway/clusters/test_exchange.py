@@ -9,8 +9,9 @@ import pytest
 from multidict import CIMultiDict
 
 from gateway.clusters import exchange as exchange_module
+from gateway.clusters.answer import PlainAnswer
 from gateway.clusters.endpoint import Endpoint
-from gateway.clusters.exchange import Exchange, PlainAnswer
+from gateway.clusters.exchange import Exchange
 from tests.support.http_server import read_head, serve_raw
 
 SHORT = b"HTTP/1.1 200 OK\r\nContent-Type: Application/JSON; x=y\r\nContent-Length: 2\r\n\r\n{}"
@@ -70,7 +71,7 @@ async def test_a_connection_is_used_again_once_its_answer_was_read() -> None:
             assert (answer.status, answer.reason, answer.content_type, answer.content_length) == (
                 200, "OK", "application/json", 2,
             )  # fmt: skip
-            assert await answer.read() == b"{}"
+            assert await answer.content.read() == b"{}"
             answer.close()
     assert server.connections == 1
     assert {head.partition("\r\n")[0] for head in server.heads} == {"GET /prefix/x?a=%2F HTTP/1.1"}
@@ -80,27 +81,27 @@ async def test_the_connection_that_was_used_last_is_used_next() -> None:
     server = Server(SHORT, SHORT, SHORT, SHORT, SHORT)
     async with exchanging(server) as exchange:
         for answer in await asyncio.gather(ask(exchange), ask(exchange)):
-            await answer.read()
+            await answer.content.read()
         assert server.connections == 2
         for _ in range(3):
-            await (await ask(exchange)).read()
+            await (await ask(exchange)).content.read()
     assert sorted(server.by_connection) == [1, 4]
 
 
 async def test_a_connection_that_has_rested_for_long_is_closed() -> None:
     server = Server(SHORT, SHORT)
     async with exchanging(server, keepalive=0.01) as exchange:
-        await (await ask(exchange)).read()
+        await (await ask(exchange)).content.read()
         await server.closed.wait()
-        await (await ask(exchange)).read()
+        await (await ask(exchange)).content.read()
     assert server.connections == 2
 
 
 async def test_what_comes_without_a_request_is_no_answer_to_the_next_one() -> None:
     server = Server(SHORT + SHORT.replace(b"{}", b"[]"), SHORT)
     async with exchanging(server) as exchange:
-        await (await ask(exchange)).read()
-        assert await (await ask(exchange)).read() == b"{}"
+        await (await ask(exchange)).content.read()
+        assert await (await ask(exchange)).content.read() == b"{}"
     assert server.connections == 2
 
 
@@ -112,7 +113,7 @@ async def test_a_connection_whose_answer_was_not_read_is_closed() -> None:
         with pytest.raises(aiohttp.ClientError):
             await answer.content.read()
         async with await ask(exchange) as answer:
-            assert await answer.read() == b"{}"
+            assert await answer.content.read() == b"{}"
     assert server.connections == 2
 
 
@@ -126,8 +127,8 @@ async def test_a_connection_whose_answer_was_not_read_is_closed() -> None:
 async def test_bodies_end_as_they_say(framed: bytes, body: bytes) -> None:
     server = Server(b"HTTP/1.1 200 OK\r\n" + framed, SHORT)
     async with exchanging(server) as exchange:
-        assert await (await ask(exchange)).read() == body
-        assert await (await ask(exchange)).read() == b"{}"
+        assert await (await ask(exchange)).content.read() == body
+        assert await (await ask(exchange)).content.read() == b"{}"
     assert server.connections == 1
 
 
@@ -145,14 +146,14 @@ def sending(answer: bytes) -> Server:
 
 async def test_a_body_without_a_length_ends_with_its_connection() -> None:
     async with exchanging(sending(b"HTTP/1.1 200 OK\r\n\r\nall of it")) as exchange:
-        assert await (await ask(exchange)).read() == b"all of it"
+        assert await (await ask(exchange)).content.read() == b"all of it"
 
 
 async def test_a_body_that_breaks_off_is_an_error() -> None:
     async with exchanging(sending(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nbegun")) as exchange:
         answer = await ask(exchange)
         with pytest.raises(aiohttp.ClientPayloadError):
-            await answer.read()
+            await answer.content.read()
 
 
 @pytest.mark.parametrize("code", [204, 304])
@@ -160,9 +161,9 @@ async def test_answers_without_a_body_give_their_connection_back(code: int) -> N
     server = Server(f"HTTP/1.1 {code} X\r\nETag: e\r\n\r\n".encode(), SHORT)
     async with exchanging(server) as exchange:
         async with await ask(exchange) as answer:
-            assert (answer.status, answer.headers["etag"], await answer.read()) == (code, "e", b"")
+            assert (answer.status, answer.headers["etag"], await answer.content.read()) == (code, "e", b"")
         async with await ask(exchange) as answer:
-            assert await answer.read() == b"{}"
+            assert await answer.content.read() == b"{}"
     assert server.connections == 1
 
 
@@ -170,16 +171,16 @@ async def test_the_answer_to_head_has_no_body() -> None:
     server = Server(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n", SHORT)
     async with exchanging(server) as exchange:
         async with await ask(exchange, "HEAD") as answer:
-            assert (answer.content_length, await answer.read()) == (99, b"")
+            assert (answer.content_length, await answer.content.read()) == (99, b"")
         async with await ask(exchange) as answer:
-            assert await answer.read() == b"{}"
+            assert await answer.content.read() == b"{}"
     assert server.connections == 1
 
 
 async def test_interim_answers_are_passed_over() -> None:
     server = Server(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + SHORT)
     async with exchanging(server) as exchange, await ask(exchange) as answer:
-        assert (answer.status, await answer.read()) == (200, b"{}")
+        assert (answer.status, await answer.content.read()) == (200, b"{}")
 
 
 async def test_what_is_no_http_is_an_error() -> None:
@@ -194,7 +195,7 @@ async def test_a_connection_that_was_closed_meanwhile_is_replaced(method: str) -
     server = Server(SHORT, None, SHORT)
     async with exchanging(server) as exchange:
         for _ in range(2):
-            assert await (await ask(exchange, method)).read() == b"{}"
+            assert await (await ask(exchange, method)).content.read() == b"{}"
     assert server.connections == 2
 
 
@@ -202,7 +203,7 @@ async def test_a_connection_that_was_closed_meanwhile_is_replaced(method: str) -
 async def test_what_may_not_be_done_twice_is_not_sent_again(method: str) -> None:
     server = Server(SHORT, None, SHORT)
     async with exchanging(server) as exchange:
-        await (await ask(exchange, method)).read()
+        await (await ask(exchange, method)).content.read()
         with pytest.raises(aiohttp.ServerDisconnectedError):
             await ask(exchange, method)
     assert len(server.heads) == 2
@@ -239,7 +240,7 @@ async def test_headers_that_frame_the_message_are_its_own() -> None:
     forged = {"Content-Length": "1", "content-length": "7", "Transfer-Encoding": "chunked", "Host": "elsewhere"}
     async with exchanging(server) as exchange:
         for method, body in (("POST", b""), ("GET", None)):
-            await (await exchange.send(method, "/x", CIMultiDict(forged), body, timeout=10)).read()
+            await (await exchange.send(method, "/x", CIMultiDict(forged), body, timeout=10)).content.read()
     post, get = (head.lower() for head in server.heads)
     assert post.count("content-length") == 1
     assert "content-length: 0\r\n" in post
@@ -263,8 +264,8 @@ async def test_an_answer_that_does_not_end_in_time() -> None:
         answer = await ask(exchange)
         answer.end_at(asyncio.get_running_loop().time() + 0.05)
         with pytest.raises(TimeoutError):
-            await answer.read()
-        assert await (await ask(exchange)).read() == b"{}"
+            await answer.content.read()
+        assert await (await ask(exchange)).content.read() == b"{}"
     assert server.connections == 2
 
 
@@ -274,7 +275,7 @@ async def test_closing_the_connections_ends_what_is_read() -> None:
         connector = aiohttp.TCPConnector(limit=0)
         exchange = Exchange(Endpoint(url), connector, connect_timeout=5)
         answer = await ask(exchange)
-        reading = asyncio.get_running_loop().create_task(answer.read())
+        reading = asyncio.get_running_loop().create_task(answer.content.read())
         await asyncio.sleep(0)
         exchange.close()
         await connector.close()
@@ -320,7 +321,7 @@ async def test_what_lasts_is_not_sent_where_a_large_answer_was_received() -> Non
     async with exchanging(server) as exchange:
         for lasting in (False, False, True, False):
             answer = await exchange.send("GET", "/x", CIMultiDict(), None, timeout=10, lasting=lasting)
-            await answer.read()
+            await answer.content.read()
     # The last has the narrow connection again that the third made.
     assert server.by_connection == [2, 2]
 
@@ -329,7 +330,7 @@ async def test_pages_are_read_on_one_connection() -> None:
     server = Server(LONG, LONG, SHORT)
     async with exchanging(server) as exchange:
         for _ in range(3):
-            await (await ask(exchange)).read()
+            await (await ask(exchange)).content.read()
     assert server.by_connection == [3]
 
 
@@ -337,7 +338,7 @@ async def test_a_connection_that_carried_a_large_answer_is_soon_closed(monkeypat
     monkeypatch.setattr(exchange_module, "WIDE_KEEPALIVE", 0.01)
     server = Server(LONG, SHORT)
     async with exchanging(server) as exchange:
-        await (await ask(exchange)).read()
+        await (await ask(exchange)).content.read()
         await server.closed.wait()
-        await (await ask(exchange)).read()
+        await (await ask(exchange)).content.read()
     assert server.by_connection == [1, 1]

@@ -13,7 +13,9 @@ from multidict import CIMultiDict
 from gateway.apimachinery.errors import ApiError, PathNotFound
 from gateway.clusters.credentials import CredentialError, Credentials, StaticCredentials
 from gateway.clusters.endpoint import Endpoint
-from gateway.clusters.upstream import Upstream, UpstreamError
+from gateway.clusters.sent_request import SentRequest
+from gateway.clusters.upstream import Upstream
+from gateway.clusters.upstream_error import UpstreamError
 from gateway.request import UserInfo
 from tests.support.http_server import read_head, serve, serve_raw
 from tests.support.tls import Authority
@@ -55,7 +57,7 @@ async def echo(request: web.BaseRequest) -> web.StreamResponse:
 
 
 async def seen_by(up: Upstream, method: str = "GET", path: str = "/x", **options: Any) -> dict[str, Any]:
-    async with await up.request(method, path, **options) as response:
+    async with await up.send(SentRequest(method, path, **options)) as response:
         document = json.loads(await up.read_body(response))
     return {**document, "headers": CIMultiDict(document["headers"])}
 
@@ -78,7 +80,7 @@ async def test_an_answer_may_carry_as_many_warnings_as_kube_apiserver_gives() ->
 
     async with serve(warn) as url:
         up = upstream(url)
-        async with await up.request("GET", "/x") as response:
+        async with await up.get("/x") as response:
             assert len(response.headers.getall("Warning")) == 215
         await up.close()
 
@@ -145,7 +147,7 @@ async def test_a_redirect_is_refused_and_not_followed(status: int) -> None:
     async with serve(redirect) as url:
         up = upstream(url)
         with pytest.raises(UpstreamError) as refusal:
-            await up.request("GET", "/x", user=ALICE)
+            await up.send(SentRequest("GET", "/x", user=ALICE))
         await up.close()
     assert refusal.value.code == 502
     assert not refusal.value.unanswered
@@ -170,7 +172,7 @@ async def test_a_redirect_takes_no_credentials_to_another_server() -> None:
                 await up.get_json("/x")
             headers = {"Upgrade": "SPDY/3.1", "Connection": "Upgrade"}
             with pytest.raises(UpstreamError) as tunnel:
-                await up.open_tunnel("POST", "/exec", query="", headers=headers, user=ALICE, audit_id="")
+                await up.open_tunnel(SentRequest("POST", "/exec", headers=headers, user=ALICE))
             await up.close()
     assert (own.value.code, tunnel.value.code) == (502, 502)
     assert strangers == []
@@ -182,7 +184,7 @@ async def test_not_modified_is_no_redirect() -> None:
 
     async with serve(unchanged) as url:
         up = upstream(url)
-        async with await up.request("GET", "/openapi/v3") as response:
+        async with await up.get("/openapi/v3") as response:
             assert response.status == 304
         await up.close()
 
@@ -213,7 +215,7 @@ async def test_our_refused_credentials_never_look_like_the_callers() -> None:
         up = upstream(url, source)
         for _ in range(3):
             with pytest.raises(UpstreamError) as refusal:
-                await up.request("GET", "/x", user=ALICE)
+                await up.send(SentRequest("GET", "/x", user=ALICE))
             assert refusal.value.code == 503
             assert "refused our credentials" in refusal.value.message
         await up.close()
@@ -253,7 +255,7 @@ async def test_credentials_about_to_expire_are_replaced_first() -> None:
 async def test_missing_credentials_are_explained() -> None:
     up = upstream("http://127.0.0.1:1", Rotating(CredentialError("Secret a/b does not exist")))
     with pytest.raises(UpstreamError) as refusal:
-        await up.request("GET", "/x")
+        await up.get("/x")
     await up.close()
     assert refusal.value.code == 503
     assert refusal.value.message == 'member cluster "m1" cannot be reached: Secret a/b does not exist'
@@ -271,7 +273,7 @@ async def test_a_failing_refresh_keeps_the_credentials_in_use() -> None:
 async def test_a_closed_port_is_503_and_nothing_was_sent() -> None:
     up = upstream("http://127.0.0.1:1")
     with pytest.raises(UpstreamError) as refusal:
-        await up.request("GET", "/x")
+        await up.get("/x")
     await up.close()
     assert (refusal.value.code, refusal.value.unanswered) == (503, False)
     assert refusal.value.message == 'member cluster "m1" cannot be reached: connection refused'
@@ -285,7 +287,7 @@ async def test_silence_is_504_and_nobody_knows_what_was_done() -> None:
     async with serve_raw(silent) as url:
         up = upstream(url)
         with pytest.raises(UpstreamError) as refusal:
-            await up.request("POST", "/x", timeout=0.2)
+            await up.send(SentRequest("POST", "/x"), timeout=0.2)
         await up.close()
     assert (refusal.value.code, refusal.value.unanswered) == (504, True)
 
@@ -297,7 +299,7 @@ async def test_a_connection_lost_before_the_answer_is_503_and_unanswered() -> No
     async with serve_raw(hang_up) as url:
         up = upstream(url)
         with pytest.raises(UpstreamError) as refusal:
-            await up.request("POST", "/x")
+            await up.send(SentRequest("POST", "/x"))
         await up.close()
     assert (refusal.value.code, refusal.value.unanswered) == (503, True)
 
@@ -326,7 +328,7 @@ async def test_half_an_answer_is_no_answer() -> None:
 async def test_a_link_local_address_is_never_dialled(endpoint: Endpoint) -> None:
     up = upstream("", endpoint=endpoint)
     with pytest.raises(UpstreamError, match="link-local") as refusal:
-        await up.request("GET", "/latest/meta-data")
+        await up.get("/latest/meta-data")
     await up.close()
     assert refusal.value.code == 503
     assert not refusal.value.unanswered
@@ -510,12 +512,12 @@ async def test_old_connections_outlive_a_new_certificate(authority: Authority) -
     )
     async with serve(watch, authority.server_context) as url:
         up = upstream(url, source)
-        response = await up.request("GET", "/watch", timeout=None)
+        response = await up.get("/watch", timeout=None)
         await started.wait()
         await up.refresh_credentials()
         assert (await up.get_json("/x"))["method"] == "GET"
         release.set()
-        assert await response.read() == b"onetwo"
+        assert await response.content.read() == b"onetwo"
         await up.close()
 
 

@@ -10,6 +10,7 @@ import yaml
 
 from gateway.apimachinery import protobuf
 from gateway.apimachinery.protobuf import is_envelope
+from gateway.clusters.sent_request import SentRequest
 from gateway.clusters.upstream import Upstream
 from tests.gateway.simulation.served import served_gateway
 
@@ -50,9 +51,9 @@ async def send(
     kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
     headers = {"Accept": accept, "Content-Type": kind}
     encoded = None if body is None else json.dumps(body).encode()
-    response = await gateway.request(method, path, query=query, headers=headers, body=encoded)
+    response = await gateway.send(SentRequest(method, path, query, headers, encoded))
     async with response:
-        return response.status, response.content_type, await response.read()
+        return response.status, response.content_type, await response.content.read()
 
 
 def config_map(name: str) -> dict[str, Any]:

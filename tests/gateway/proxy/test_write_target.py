@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from gateway.apimachinery.errors import ApiError, PathNotFound
 from gateway.apimachinery.meta import ObjectKey
 from gateway.apimachinery.schema import GroupResource
-from gateway.clusters.upstream import UpstreamError
+from gateway.clusters.upstream_error import UpstreamError
 from gateway.proxy.write_target import UpstreamWriteTarget
 from gateway.request import UserInfo, parse_request_info
 from gateway.request_scope import RequestScope

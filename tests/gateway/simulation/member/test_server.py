@@ -5,6 +5,7 @@ import pytest
 
 from gateway.apimachinery.errors import ApiError, PathNotFound
 from gateway.clusters.rights import identity, missing_rights
+from gateway.clusters.sent_request import SentRequest
 from gateway.request import UserInfo
 from gateway.simulation.member.__main__ import last_port
 from tests.gateway.simulation.served import PODS, served_member
@@ -17,8 +18,8 @@ async def test_a_member_speaks_kubernetes_over_tls_with_nodes_of_its_own(tmp_pat
         resources = await member.admin.get_json("/api/v1")
         assert {"pods", "pods/log", "pods/exec", "nodes"} <= {each["name"] for each in resources["resources"]}
         assert (await member.admin.get_json("/version"))["gitVersion"]
-        async with await member.admin.request("GET", "/readyz") as answer:
-            assert await answer.read() == b"ok"
+        async with await member.admin.get("/readyz") as answer:
+            assert await answer.content.read() == b"ok"
         with pytest.raises(PathNotFound):
             await member.admin.get_json("/apis/cluster.karmada.io/v1alpha1/clusters")
 
@@ -31,7 +32,7 @@ async def test_a_gateway_may_do_there_what_joining_demands_and_acts_as_its_calle
             await member.gateway.send_json("POST", "/api/v1/namespaces", {"metadata": {"name": "x"}})
         admin = UserInfo("admin", groups=("fleetgate:admins", "system:authenticated"))
         for user, code in ((admin, 200), (UserInfo("alice", groups=("system:authenticated",)), 403)):
-            async with await member.gateway.request("GET", PODS, user=user) as answer:
+            async with await member.gateway.send(SentRequest("GET", PODS, user=user)) as answer:
                 assert answer.status == code
 
 

@@ -65,10 +65,10 @@ def exit_code(done: Exec) -> int:
 
 
 async def text(member: ServedMember, path: str, query: str = "") -> str:
-    async with await member.admin.request("GET", path, query=query) as answer:
+    async with await member.admin.get(path, query=query) as answer:
         assert answer.status == 200
         assert answer.content_type == "text/plain"
-        return (await answer.read()).decode()
+        return (await answer.content.read()).decode()
 
 
 async def test_a_pod_has_a_log(member: ServedMember) -> None:
@@ -82,7 +82,7 @@ async def test_a_pod_has_a_log(member: ServedMember) -> None:
 
 
 async def test_a_log_can_be_followed_until_the_pod_is_gone(member: ServedMember) -> None:
-    async with await member.admin.request("GET", f"{PODS}/p/log", query="follow=true", timeout=None) as answer:
+    async with await member.admin.get(f"{PODS}/p/log", query="follow=true", timeout=None) as answer:
         assert (await answer.content.readline()).startswith(b"simulated container c ")
         assert (await answer.content.readline()).startswith(b"request=1 ")
         await member.admin.send_json("DELETE", f"{PODS}/p", None)
@@ -97,7 +97,7 @@ async def test_the_log_of_a_container_that_ends_ends_with_it(member: ServedMembe
         return bool((await member.admin.get_json(f"{PODS}/task"))["status"]["phase"] == "Running")
 
     await until(runs)
-    async with await member.admin.request("GET", f"{PODS}/task/log", query="follow=true", timeout=None) as answer:
+    async with await member.admin.get(f"{PODS}/task/log", query="follow=true", timeout=None) as answer:
         assert (await answer.content.read()).decode().splitlines()[-1] == "work done, exit code 0"
 
 

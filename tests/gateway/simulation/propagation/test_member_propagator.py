@@ -13,18 +13,9 @@ WEB = ObjectKey("shop", "web")
 
 
 class Answer(AbstractAsyncContextManager[None]):
-    """A list of nothing."""
+    """A list."""
 
     status = 200
-    content_length = None
-
-    def __init__(self) -> None:
-        self.content = self
-        self._body = b'{"metadata":{"resourceVersion":"1"},"items":[]}'
-
-    async def readany(self) -> bytes:
-        body, self._body = self._body, b""
-        return body
 
     async def __aexit__(self, *_: object) -> None:
         return None
@@ -39,9 +30,12 @@ class SlowMember:
         self.may_list = asyncio.Event()
         self.applied: asyncio.Queue[str] = asyncio.Queue()
 
-    async def request(self, method: str, path: str, *, query: str = "", **_: Any) -> Answer:
+    async def get(self, path: str, *, query: str = "", **_: Any) -> Answer:
         await (asyncio.Event() if "watch" in query else self.may_list).wait()
         return Answer()
+
+    async def read_body(self, _: Answer, **__: Any) -> bytes:
+        return b'{"metadata":{"resourceVersion":"1"},"items":[]}'
 
     async def send_json(self, method: str, path: str, body: JsonObject, **_: Any) -> JsonObject:
         await self.applied.put(f"{method} {path}")
