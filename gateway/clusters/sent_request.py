@@ -22,8 +22,8 @@ class SentRequest(msgspec.Struct, frozen=True):
     """One request to another API server.
 
     `path` is percent-encoded and rebuilt from a RequestInfo, never the raw one of a client; `query` is encoded, without
-    the question mark. Of `headers` what claims an identity, in any spelling, is not sent. `user` is whom to impersonate;
-    None asks with the gateway's own identity. `audit_id` is the Audit-ID that the other side shall record too.
+    the question mark. Of `headers`, what claims an identity in any spelling is not sent. `user` is whom to impersonate,
+    None for the gateway's own identity. `audit_id` is the Audit-ID that the other side shall record too.
     """
 
     method: str
