@@ -21,13 +21,11 @@ from aiohttp import EMPTY_PAYLOAD, http_parser, web
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
+from gateway.arrival import Arrival, Steps
 from gateway.request_keys import Handler
 
 HEAD_TIMEOUT = 32.0
 """Seconds a new connection has to send its first complete request head (kube-apiserver's ReadHeaderTimeout)."""
-
-HANDSHAKE_TIMEOUT = 10.0
-"""Seconds for the TLS handshake."""
 
 IDLE_TIMEOUT = 90.0
 """Seconds an idle keep-alive connection stays open (kube-apiserver's IdleTimeout); also those for later heads."""
@@ -268,11 +266,15 @@ class Listener:
         self._connection_type = connection
         self._http: web.Server | None = None
         self._servers: list[asyncio.Server] = []
+        self.steps = Steps()
+        """What the handshakes of all connections take turns by."""
+        self.arriving: set[Arrival] = set()
+        """Connections whose handshake is not done."""
 
     async def start(self, host: str, port: int) -> int:
         """Listen, and return the port (useful when 0 was asked for). Raises OSError when the address is taken."""
         server = await asyncio.get_running_loop().create_server(
-            partial(self._connection, self._serving()), host, port, backlog=_BACKLOG, reuse_address=True, **self._tls
+            partial(self._connection, self._serving()), host, port, backlog=_BACKLOG, reuse_address=True
         )
         self._servers.append(server)
         return int(server.sockets[0].getsockname()[1])
@@ -281,9 +283,7 @@ class Listener:
         """Listen on sockets that are bound. They stay their owner's: they outlive what is returned."""
         loop = asyncio.get_running_loop()
         factory = partial(self._connection, self._serving())
-        started = [
-            await loop.create_server(factory, sock=sock.dup(), backlog=_BACKLOG, **self._tls) for sock in sockets
-        ]
+        started = [await loop.create_server(factory, sock=sock.dup(), backlog=_BACKLOG) for sock in sockets]
         self._servers += started
         return started
 
@@ -298,19 +298,16 @@ class Listener:
         make = partial(self._made, AdoptedConnection, self._serving(), client=client, keepalive_timeout=_UNLIMITED)
         await asyncio.get_running_loop().connect_accepted_socket(make, sock)
 
-    @property
-    def _tls(self) -> dict[str, Any]:
-        return {"ssl": self._context, "ssl_handshake_timeout": HANDSHAKE_TIMEOUT} if self._context else {}
-
     def _serving(self) -> web.Server:
         if self._http is None:
             self._http = web.Server(self._handler, handler_cancellation=True)
         return self._http
 
     def _connection(self, http: web.Server) -> asyncio.Protocol:
-        if len(http.connections) >= self._max_connections:
+        if len(http.connections) + len(self.arriving) >= self._max_connections:
             return _Refuse()
-        return self._made(self._connection_type, http, keepalive_timeout=IDLE_TIMEOUT)
+        client = self._made(self._connection_type, http, keepalive_timeout=IDLE_TIMEOUT)
+        return client if self._context is None else Arrival(self._context, self.steps, client, self.arriving)
 
     def _made(self, kind: type[ClientConnection], http: web.Server, **settings: Any) -> ClientConnection:
         return kind(
@@ -344,6 +341,8 @@ class Listener:
     async def close(self, grace: float) -> None:
         """Wait at most `grace` seconds for requests in flight, then close every connection."""
         self.stop_accepting()
+        for arrival in list(self.arriving):
+            arrival.abort()
         if self._http is not None:
             await self._http.shutdown(grace)
 
