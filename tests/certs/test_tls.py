@@ -199,6 +199,18 @@ async def test_a_resumed_session_knows_who_it_is_and_does_not_outlive_a_revocati
         again.close()
 
 
+async def test_one_session_ticket_is_made_for_each_connection(gateway: Gateway, client: Client, alice: Alice) -> None:
+    context = client.context(alice.chain, minimum=ssl.TLSVersion.TLSv1_3)
+    messages: list[str] = []
+    # The hook of the ssl module for tests of itself: what came, message by message.
+    context._msg_callback = lambda *said: messages.append(getattr(said[4], "name", ""))  # type: ignore[attr-defined]
+    async with running(gateway):
+        connection = await Connection.open(gateway, context)
+        assert await connection.ask() == "alice"
+        connection.close()
+    assert messages.count("NEWSESSION_TICKET") == 1
+
+
 async def test_time_ends_an_open_connection_and_answers_a_new_one(
     gateway: Gateway, client: Client, alice: Alice, clock: Clock
 ) -> None:
