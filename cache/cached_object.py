@@ -15,7 +15,6 @@ import msgspec
 
 from cache.compressed import Compressed, compress
 from cache.encoded_object import decode_sections, lingers
-from cache.field_values import Sections
 from cache.naming import UNCONTESTED, Naming
 from cache.resource_kind import ResourceKind
 from cache.stamp import RAW_START, REVISION_AT, Stamp, compose
@@ -23,8 +22,8 @@ from cache.stamp import RAW_START, REVISION_AT, Stamp, compose
 CLUSTER_LABEL = "fleetgate.io/cluster"
 """A virtual label: selectors may use it, objects do not carry it."""
 
-CellRenderer = Callable[[Sections], Any]
-"""Renders the Table cells of an object. Gets its top-level fields as they are served, still encoded."""
+CellRenderer = Callable[[bytes], Any]
+"""Renders the Table cells of an object. Gets its JSON as it stands in a list."""
 
 _logger = logging.getLogger(__name__)
 
@@ -45,7 +44,7 @@ class Rows:
     def render(self, obj: CachedObject) -> Any:
         """Return the cells of an object; None where the renderer fails."""
         try:
-            return self._renderer(decode_sections(obj.raw))
+            return self._renderer(obj.raw)
         except Exception:
             # An odd object of one member must not end a list of all the others.
             _logger.exception("cannot render the cells of %s %s", self._kind.stored.kind, obj.key)

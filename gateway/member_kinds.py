@@ -104,4 +104,4 @@ class MemberKinds:
 
 def _renderer(resource: GroupResource) -> CellRenderer | None:
     printer = merged_printer(resource)
-    return None if printer is None else printer.prepare
+    return None if printer is None else printer.render

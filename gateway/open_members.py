@@ -86,7 +86,7 @@ async def _cache(config: GatewayConfig, data_dir: Path) -> MultiClusterCache:
         now=time.time,
         jitter=random.random,
         token_key=await asyncio.to_thread(continue_token_key, data_dir / "continue-token.key"),
-        renderers={PODS: MERGED_PRINTERS[PODS].prepare, EVENTS: MERGED_PRINTERS[EVENTS].prepare},
+        renderers={PODS: MERGED_PRINTERS[PODS].render, EVENTS: MERGED_PRINTERS[EVENTS].render},
         settings=CacheSettings(
             uncompressed=config.cache.uncompressed_megabytes << 20,
             replica=config.cache.replica,

@@ -17,8 +17,9 @@ from gateway.apimachinery.meta import field
 from gateway.printers.cells import NONE
 from gateway.printers.columns import Column
 from gateway.printers.custom import CustomColumn, CustomPrinter
-from gateway.printers.printer import CLUSTER_ANNOTATION, CLUSTER_COLUMN, Merged, MergedPrinter, cluster_index
+from gateway.printers.printer import CLUSTER_COLUMN, Merged, MergedPrinter, cluster_index
 from gateway.printers.row import PreparedRow, Slot, encode_text, prepare_row
+from gateway.printers.served import CLUSTER_ANNOTATION
 
 _ROWS = 20_000
 """Rows that are kept prepared."""

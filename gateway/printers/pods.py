@@ -14,6 +14,7 @@ import msgspec
 from gateway.printers.cells import AGE_COLUMN, NAME_COLUMN, NONE
 from gateway.printers.columns import Column
 from gateway.printers.row import Cell, PreparedRow, Slot, age_cell, prepare_row
+from gateway.printers.served import ServedAnnotations
 from gateway.printers.timestamps import epoch
 
 COLUMNS = (
@@ -104,6 +105,20 @@ class _Metadata(msgspec.Struct, gc=False, rename="camel"):
     deletion_timestamp: str | None = None
 
 
+class _ServedMetadata(_Metadata, gc=False, rename="camel"):
+    name: str | None = None
+    annotations: ServedAnnotations | None = None
+
+
+class _ServedPod(msgspec.Struct, gc=False):
+    """What the row of a Pod is made of, read in one go: most of the time of making one goes over what is not shown."""
+
+    metadata: _ServedMetadata
+    spec: _Spec = msgspec.field(default_factory=_Spec)
+    status: _Status = msgspec.field(default_factory=_Status)
+
+
+_served_of = msgspec.json.Decoder(_ServedPod).decode
 _metadata_of = msgspec.json.Decoder(_Metadata).decode
 _spec_of = msgspec.json.Decoder(_Spec).decode
 _status_of = msgspec.json.Decoder(_Status).decode
@@ -229,28 +244,24 @@ _ROW_CONDITIONS = {
 }
 
 
-def pod_cells(metadata: bytes, spec: bytes, status: bytes) -> tuple[list[Cell], list[dict[str, Any]]]:
-    """Return the cells of a Pod in the order of COLUMNS, and its row conditions.
-
-    The arguments are the JSON of the three sections. Raises msgspec.MsgspecError for what is no Pod.
-    """
-    pod_metadata, pod_spec, pod_status = _metadata_of(metadata), _spec_of(spec), _status_of(status)
-    summary = _Summary(pod_metadata, pod_spec, pod_status)
+def _cells(metadata: _Metadata, spec: _Spec, status: _Status) -> tuple[list[Cell], list[dict[str, Any]]]:
+    """Return the cells of a Pod in the order of COLUMNS, and its row conditions."""
+    summary = _Summary(metadata, spec, status)
     cells: list[Cell] = [
         Slot.NAME,
         f"{summary.ready}/{summary.total}",
         summary.reason,
         summary.restarts.cell(),
-        age_cell(epoch(pod_metadata.creation_timestamp)),
-        (pod_status.pod_i_ps[0].ip if pod_status.pod_i_ps else "") or NONE,
-        pod_spec.node_name or NONE,
-        pod_status.nominated_node_name or NONE,
-        _gates(pod_spec, pod_status),
+        age_cell(epoch(metadata.creation_timestamp)),
+        (status.pod_i_ps[0].ip if status.pod_i_ps else "") or NONE,
+        spec.node_name or NONE,
+        status.nominated_node_name or NONE,
+        _gates(spec, status),
     ]
-    message = _ROW_CONDITIONS.get(pod_status.phase)
+    message = _ROW_CONDITIONS.get(status.phase)
     if message is None:
         return cells, []
-    return cells, [{"type": "Completed", "status": "True", "reason": pod_status.phase, "message": message}]
+    return cells, [{"type": "Completed", "status": "True", "reason": status.phase, "message": message}]
 
 
 _EMPTY = msgspec.Raw(b"{}")
@@ -262,9 +273,28 @@ def prepare_pod(sections: Mapping[str, msgspec.Raw], extra: Sequence[tuple[int, 
     Never raises: a member's broken Pod is still listed, with `<unknown>` where it cannot be read.
     """
     try:
-        cells, conditions = pod_cells(*(sections.get(name, _EMPTY) for name in ("metadata", "spec", "status")))
+        metadata, spec, status = (sections.get(name, _EMPTY) for name in ("metadata", "spec", "status"))
+        cells, conditions = _cells(_metadata_of(metadata), _spec_of(spec), _status_of(status))
     except msgspec.MsgspecError:
         cells, conditions = [Slot.NAME, *["<unknown>"] * (len(COLUMNS) - 1)], []
     for index, cell in extra:
         cells.insert(index, cell)
+    return prepare_row(cells, conditions)
+
+
+def prepare_served_pod(raw: bytes, cluster_index: int) -> PreparedRow | None:
+    """Render a Pod of the merged view from its JSON, with its name and its member, whose cell stands at that index.
+
+    None where any of it cannot be read, or it does not say its name: `prepare_pod` shows what there is of such a Pod.
+    """
+    try:
+        pod = _served_of(raw)
+    except msgspec.MsgspecError:
+        return None
+    metadata = pod.metadata
+    if metadata.name is None:
+        return None
+    cells, conditions = _cells(metadata, pod.spec, pod.status)
+    cells[0] = metadata.name
+    cells.insert(cluster_index, metadata.annotations.cluster if metadata.annotations else "")
     return prepare_row(cells, conditions)

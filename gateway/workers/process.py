@@ -69,7 +69,7 @@ def followed_cachers(settings: Settings) -> Sequence[FollowedCacher]:
             kind,
             now=time.time,
             slot=settings.slot,
-            renderer=MERGED_PRINTERS[kind.stored.gvr.group_resource].prepare,
+            renderer=MERGED_PRINTERS[kind.stored.gvr.group_resource].render,
         )
         for kind in BUILT_IN_KINDS
     ]

@@ -43,28 +43,26 @@ def test_renaming_there_and_back():
     assert back.key == obj.key
 
 
-def test_cells_are_rendered_once_from_the_encoded_sections_as_they_are_served():
+def test_cells_are_rendered_once_from_an_object_as_it_is_served():
     asked = []
 
-    def render(sections):
-        asked.append(json.loads(bytes(sections["metadata"])))
-        return sorted(sections), bytes(sections["status"])
+    def render(raw):
+        asked.append(raw)
+        return json.loads(raw)["status"]
 
     obj = built(pod(), renderer=render)
     assert asked == []
-    assert obj.cells == obj.cells == (["metadata", "spec", "status"], b'{"phase":"Running"}')
-    assert asked == [json.loads(obj.metadata)]
+    assert obj.cells == obj.cells == {"phase": "Running"}
+    assert asked == [obj.raw]
 
 
 def test_the_cells_show_the_name_that_an_object_is_served_by():
-    obj = built(pod("web"), renderer=lambda sections: json.loads(bytes(sections["metadata"]))["name"])
+    obj = built(pod("web"), renderer=lambda raw: json.loads(raw)["metadata"]["name"])
     assert [obj.cells, obj.renamed("web.m1", RV).cells, obj.at_revision(5).cells] == ["web", "web.m1", "web"]
 
 
 def test_many_objects_are_read_as_each_of_them():
-    objects = [
-        built(pod(f"web-{number}"), renderer=lambda sections: bytes(sections["metadata"])) for number in range(4)
-    ]
+    objects = [built(pod(f"web-{number}"), renderer=lambda raw: json.loads(raw)["metadata"]) for number in range(4)]
     objects[1].compress(objects[0].raw)
     objects[2].compress(objects[0].raw)
     assert whole(objects) == [obj.raw for obj in objects]
@@ -72,7 +70,7 @@ def test_many_objects_are_read_as_each_of_them():
 
 
 def test_a_renderer_that_fails_costs_only_the_cells(caplog):
-    def fail(sections):
+    def fail(raw):
         raise KeyError("x")
 
     assert built(pod(), renderer=fail).cells is None

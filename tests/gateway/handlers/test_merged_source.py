@@ -65,7 +65,7 @@ async def fleet() -> AsyncIterator[Fleet]:
         now=lambda: NOW,
         jitter=lambda: 0.5,
         token_key=b"0123456789abcdef",
-        renderers={GroupResource("", "pods"): MERGED_POD_PRINTER.prepare},
+        renderers={GroupResource("", "pods"): MERGED_POD_PRINTER.render},
     )
     task = asyncio.get_running_loop().create_task(cache.run())
     members = {name: FakeMember() for name in ("m1", "m2")}

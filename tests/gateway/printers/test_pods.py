@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from gateway.apimachinery.meta import JsonObject
-from gateway.printers.pods import COLUMNS, pod_cells, prepare_pod
+from gateway.printers.pods import COLUMNS, prepare_pod, prepare_served_pod
 from gateway.printers.row import Slot
 from tests.gateway.printers.goldens import finished, sections
 
@@ -47,12 +47,33 @@ def test_a_pod_that_cannot_be_read_is_still_listed(broken: JsonObject) -> None:
 
 
 def test_conditions_tell_that_a_pod_is_over() -> None:
-    _, running = pod_cells(b"{}", b"{}", b'{"phase":"Running"}')
-    _, failed = pod_cells(b"{}", b"{}", b'{"phase":"Failed"}')
-    assert running == []
+    running, failed = (
+        finished(prepare_pod(sections({"status": {"phase": phase}})), 0).get("conditions")
+        for phase in ("Running", "Failed")
+    )
+    assert running is None
     assert failed == [{"type": "Completed", "status": "True", "reason": "Failed", "message": "The pod failed."}]
 
 
 def test_a_further_cell_is_put_where_it_belongs() -> None:
     row = prepare_pod(sections({}), [(5, Slot.CLUSTER)])
     assert finished(row, 0, "web", "m1")["cells"][3:7] == ["0", "<unknown>", "m1", "<none>"]
+
+
+def test_a_pod_that_is_read_in_one_go_shows_its_name_and_member() -> None:
+    annotations = b'{"resource.karmada.io/cached-from-cluster":"m%1","other":"x"}'
+    row = prepare_served_pod(b'{"metadata":{"name":"100%","annotations":' + annotations + b"}}", 5)
+    assert row is not None
+    assert finished(row, 0)["cells"][:7] == ["100%", "0/0", "", "0", "<unknown>", "m%1", "<none>"]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        *(b"{}", b"[]", b"", b'{"metadata":{}}', b'{"metadata":{"name":null}}', b'{"metadata":{"name":5}}'),
+        *(b'{"metadata":{"name":"a"},"status":null}', b'{"metadata":{"name":"a"},"spec":{"containers":"x"}}'),
+        b'{"metadata":{"name":"a"}',
+    ],
+)
+def test_what_cannot_be_read_in_one_go_is_left_to_others(odd: bytes) -> None:
+    assert prepare_served_pod(odd, 5) is None

@@ -9,16 +9,16 @@ from gateway.apimachinery.schema import GroupResource, GroupVersionResource
 from gateway.printers.events import COLUMNS as EVENT_COLUMNS
 from gateway.printers.pods import COLUMNS as POD_COLUMNS
 from gateway.printers.printer import (
-    CLUSTER_ANNOTATION,
     MERGED_EVENT_PRINTER,
     MERGED_POD_PRINTER,
     MERGED_PRINTERS,
     merged_printer,
     stored_printer,
 )
+from gateway.printers.served import CLUSTER_ANNOTATION
 from gateway.storage.definitions import PrinterColumn
 from gateway.storage.interface import StoredObject
-from tests.gateway.printers.goldens import Resource, finished, sections
+from tests.gateway.printers.goldens import Resource, finished, recorded, sections
 
 
 @dataclass
@@ -54,6 +54,40 @@ def test_many_rows_are_those_of_each() -> None:
     found = list(MERGED_POD_PRINTER.rows(objects, 1_780_000_000.0))
     assert found == [MERGED_POD_PRINTER.row(each, 1_780_000_000.0) for each in objects]
     assert [decoded(row)["cells"][0] for row in found] == [f"web-{number}" for number in range(300)]
+
+
+NAMED = {"name": "web", "annotations": {CLUSTER_ANNOTATION: "m1"}}
+ODD_PODS = [
+    {},
+    {"metadata": NAMED, "status": 7},
+    {"metadata": NAMED, "spec": None},
+    {"metadata": []},
+    {"metadata": {"name": 5, "creationTimestamp": "2026-01-05T08:00:00Z"}},
+    {"metadata": NAMED | {"annotations": None}},
+    {"metadata": NAMED | {"annotations": {CLUSTER_ANNOTATION: 5}}, "status": {"phase": "Failed"}},
+    {"metadata": NAMED | {"creationTimestamp": "yesterday"}, "status": {"reason": '50% \u00e9"\\'}},
+]
+
+
+def real_pods() -> list[Any]:
+    objects = [row["object"] for row in recorded()["pods"].rows]
+    named = [obj | {"metadata": obj["metadata"] | {"annotations": {CLUSTER_ANNOTATION: "m1"}}} for obj in objects]
+    assert len(named) > 20
+    return named
+
+
+@pytest.mark.parametrize("now", [1_767_600_100.0, 1_800_000_000.0])
+def test_a_pod_that_is_read_in_one_go_has_the_row_of_its_sections(now: float) -> None:
+    for pod in [*real_pods(), *ODD_PODS]:
+        at_once = MERGED_POD_PRINTER.render(msgspec.json.encode(pod))
+        parted = MERGED_POD_PRINTER.prepare(sections(pod))
+        assert at_once.finish(now, b'"n"', b'"c"') == parted.finish(now, b'"n"', b'"c"'), pod
+
+
+def test_real_pods_are_read_in_one_go() -> None:
+    whole = MERGED_POD_PRINTER.read_at_once
+    assert whole is not None
+    assert [pod for pod in real_pods() if whole(msgspec.json.encode(pod)) is None] == []
 
 
 def test_the_cluster_of_an_event_stands_before_its_message() -> None:
