@@ -9,7 +9,7 @@ from pathlib import Path
 _CLOCK_OF_A_PROCESS = 2
 """CPUCLOCK_SCHED of the kernel: utime + stime of all threads, finer than the ticks of /proc/PID/stat."""
 
-_QUIET = 3.0
+QUIET = 3.0
 """Seconds in which memory does not shrink when nothing is left to be done."""
 
 
@@ -23,11 +23,11 @@ def resident_bytes(pid: int) -> int:
     return _status(pid, "VmRSS")
 
 
-def settled_bytes(pid: int) -> int:
+def settled_bytes(pid: int, quiet: float = QUIET) -> int:
     """Memory of a process in RAM once it shrinks no more: what it has to do is done, and what was freed given back."""
     size = resident_bytes(pid)
     while True:
-        time.sleep(_QUIET)
+        time.sleep(quiet)
         before, size = size, resident_bytes(pid)
         if size > before * 0.99:
             return size

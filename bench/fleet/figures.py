@@ -12,7 +12,7 @@ from bench.fleet.size import Size
 from bench.load import cpu_of_reads
 from bench.load_program import load_program
 from bench.measure import Sample, sample
-from bench.meter import cpu_seconds, peak_bytes, settled_bytes
+from bench.meter import QUIET, cpu_seconds, peak_bytes, settled_bytes
 from bench.operations import Operation
 from bench.rows.stalls import held
 from bench.servers import Gateway
@@ -23,6 +23,9 @@ _READINGS = 3
 _ROUNDS = 5
 _LISTED = 200_000
 """Objects of one kind of list over all its rounds, about: small lists are repeated, large ones are not."""
+
+_GIVEN_BACK = 50_000
+"""Pods for each second of rest that tells that memory shrinks no more: much of it is given back at longer intervals."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,8 @@ class Figures:
 def measure(gateway: Gateway, size: Size, sync_wall: float) -> Figures:
     """Ask a gateway that has just read its members for everything once or more."""
     pid, pods = gateway.process.pid, size.pods
-    memory = settled_bytes(pid) - gateway.empty.memory
+    quiet = max(QUIET, pods / _GIVEN_BACK)
+    memory = settled_bytes(pid, quiet) - gateway.empty.memory
     peak = peak_bytes(pid) - gateway.empty.memory
     settled_cpu = cpu_seconds(pid)
     _, _, sync_held = held(gateway)
@@ -84,7 +88,7 @@ def measure(gateway: Gateway, size: Size, sync_wall: float) -> Figures:
         object_bytes=listed.size / pods,
         memory=memory,
         memory_each=memory / pods,
-        memory_after=settled_bytes(pid) - gateway.empty.memory,
+        memory_after=settled_bytes(pid, quiet) - gateway.empty.memory,
         peak_each=peak / pods,
         sync_cpu_each=(gateway.synced.cpu - gateway.empty.cpu) / pods,
         sync_wall=sync_wall,
@@ -110,10 +114,9 @@ def measure(gateway: Gateway, size: Size, sync_wall: float) -> Figures:
 
 
 def _repeated(gateway: Gateway, pods: int, operation: Operation) -> tuple[Sample, Sample]:
-    """The first time, and what the others are like."""
-    rounds = max(1, min(_ROUNDS, _LISTED // pods))
-    first, *others = [sample(gateway.target, operation) for _ in range(1 + rounds)]
-    return first, typical(others)
+    """The first time, and what the others are like; where one takes long enough, that is both."""
+    first, *others = [sample(gateway.target, operation) for _ in range(1 + min(_ROUNDS, _LISTED // pods))]
+    return first, typical(others or [first])
 
 
 def typical(samples: Sequence[Sample]) -> Sample:
