@@ -35,7 +35,6 @@ class ServedVersion:
 
     gvr: GroupVersionResource
     kind: str
-    namespaced: bool = True
     field_labels: Mapping[str, str] = field(default_factory=lambda: _METADATA_LABELS)
     """Labels that field selectors of this version may use, and the field each one means."""
     from_stored: Callable[[bytes], bytes] = _same
@@ -71,11 +70,11 @@ class ResourceKind:
         return self.versions[0]
 
     @classmethod
-    def generic(cls, gvr: GroupVersionResource, kind: str, *, namespaced: bool = True) -> ResourceKind:
+    def generic(cls, gvr: GroupVersionResource, kind: str) -> ResourceKind:
         """Any kind: of those of Kubernetes itself the fields are known that selectors may use, of others name only."""
         labels, fields = _SELECTABLE.get(gvr.group_resource, (_METADATA_LABELS, ()))
         names = tuple(field.name for field in fields)
-        served = ServedVersion(gvr, kind, namespaced, field_labels={**labels, **{name: name for name in names}})
+        served = ServedVersion(gvr, kind, field_labels={**labels, **{name: name for name in names}})
         return cls((served,), names, field_reader(fields))
 
 
@@ -85,6 +84,7 @@ _SELECTABLE: Mapping[GroupResource, tuple[Mapping[str, str], tuple[Field, ...]]]
         _NAME_LABEL,
         (Field("spec.unschedulable", ("spec", "unschedulable"), "false"),),
     ),
+    GroupResource("", "namespaces"): (_NAME_LABEL, (Field("status.phase", ("status", "phase")),)),
     GroupResource("", "secrets"): (_METADATA_LABELS, (Field("type", ("type",)),)),
     GroupResource("", "services"): (
         _METADATA_LABELS,

@@ -98,7 +98,7 @@ class MemberKinds:
     async def _found(self, resource: ApiResource) -> None:
         if self._cache.resource(resource.gvr) is not None:
             return  # a look that was cut short had come this far
-        kind = ResourceKind.generic(resource.gvr, resource.kind, namespaced=resource.namespaced)
+        kind = ResourceKind.generic(resource.gvr, resource.kind)
         await self._cache.add_kind(kind, _renderer(resource.gvr.group_resource))
 
 

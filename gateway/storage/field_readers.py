@@ -12,7 +12,7 @@ import msgspec
 
 from cache.resource_kind import ResourceKind
 from gateway.apimachinery.meta import JsonObject
-from gateway.storage.definitions import METADATA_LABELS, name_fields
+from gateway.storage.definitions import METADATA_LABELS, name_fields, read_name_fields
 from gateway.storage.interface import FieldReader, StoredObject
 
 _sections = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -38,15 +38,14 @@ def value_at(obj: Any, path: tuple[str, ...]) -> Any:
     return obj
 
 
-def path_reader(paths: Mapping[str, tuple[str, ...]], defaults: Mapping[str, str] | None = None) -> FieldReader:
-    """Return a reader of fields that stand at plain paths; `defaults` is what an absent value reads as."""
-    absent = defaults or {}
+def path_reader(paths: Mapping[str, tuple[str, ...]]) -> FieldReader:
+    """Return a reader of fields that stand at plain paths."""
 
     def read(stored: StoredObject) -> dict[str, str]:
         content: JsonObject = stored.decode()
         fields = name_fields(stored.key)
         for label, path in paths.items():
-            fields[label] = as_text(value_at(content, path)) or absent.get(label, "")
+            fields[label] = as_text(value_at(content, path))
         return fields
 
     return read
@@ -54,6 +53,8 @@ def path_reader(paths: Mapping[str, tuple[str, ...]], defaults: Mapping[str, str
 
 def kind_reader(kind: ResourceKind) -> FieldReader:
     """Return a reader of the fields that the cross-cluster cache knows of a kind: one truth for both views."""
+    if not kind.field_names:
+        return read_name_fields
 
     def read(stored: StoredObject) -> dict[str, str]:
         sections = _sections.decode(stored.raw)

@@ -9,13 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from cache.resource_kind import EVENTS as EVENT_KIND
-from cache.resource_kind import POD_LABELS_OF_KUBERNETES
+from cache.resource_kind import POD_LABELS_OF_KUBERNETES, ResourceKind
 from cache.resource_kind import PODS as POD_KIND
 from gateway.apimachinery.schema import GroupResource, GroupVersion, GroupVersionKind
 from gateway.storage import conversion
 from gateway.storage.cluster_schema import CLUSTER_COLUMNS, CLUSTER_SCHEMA
 from gateway.storage.definitions import (
-    METADATA_LABELS,
     OWN_METADATA,
     STATUS_VERBS,
     ResourceDefinition,
@@ -24,7 +23,7 @@ from gateway.storage.definitions import (
     WriteRules,
     written_apart,
 )
-from gateway.storage.field_readers import kind_reader, own_labels, path_reader
+from gateway.storage.field_readers import kind_reader
 
 VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 
@@ -40,32 +39,28 @@ def _resource(
 ) -> ResourceDefinition:
     """One row; `more` is what else ResourceDefinition has.
 
-    What begins with a status has a subresource to write it, and what can be scaled one for that, beside its own.
+    What begins with a status has a subresource to write it, and what can be scaled one for that, beside its own. Fields
+    are selected by as in the cross-cluster cache.
     """
     group_version = GroupVersion.parse(api_version)
-    gvk = group_version.kind(kind)
+    gvr, gvk = group_version.resource(resource), group_version.kind(kind)
     apart = written_apart(gvk, status=rules.initial_status is not None, scale="scale" in more)
+    selectable = ResourceKind.generic(gvr, kind)
     row = {
         "namespaced": True,
         "singular": kind.lower(),
         "verbs": VERBS,
         "short_names": short_names,
         "rules": rules,
+        "field_labels": selectable.stored.field_labels,
+        "read_fields": kind_reader(selectable),
         **more,
         "subresources": dict(sorted((more.get("subresources", {}) | apart).items())),  # as discovery lists them
     }
-    return ResourceDefinition(group_version.resource(resource), kind, f"{kind}List", **row)
-
-
-def _selected_by(*fields: str) -> dict[str, Any]:
-    """What a row says of fields that objects are selected by, beside name and namespace; each stands where it says."""
-    paths = {label: tuple(label.split(".")) for label in fields}
-    return {"field_labels": own_labels(*fields), "read_fields": path_reader(paths)}
+    return ResourceDefinition(gvr, kind, f"{kind}List", **row)
 
 
 _ALL = ("all",)
-_NAMED = {"metadata.name": METADATA_LABELS["metadata.name"]}
-"""The labels of what has no namespace."""
 _POD = GroupVersionKind("", "v1", "Pod")
 _DELETE_RETURNS = WriteRules(returns_deleted=True)
 _PUT_CREATES = WriteRules(create_on_update=True)
@@ -77,11 +72,9 @@ _CORE = (
         verbs=tuple(verb for verb in VERBS if verb != "deletecollection"),
         rules=WriteRules(initial_status={"phase": "Active"}, returns_deleted=True),
         subresources={"finalize": SubresourceDefinition(GroupVersionKind("", "v1", "Namespace"), ("update",))},
-        field_labels={**_NAMED, "status.phase": "status.phase"},
-        read_fields=path_reader({"status.phase": ("status", "phase")}),
     ),
     _resource("v1", "configmaps", "ConfigMap", "cm"),
-    _resource("v1", "secrets", "Secret", **_selected_by("type")),
+    _resource("v1", "secrets", "Secret"),
     _resource(
         "v1", "serviceaccounts", "ServiceAccount", "sa",
         rules=_DELETE_RETURNS,
@@ -93,7 +86,6 @@ _CORE = (
         "v1", "services", "Service", "svc",
         categories=_ALL,
         rules=WriteRules(initial_status={"loadBalancer": {}}, create_on_update=True, returns_deleted=True),
-        **_selected_by("spec.clusterIP", "spec.type"),
     ),
     _resource(
         "v1", "endpoints", "Endpoints", "ep",
@@ -120,7 +112,6 @@ _CORE = (
         categories=_ALL,
         rules=WriteRules(initial_status={"replicas": 0}, generation="spec", orphans_dependents=True),
         scale=ScalePaths(),
-        **_selected_by("status.replicas"),
     ),
 )  # fmt: skip
 
@@ -176,8 +167,6 @@ _APPS = (
         "batch/v1", "jobs", "Job",
         categories=_ALL,
         rules=WriteRules(initial_status={}, generation="spec", orphans_dependents=True),
-        field_labels=own_labels("status.successful"),
-        read_fields=path_reader({"status.successful": ("status", "succeeded")}, {"status.successful": "0"}),
     ),
     _resource(
         "batch/v1", "cronjobs", "CronJob", "cj",
@@ -284,8 +273,6 @@ NODES = _resource(
     "v1", "nodes", "Node", "no",
     namespaced=False,
     rules=WriteRules(initial_status={}),
-    field_labels={**_NAMED, "spec.unschedulable": "spec.unschedulable"},
-    read_fields=path_reader({"spec.unschedulable": ("spec", "unschedulable")}, {"spec.unschedulable": "false"}),
 )  # fmt: skip
 
 FEDERATION_RESOURCES: tuple[ResourceDefinition, ...] = (

@@ -508,7 +508,7 @@ class WiderFleet(Fleet):
         return pods
 
     async def add_nodes(self) -> MergedResource:
-        await self.cache.add_kind(ResourceKind.generic(NODES, "Node", namespaced=False))
+        await self.cache.add_kind(ResourceKind.generic(NODES, "Node"))
         nodes = self.cache.resource(NODES)
         assert nodes is not None
         return nodes

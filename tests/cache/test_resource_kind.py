@@ -30,9 +30,8 @@ def test_aliases():
 
 
 def test_a_generic_kind_is_selected_by_name_only():
-    toys = ResourceKind.generic(GroupVersionResource("shop.example.com", "v1", "toys"), "Toy", namespaced=False)
+    toys = ResourceKind.generic(GroupVersionResource("shop.example.com", "v1", "toys"), "Toy")
     assert toys.stored.list_kind == "ToyList"
-    assert not toys.stored.namespaced
     assert set(toys.stored.field_labels) == {"metadata.name", "metadata.namespace"}
     assert toys.field_names == toys.read_fields({}, {}) == ()
     assert toys.stored.from_stored(b"{}") == toys.stored.to_stored(b"{}") == b"{}"
@@ -67,6 +66,7 @@ def test_fields_of_the_kinds_of_kubernetes(group, resource, content, expected):
     ("group", "resource", "labels"),
     [
         ("", "nodes", {"metadata.name", "spec.unschedulable"}),
+        ("", "namespaces", {"metadata.name", "status.phase"}),
         ("", "secrets", {"metadata.name", "metadata.namespace", "type"}),
         ("apps", "replicasets", {"metadata.name", "metadata.namespace"}),
         ("certificates.k8s.io", "certificatesigningrequests", {"metadata.name", "spec.signerName"}),
