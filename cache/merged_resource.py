@@ -21,7 +21,6 @@ from cache.resource_kind import ServedVersion
 from cache.search import Search
 from cache.selection import Query, Selection
 from cache.version_order import in_version_order
-from cache.watch_event import BOOKMARK, ERROR, WatchEvent
 from cache.watcher import Visible, Watched, Watcher, WatchStart, everyone
 from gateway.apimachinery.errors import (
     ApiError,
@@ -278,24 +277,3 @@ class MergedResource:
     def head(self) -> bytes:
         """What takes the place of the brace at the beginning of an `item` to make it the complete object."""
         return self._prefix
-
-    def frame(self, event: WatchEvent) -> bytes:
-        """One line of a JSON watch, shared by all watchers of this version."""
-        return event.encoded(self.served.gvr, self._encode)
-
-    def _encode(self, event: WatchEvent) -> bytes:
-        if event.type == ERROR:
-            body = _encoder.encode(event.status)
-        elif event.object is not None:
-            body = self.object(event.object)
-        else:
-            body = self.bookmark(event)
-        return b'{"type":"%b","object":%b}\n' % (event.type.encode(), body)
-
-    def bookmark(self, event: WatchEvent) -> bytes:
-        """The object of a BOOKMARK event: it must be of the watched kind, or clients drop it."""
-        assert event.type == BOOKMARK, "only bookmarks come without an object"  # noqa: S101  (a fault of ours)
-        metadata: dict[str, object] = {"resourceVersion": str(event.rv)}
-        if event.initial_events_end:
-            metadata["annotations"] = {"k8s.io/initial-events-end": "true"}
-        return self._prefix + _encoder.encode({"metadata": metadata})[1:]

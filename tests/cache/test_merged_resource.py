@@ -13,8 +13,8 @@ from cache.merged_resource import MergedResource
 from cache.observed_object import ObservedObject
 from cache.resource_kind import EVENTS, PODS
 from cache.turns import Turns
-from cache.watch_event import BOOKMARK, DELETED, WatchEvent, error_event
-from gateway.apimachinery.errors import ApiError, expired
+from cache.watch_event import DELETED
+from gateway.apimachinery.errors import ApiError
 from gateway.apimachinery.options import ListOptions, parse_list_options
 from tests.cache.test_cached_object import encoded
 from tests.cache.test_selection import selection
@@ -444,25 +444,10 @@ class TestBytes:
         assert json.loads(desk.pods.item(obj)) == json.loads(obj.raw)
         assert {"kind", "apiVersion"} & json.loads(desk.pods.item(obj)).keys() == set()
 
-    async def test_frames(self, desk):
-        obj = desk.put()
-        frame = desk.pods.frame(WatchEvent("ADDED", obj.rv, obj))
-        assert frame.endswith(b"}\n")
-        assert json.loads(frame) == {"type": "ADDED", "object": json.loads(desk.pods.object(obj))}
-        assert json.loads(desk.pods.frame(WatchEvent(BOOKMARK, 7))) == {
-            "type": "BOOKMARK",
-            "object": {"kind": "Pod", "apiVersion": "v1", "metadata": {"resourceVersion": "7"}},
-        }
-        end = json.loads(desk.pods.frame(WatchEvent(BOOKMARK, 7, initial_events_end=True)))
-        assert end["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
-        error = json.loads(desk.pods.frame(error_event(expired("old"), 7)))
-        assert (error["type"], error["object"]["kind"], error["object"]["code"]) == ("ERROR", "Status", 410)
-
-    async def test_frames_of_two_versions_of_one_event(self):
+    async def test_an_event_in_both_of_its_versions(self):
         desk = Desk(EVENTS)
         observed = ObservedObject(encoded(event("x")))
         obj = desk.cacher.cache.observe("m1", observed)
-        shared = WatchEvent("ADDED", obj.rv, obj)
-        core, group = (json.loads(resource.frame(shared))["object"] for resource in desk.resources)
+        core, group = (json.loads(resource.object(obj)) for resource in desk.resources)
         assert (core["apiVersion"], core["message"]) == ("v1", "Started container main")
         assert (group["apiVersion"], group["note"]) == ("events.k8s.io/v1", "Started container main")

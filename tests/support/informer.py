@@ -7,6 +7,7 @@ from cache.merged_resource import MergedResource
 from cache.watch_event import WatchEvent
 from gateway.apimachinery.meta import JsonObject
 from tests.support.fake_member import REVISION_ANNOTATION
+from tests.support.merged_frames import merged_frame
 
 
 class Informer:
@@ -33,7 +34,7 @@ class Informer:
 
     def apply(self, batch: Iterable[WatchEvent]) -> None:
         for event in batch:
-            frame = json.loads(self.resource.frame(event))
+            frame = json.loads(merged_frame(self.resource, event))
             assert frame["type"] == event.type
             if event.type == "ERROR":
                 assert frame["object"]["code"] == 410

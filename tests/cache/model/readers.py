@@ -15,6 +15,7 @@ from tests.cache.model.pagers import read_pages
 from tests.cache.model.script import ANEW
 from tests.cache.model.timeline import Claim, but_for_version, key_of, read_frame, version_of
 from tests.cache.model.views import View, cluster_of, original_name_of
+from tests.support.merged_frames import merged_frame
 
 if TYPE_CHECKING:
     from tests.cache.model.world import World
@@ -30,7 +31,8 @@ class Outlet:
         self._watcher = watcher
 
     def encode(self, events: Sequence[WatchEvent]) -> bytes:
-        return b"".join(map(self._follower.world.pods.frame, events))
+        pods = self._follower.world.pods
+        return b"".join(merged_frame(pods, event) for event in events)
 
     def ready(self) -> bool:
         return not self._follower.slow or self._follower.random.random() < 0.3
@@ -85,7 +87,7 @@ class Follower:
             while batch := await watcher.next_batch(outlet):
                 if self.watcher is not watcher:
                     break
-                lines = [self.world.pods.frame(event) for event in batch]
+                lines = [merged_frame(self.world.pods, event) for event in batch]
                 if self.slow:
                     await asyncio.sleep(self.random.choice((0.0, 0.2, 1.0)))
                     if self.watcher is not watcher:

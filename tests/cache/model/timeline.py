@@ -13,6 +13,7 @@ import msgspec
 from cache.merged_resource import MergedResource
 from gateway.apimachinery.meta import JsonObject
 from gateway.apimachinery.options import parse_list_options
+from tests.support.merged_frames import merged_frame
 
 Store = Mapping[str, bytes]
 """Objects by namespace and name, as the bytes that were served."""
@@ -92,7 +93,7 @@ class Timeline:
                 if batch[-1].type == "ERROR":
                     break
                 for event in batch:
-                    self._apply(*read_frame(self.resource.frame(event)))
+                    self._apply(*read_frame(merged_frame(self.resource, event)))
 
     def _apply(self, event_type: str, body: bytes, obj: JsonObject) -> None:
         key, version = key_of(obj), version_of(obj)
