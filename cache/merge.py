@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from cache.cached_object import CachedObject
-from cache.naming import UNCONTESTED, Naming, name_among, qualified
+from cache.naming import UNCONTESTED, Naming, qualified
 
 
 def precedence(obj: CachedObject) -> tuple[int, str]:
@@ -33,11 +33,6 @@ def namings(group: Sequence[CachedObject], users: Callable[[str], Sequence[str]]
             rivals.append(rival)
             name = f"{name}.{obj.uid}"
         yield Naming(tuple(elder.cluster for elder in group[:position]), tuple(rivals))
-
-
-def served_names(group: Sequence[CachedObject], users: Callable[[str], Sequence[str]]) -> list[str]:
-    """The names under which objects of one original name are served to those who see all members."""
-    return [name_among(obj, naming, lambda _: True) for obj, naming in zip(group, namings(group, users), strict=True)]
 
 
 def original_names(name: str) -> Iterator[str]:

@@ -1,8 +1,8 @@
 """The resourceVersions that the gateway issues for merged resources, and how members' own are compared.
 
-One clock a resource. A version is a decimal integer (KEP-5504), strictly increasing, below 2^53 so that JavaScript
-reads it exactly, and taken from the time at the least, so that a restart never issues one twice. It tells which replica
-of the gateway issued it: `ticks * SLOTS + slot`, a tick being 10 µs since the epoch. Pure.
+One clock a resource. A version is a decimal integer (KEP-5504), strictly increasing, below 2^53 until 2059 so that
+JavaScript reads it exactly, and taken from the time at the least, so that a restart never issues one twice. It tells
+which replica of the gateway issued it: `ticks * SLOTS + slot`, a tick being 10 µs since the epoch. Pure.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 
-LIMIT = 2**53
-"""Versions stay below this; the time reaches it in the year 2059."""
 SLOTS = 32
 """How many replicas can be told apart."""
 _MEMBER_LIMIT = 2**64

@@ -107,11 +107,6 @@ class CacheEvent(msgspec.Struct, gc=False, eq=False):
         """Whether it is not known what somebody knew before who goes on from a version."""
         return self.doubted_since is not None and self.doubted_since <= since < self.rv
 
-    @property
-    def after(self) -> CachedObject | None:
-        """What stands under the key from this step on."""
-        return None if self.type == DELETED else self.object
-
     def seen_as(self, event_type: str) -> WatchEvent:
         """The event of a watcher for which the object entered, changed in or left its selection."""
         if self.seen is None:

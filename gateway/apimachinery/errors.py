@@ -210,11 +210,6 @@ def field_error(reason: str, field: str, message: str) -> dict[str, str]:
     return {"reason": reason, "message": message, "field": field}
 
 
-def too_many_requests(message: str, retry_after_seconds: int) -> ApiError:
-    """429 TooManyRequests with a Retry-After."""
-    return ApiError(429, "TooManyRequests", message, details={"retryAfterSeconds": retry_after_seconds})
-
-
 def internal_error(message: str) -> ApiError:
     """500 InternalError: `Internal error occurred: message`."""
     return ApiError(

@@ -158,14 +158,6 @@ class LabelSelector:
         """Whether labels satisfy every requirement."""
         return all(requirement.matches(labels) for requirement in self.requirements)
 
-    def exact(self, key: str) -> str | None:
-        """The single value that the selector demands of a label, or None."""
-        for requirement in self.requirements:
-            if requirement.key == key:
-                exact = requirement.operator in {"=", "==", "in"} and len(requirement.values) == 1
-                return requirement.values[0] if exact else None
-        return None
-
     def __str__(self) -> str:
         return ",".join(str(requirement) for requirement in self.requirements)
 

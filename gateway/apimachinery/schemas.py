@@ -37,33 +37,20 @@ _KEY_DEFAULTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class MergeRule:
-    """How the list, map or object at a node merges; empty values mean the schema says nothing."""
+    """How strategic merge patch treats a list or an object; empty values mean the schema says nothing."""
 
     patch_strategies: frozenset[str]
-    """Strategic merge patch: "merge", "replace", "retainKeys"."""
+    """Of "merge", "replace", "retainKeys"."""
     patch_merge_key: str
-    """Strategic merge patch: which field of the items identifies them."""
-    list_type: str
-    """Server-side apply: "atomic", "set" or "map"."""
-    list_map_keys: tuple[str, ...]
-    """Server-side apply: which fields of the items identify them."""
-    map_type: str
-    """Server-side apply: "atomic" or "granular", of objects and maps."""
+    """Which field of the items identifies them."""
 
 
-def merge_rule(node: Schema, resolved: Schema | None = None) -> MergeRule:
-    """Return the rule at a node as `field` or `items` gave it.
-
-    Pass what the node resolves to as well where its map type matters: that may stand on either.
-    """
-    map_type = node.get("x-kubernetes-map-type") or (resolved or {}).get("x-kubernetes-map-type", "")
+def merge_rule(node: Schema) -> MergeRule:
+    """Return the rule at a node as `field` or `items` gave it."""
     strategies = node.get("x-kubernetes-patch-strategy", "")
     return MergeRule(
         patch_strategies=frozenset(strategies.split(",") if strategies else ()),
         patch_merge_key=node.get("x-kubernetes-patch-merge-key", ""),
-        list_type=node.get("x-kubernetes-list-type", ""),
-        list_map_keys=tuple(node.get("x-kubernetes-list-map-keys", ())),
-        map_type=map_type,
     )
 
 

@@ -58,11 +58,6 @@ def _check(obj: JsonObject, name: str, path: str) -> FieldCheck:
     return FieldCheck(tuple(dict.fromkeys(map(str, found))))
 
 
-def unknown_fields(obj: JsonObject, gvk: GroupVersionKind) -> list[str]:
-    """Return the paths of the fields a built-in kind does not have."""
-    return list(check_fields(obj, gvk).unknown_fields)
-
-
 def validate_fields(
     obj: JsonObject,
     gvk: GroupVersionKind,

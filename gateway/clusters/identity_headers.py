@@ -42,12 +42,8 @@ def canonical_name(name: str) -> str:
     return name.lower().replace("_", "-")
 
 
-def claims_identity(name: str) -> bool:
-    """Whether a header of this name says who the sender is or where it comes from."""
-    return _claims_identity(canonical_name(name))
-
-
 def _claims_identity(canonical: str) -> bool:
+    """Whether a header of this name says who the sender is or where it comes from."""
     return canonical in _IDENTITY_NAMES or canonical.startswith(_IDENTITY_PREFIXES)
 
 

@@ -24,7 +24,6 @@ class ResourceCatalog:
     def __init__(self, storage: Storage, builtin: Sequence[ResourceDefinition]) -> None:
         """Read the definitions in the store and follow them from now on."""
         self.generation = 1
-        self._storage = storage
         self._builtin = tuple(builtin)
         self._custom: dict[str, list[ResourceDefinition]] = {}
         self._unserved: dict[str, ResourceDefinition] = {}

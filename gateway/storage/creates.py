@@ -18,7 +18,6 @@ from gateway.storage.stored_size import encode_bounded
 from gateway.storage.write_context import WriteContext
 
 _NAMESPACES = GroupResource("", "namespaces")
-_TERMINATING = "Terminating"
 _TRIES = 5
 """Times an object is made again because others that it depends on changed meanwhile."""
 

@@ -84,7 +84,7 @@ def plan_deletion(definition: ResourceDefinition, obj: JsonObject, options: Dele
         return _plan_custom_resource_definition(obj, now)
     grace: int | None = None
     if definition.rules.graceful:
-        grace = _grace_period(obj, options, now)
+        grace = _grace_period(obj, options)
         if grace is None and _is_waiting(obj):
             return DeletePlan("nothing", obj)
     changed_finalizers = _finalizers_after(definition, obj, options)
@@ -104,7 +104,7 @@ def _is_waiting(obj: JsonObject) -> bool:
     return "deletionTimestamp" in metadata and bool(metadata.get("deletionGracePeriodSeconds"))
 
 
-def _grace_period(obj: JsonObject, options: DeleteOptions, now: float) -> int | None:
+def _grace_period(obj: JsonObject, options: DeleteOptions) -> int | None:
     """Return the seconds a Pod is given, None when this delete changes nothing about them."""
     wanted = options.grace_period_seconds
     if wanted is not None and wanted < 0:

@@ -1,4 +1,5 @@
-from cache.merge import original_names, precedence, served_names
+from cache.merge import namings, original_names, precedence
+from cache.naming import name_among
 from tests.cache.test_cached_object import built
 from tests.support.objects import pod
 
@@ -8,7 +9,9 @@ def obj(cluster, *, created=0.0, uid="u", name="web"):
 
 
 def names(*group, literals=()):
-    return served_names(group, lambda name: ["x"] if name in {"web", *literals} else [])
+    """The names under which objects of one original name are served to those who see all members."""
+    depend = namings(group, lambda name: ["x"] if name in {"web", *literals} else [])
+    return [name_among(obj, naming, lambda _: True) for obj, naming in zip(group, depend, strict=True)]
 
 
 def test_the_oldest_goes_first_then_the_cluster_name_decides():

@@ -40,10 +40,8 @@ def test_leaving_a_selection_shows_the_previous_state_at_the_new_version():
     assert b"Pending" in gone.object.raw
 
 
-def test_what_stands_after_an_event():
-    assert CacheEvent(ADDED, OLD, None, 0).after is OLD
+def test_a_deletion_has_a_version_of_its_own():
     deletion = CacheEvent(DELETED, OLD.at_revision(12), OLD, 0)
-    assert deletion.after is None
     assert deletion.rv == deletion.seen_as(DELETED).object.rv == 12
 
 

@@ -43,7 +43,6 @@ def test_not_found_is_the_whole_status():
         (errors.apply_conflict("Apply failed", [{"a": "b"}]), 409, "Conflict", "Apply failed"),
         (errors.too_old_resource_version(5, 9), 410, "Expired", "too old resource version: 5 (9)"),
         (errors.request_entity_too_large(), 413, "RequestEntityTooLarge", "Request entity too large: limit is 3145728"),
-        (errors.too_many_requests("slow", 3), 429, "TooManyRequests", "slow"),
         (errors.internal_error("x"), 500, "InternalError", "Internal error occurred: x"),
         (errors.service_unavailable("x"), 503, "ServiceUnavailable", "x"),
         (errors.gateway_timeout("x"), 504, "Timeout", "Timeout: x"),
@@ -72,7 +71,6 @@ def test_invalid_joins_its_causes():
 
 
 def test_retry_after_becomes_a_header():
-    assert errors.too_many_requests("slow", 3).headers == {"Retry-After": "3"}
     assert errors.too_large_resource_version(9, 5).headers == {"Retry-After": "1"}
     assert errors.service_unavailable("x", retry_after_seconds=5).headers["Retry-After"] == "5"
     assert errors.too_large_resource_version(9, 5).message == "Timeout: Too large resource version: 9, current: 5"

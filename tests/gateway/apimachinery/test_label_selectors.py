@@ -131,13 +131,6 @@ def test_label_selector_is_ordered_by_key_and_hashable():
     assert not parse_label_selector("a").empty
 
 
-@pytest.mark.parametrize(
-    ("text", "value"), [("a=1", "1"), ("a in (1)", "1"), ("a in (1,2)", None), ("a!=1", None), ("b=1", None)]
-)
-def test_the_one_value_a_label_must_have(text, value):
-    assert parse_label_selector(text).exact("a") == value
-
-
 @given(st.text(alphabet="ab=!(),<> in\tnotin-./", max_size=20))
 def test_label_selector_parses_or_refuses_never_crashes(text):
     with contextlib.suppress(ApiError):

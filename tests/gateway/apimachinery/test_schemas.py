@@ -7,6 +7,7 @@ from gateway.apimachinery.schema import GroupVersionKind
 from gateway.apimachinery.schemas import MergeRule, SchemaStore, builtin_schemas, merge_rule
 
 POD = GroupVersionKind("", "v1", "Pod")
+_LIST_KEYS = "x-kubernetes-list-map-keys"
 
 
 @pytest.fixture(name="store")
@@ -41,25 +42,18 @@ def test_definitions(store):
 
 def test_merge_rules(store):
     containers = _walk(store, POD, "spec", "containers")
-    assert merge_rule(containers) == MergeRule(frozenset({"merge"}), "name", "map", ("name",), "")
+    assert merge_rule(containers) == MergeRule(frozenset({"merge"}), "name")
     volumes = _walk(store, POD, "spec", "volumes")
     assert merge_rule(volumes).patch_strategies == {"merge", "retainKeys"}
     command = _walk(store, POD, "spec", "containers", "[]", "command")
-    assert merge_rule(command) == MergeRule(frozenset(), "", "atomic", (), "")
+    assert merge_rule(command) == MergeRule(frozenset(), "")
     finalizers = _walk(store, POD, "metadata", "finalizers")
-    assert merge_rule(finalizers) == MergeRule(frozenset({"merge"}), "", "set", (), "")
-
-
-def test_map_types_stand_on_either_node(store):
-    selector = _walk(store, GroupVersionKind("apps", "v1", "Deployment"), "spec", "selector")
-    assert merge_rule(selector).map_type == ""
-    assert merge_rule(selector, store.resolve(selector)).map_type == "atomic"
-    assert merge_rule(_walk(store, POD, "spec", "nodeSelector")).map_type == "atomic"
+    assert merge_rule(finalizers) == MergeRule(frozenset({"merge"}), "")
 
 
 def test_list_keys_that_may_be_left_out_have_a_default(store):
     ports = _walk(store, POD, "spec", "containers", "[]", "ports")
-    assert merge_rule(ports).list_map_keys == ("containerPort", "protocol")
+    assert ports[_LIST_KEYS] == ["containerPort", "protocol"]
     assert _walk(store, POD, "spec", "containers", "[]", "ports", "[]", "protocol")["default"] == "TCP"
     assert _walk(store, GroupVersionKind("", "v1", "Service"), "spec", "ports", "[]", "protocol")["default"] == "TCP"
 
@@ -67,7 +61,7 @@ def test_list_keys_that_may_be_left_out_have_a_default(store):
 def test_every_list_key_is_a_field_of_the_items(store):
     for name in store.names():
         for field, node in store.definition(name).get("properties", {}).items():
-            for key in merge_rule(node).list_map_keys:
+            for key in node.get(_LIST_KEYS, ()):
                 assert store.field(store.items(node), key) is not None, (name, field, key)
 
 

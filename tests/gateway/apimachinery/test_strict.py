@@ -8,7 +8,7 @@ from gateway.apimachinery import codec
 from gateway.apimachinery.errors import ApiError
 from gateway.apimachinery.json_syntax import quote
 from gateway.apimachinery.schema import GroupVersion, GroupVersionKind
-from gateway.apimachinery.strict import FieldCheck, check_fields, unknown_fields, validate_fields
+from gateway.apimachinery.strict import FieldCheck, check_fields, validate_fields
 from tests.gateway.apimachinery.goldens import KINDS, SAMPLES, load
 
 DEPLOYMENT = GroupVersionKind("apps", "v1", "Deployment")
@@ -63,11 +63,11 @@ def test_custom_resources_pass():
 
 
 def test_unknown_fields():
-    assert unknown_fields({"spec": {"foo": 1}, "bar": 2}, DEPLOYMENT) == ["spec.foo", "bar"]
+    assert check_fields({"spec": {"foo": 1}, "bar": 2}, DEPLOYMENT).unknown_fields == ("spec.foo", "bar")
 
 
 def test_no_more_unknown_fields_than_go_reports():
-    assert len(unknown_fields({f"f{n}": 1 for n in range(200)}, DEPLOYMENT)) == 100
+    assert len(check_fields({f"f{n}": 1 for n in range(200)}, DEPLOYMENT).unknown_fields) == 100
 
 
 OBJ = {"spec": {"replicas": 1, "replica": 2}}
@@ -114,5 +114,5 @@ def test_paths_below_long_names_are_not_spelled_out_for_each_struct():
         "spec": {"versions": [{"schema": {"openAPIV3Schema": {"properties": {"k" * 1_000_000: schema}}}}]},
     }
     gvk = GroupVersionKind("apiextensions.k8s.io", "v1", "CustomResourceDefinition")
-    found = unknown_fields(crd, gvk)
-    assert found == [("spec.versions[0].schema.openAPIV3Schema.properties." + "k" * 1000)[:1000] + "..."]
+    found = check_fields(crd, gvk).unknown_fields
+    assert found == (("spec.versions[0].schema.openAPIV3Schema.properties." + "k" * 1000)[:1000] + "...",)

@@ -4,7 +4,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from gateway.apimachinery.errors import ApiError, PathNotFound, not_found, too_many_requests
+from gateway.apimachinery.errors import ApiError, PathNotFound, not_found, service_unavailable
 from gateway.apimachinery.protobuf import decode_object
 from gateway.apimachinery.schema import GroupResource
 from gateway.handlers.response import answer_headers
@@ -22,7 +22,7 @@ async def raising(request: web.BaseRequest) -> web.StreamResponse:
         case "api":
             raise not_found(GroupResource("", "pods"), "web")
         case "busy":
-            raise too_many_requests("slow down", 7)
+            raise service_unavailable("slow down", retry_after_seconds=7)
         case "path":
             raise PathNotFound
         case begun:
@@ -63,7 +63,7 @@ async def test_a_refusal_is_written_as_the_client_wants_it(gateway_pki: Pki) -> 
 async def test_when_to_come_back_is_a_header(gateway_pki: Pki) -> None:
     async with running_chain(gateway_pki, raising) as chain:
         answer = await chain.ask("GET", "/api/v1/pods?how=busy")
-    assert (answer.status, answer.headers["Retry-After"]) == (429, "7")
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "7")
 
 
 async def test_an_unknown_path_is_text(gateway_pki: Pki) -> None:
