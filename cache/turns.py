@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Generic, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -55,6 +56,55 @@ class Turns:
                 self._ends = self._clock() + SHARE
                 asyncio.get_running_loop().call_soon(self._next_turn)
                 return
+
+
+class FewInATurn:
+    """Lets few of many that are ready at once go on in one turn of the loop; first come, first served.
+
+    For what takes too little time to look at the clock, or all of it before the clock can be looked at again.
+    Mutable state: `_begun`, how many went on in the present turn, or in earlier ones with fewer than may; `_waiting`,
+    who comes next.
+    """
+
+    def __init__(self, count: int) -> None:
+        """Let so many go on in one turn."""
+        self._count = count
+        self._begun = 0
+        self._waiting: deque[Callable[[], None]] = deque()
+
+    def do(self, step: Callable[[], None]) -> bool:
+        """Call `step`: now where few went on in this turn of the loop, else in a later one. Returns whether now."""
+        if self._waiting or self._begun >= self._count:
+            self._waiting.append(step)
+            return False
+        self._begin()
+        step()
+        return True
+
+    async def take(self) -> None:
+        """Return when the caller may go on: at once where few did in this turn of the loop. Safe to cancel."""
+        if not self._waiting and self._begun < self._count:
+            self._begin()
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(partial(_awaken, turn))
+        await turn
+
+    def _begin(self) -> None:
+        self._begun += 1
+        if self._begun == self._count:  # not for the first: a turn of the loop that only counts costs 10 us
+            asyncio.get_running_loop().call_soon(self._next_turn)
+
+    def _next_turn(self) -> None:
+        self._begun = 0
+        for _ in range(min(self._count, len(self._waiting))):
+            self._begin()
+            self._waiting.popleft()()
+
+
+def _awaken(turn: asyncio.Future[None]) -> None:
+    if not turn.done():
+        turn.set_result(None)
 
 
 class OfEachLoop(Generic[T]):

@@ -11,56 +11,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-import time
-from collections import deque
-from collections.abc import Callable
 from typing import cast
+
+from cache.turns import FewInATurn
 
 TIMEOUT = 10.0
 """Seconds for the TLS handshake."""
 
-SHARE = 0.001
-"""Seconds of one turn of the loop after which no further step begins in it; requests that came with them add to it."""
+AT_ONCE = 2
+"""Steps in one turn of the loop; the requests that came with them add to it."""
 
 logger = logging.getLogger("gateway.listener")
-
-
-class Steps:
-    """What may be done in one turn of the event loop, at least one; first come, first served.
-
-    Mutable state: `_ends`, when the share of the present turn is used up, None while nothing was done in it;
-    `_waiting`, who comes next.
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
-        """`clock` gives seconds, and goes on while something is computed."""
-        self._clock = clock
-        self._ends: float | None = None
-        self._waiting: deque[Callable[[], None]] = deque()
-
-    def do(self, step: Callable[[], None]) -> bool:
-        """Call `step`: now where little was done in this turn of the loop, else in a later one. Returns whether now."""
-        if self._ends is not None and (self._waiting or self._clock() >= self._ends):
-            self._waiting.append(step)
-            return False
-        if self._ends is None:
-            self._begin()
-        step()
-        return True
-
-    def _begin(self) -> float:
-        self._ends = ends = self._clock() + SHARE
-        asyncio.get_running_loop().call_soon(self._next_turn)
-        return ends
-
-    def _next_turn(self) -> None:
-        self._ends = None
-        if not self._waiting:
-            return
-        ends = self._begin()
-        self._waiting.popleft()()
-        while self._waiting and self._clock() < ends:
-            self._waiting.popleft()()
 
 
 class Arrival(asyncio.Protocol):
@@ -69,7 +30,9 @@ class Arrival(asyncio.Protocol):
     Mutable state: `_tls`, what TLS is spoken by, None until it has begun; `_received`, what waits for its step.
     """
 
-    def __init__(self, context: ssl.SSLContext, steps: Steps, client: asyncio.Protocol, arriving: set[Arrival]) -> None:
+    def __init__(
+        self, context: ssl.SSLContext, steps: FewInATurn, client: asyncio.Protocol, arriving: set[Arrival]
+    ) -> None:
         """Make `client` the protocol of what is decrypted; be in `arriving` until that is so, or never will be."""
         self._context = context
         self._steps = steps

@@ -1,8 +1,9 @@
 """What many compute in one turn of the event loop; counted in turns, not in seconds."""
 
 import asyncio
+from collections import Counter
 
-from cache.turns import SHARE, OfEachLoop, Turns
+from cache.turns import SHARE, FewInATurn, OfEachLoop, Turns
 
 
 class Work:
@@ -86,3 +87,58 @@ def test_what_a_loop_shares_is_made_once_for_each_loop():
     (first, again), (other, _) = asyncio.run(of_this_loop()), asyncio.run(of_this_loop())
     assert first is again
     assert other is not first
+
+
+class Few:
+    """Says in which turn of the loop each went on."""
+
+    def __init__(self, count: int) -> None:
+        self.few = FewInATurn(count)
+        self.now = 0
+        self.done: list[tuple[int, str]] = []
+
+    def do(self, name: str) -> bool:
+        return self.few.do(lambda: self.done.append((self.now, name)))
+
+    async def take(self, name: str) -> None:
+        await self.few.take()
+        self.done.append((self.now, name))
+
+    async def pass_turns(self, count: int) -> None:
+        for _ in range(count):
+            self.now += 1
+            await asyncio.sleep(0)
+
+    @property
+    def names(self) -> str:
+        return "".join(name for _, name in self.done)
+
+
+async def test_few_go_on_in_a_turn_of_the_loop_and_the_others_in_order():
+    few = Few(2)
+    assert [few.do(name) for name in "abcde"] == [True, True, False, False, False]
+    await few.pass_turns(1)
+    assert few.do("f") is False, "who comes later is not served before those who wait"
+    await few.pass_turns(4)
+    assert few.names == "abcdef"
+    assert set(Counter(turn for turn, _ in few.done).values()) == {2}
+    assert few.do("g"), "nobody waits where nothing is done"
+
+
+async def test_callers_that_wait_take_the_same_turns():
+    few = Few(3)
+    tasks = [asyncio.get_running_loop().create_task(few.take(name)) for name in "abcdefgh"]
+    await few.pass_turns(8)
+    assert all(task.done() for task in tasks)
+    assert few.names == "abcdefgh"
+    assert max(Counter(turn for turn, _ in few.done).values()) == 3
+
+
+async def test_who_gives_up_waiting_keeps_nobody_waiting():
+    few = Few(1)
+    tasks = [asyncio.get_running_loop().create_task(few.take(name)) for name in "abcd"]
+    await few.pass_turns(1)
+    tasks[1].cancel()
+    tasks[2].cancel()
+    await few.pass_turns(8)
+    assert few.names == "ad"

@@ -1,20 +1,18 @@
 """TLS clients that come together, on both event loops; what is done in one turn of the loop is counted, not timed."""
 
 import asyncio
-import itertools
 import socket
 import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from functools import partial
 
 import pytest
 import uvloop
 from aiohttp import web
 
 from gateway import arrival
-from gateway.arrival import SHARE, Steps
+from gateway.arrival import AT_ONCE
 from gateway.listener import MAX_CONNECTIONS, Listener
 from tests.support.gateway_chain import Pki
 
@@ -128,7 +126,7 @@ class CountedSteps:
             await asyncio.sleep(0)
 
 
-def test_handshakes_of_many_that_come_together_are_computed_one_in_a_turn(
+def test_handshakes_of_many_that_come_together_are_computed_few_in_a_turn(
     gateway_pki: Pki, run: Callable[[Awaitable[None]], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     count = 30
@@ -138,7 +136,6 @@ def test_handshakes_of_many_that_come_together_are_computed_one_in_a_turn(
     async def main() -> None:
         numbering = asyncio.get_running_loop().create_task(counted.number_turns())
         async with listening(context) as (listener, port):
-            listener.steps = Steps(itertools.count().__next__)  # each step takes longer than the share
             opened = [await plain(port) for _ in range(count)]
             clients = [Client(mine) for _ in range(count)]
             for client, (_, writer) in zip(clients, opened, strict=True):
@@ -158,29 +155,7 @@ def test_handshakes_of_many_that_come_together_are_computed_one_in_a_turn(
     counted = CountedSteps(context, monkeypatch)
     run(main())
     assert counted.of_turn.total() == 2 * (count + 1), "the hello, and what proves who it is, of each"
-    assert max(counted.of_turn.values()) == 1
-
-
-async def test_steps_share_a_turn_until_its_share_is_used_up_and_are_done_in_order() -> None:
-    seconds, done = 0.0, []
-    steps = Steps(lambda: seconds)
-    turn = 0
-
-    def step(name: str, takes: float) -> None:
-        nonlocal seconds
-        seconds += takes
-        done.append((turn, name))
-
-    assert [steps.do(partial(step, name, SHARE / 2)) for name in "abcdef"] == [True] * 2 + [False] * 4
-    asyncio.get_running_loop().call_soon(lambda: steps.do(lambda: step("late", 3 * SHARE)))
-    while len(done) < 7:
-        turn += 1
-        await asyncio.sleep(0)
-    assert [name for _, name in done] == [*"abcdef", "late"]
-    assert max(Counter(turn for turn, _ in done).values()) == 2
-    for _ in range(3):
-        await asyncio.sleep(0)
-    assert steps.do(lambda: step("i", 0.0)), "nobody waits where nothing was done"
+    assert max(counted.of_turn.values()) == AT_ONCE
 
 
 def test_clients_that_go_silent_keep_nobody_waiting(
@@ -230,7 +205,6 @@ def test_clients_that_leave_before_their_turn_are_forgotten(
     async def main() -> None:
         async with listening(gateway_pki.identity.context.context) as (listener, port):
             mine = gateway_pki.client("alice")
-            listener.steps = Steps(itertools.count().__next__)
             for reset in (True, False):
                 for data in (b"", Client(mine).hello()[:9], Client(mine).hello()):
                     for _ in range(10):
