@@ -99,7 +99,7 @@ class CacheConfig:
     """The cross-cluster cache."""
 
     first_sync_wait: float = duration_field(3.0)
-    """Seconds a list waits for members that were never read yet, before it answers with a warning."""
+    """Seconds readiness waits for members that were never read; afterwards they are served with a warning."""
     snapshot: bool = True
     """Whether the cache is kept on disk, so that a restart goes on where the last run ended."""
     uncompressed_megabytes: int = 2048

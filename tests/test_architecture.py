@@ -1,6 +1,8 @@
 """The shape of the code, held: packages, mirrors of modules, and that every part stands in its list."""
 
 import ast
+import re
+import tomllib
 from importlib import metadata
 from pathlib import Path
 
@@ -64,6 +66,18 @@ def test_every_filter_stands_in_the_chain() -> None:
     chain = (ROOT / "gateway" / "chain.py").read_text()
     filters = [path.stem for path in (ROOT / "gateway" / "filters").glob("*.py") if path.stem != "__init__"]
     assert not [name for name in filters if f"with_{name}(" not in chain]
+
+
+def test_the_readme_tells_the_chain_and_the_layers_as_they_are() -> None:
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    steps = re.findall(r"^        with_(\w+)\(", (ROOT / "gateway" / "chain.py").read_text(), re.MULTILINE)
+    told = " → ".join(step.replace("_", " ") for step in steps).replace("access log", "access log and metrics")
+    assert f"in the order a request meets them: {told} → dispatch." in readme
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    (layers,) = [
+        contract["layers"] for contract in project["tool"]["importlinter"]["contracts"] if "layers" in contract
+    ]
+    assert f"`{' → '.join(layers).replace('gateway.', '')}`" in readme
 
 
 def test_every_admission_plugin_is_built() -> None:
