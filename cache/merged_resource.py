@@ -1,7 +1,8 @@
 """A merged resource at one served version: what handlers list, get and watch.
 
-Reads follow dialect 3.1 and 3.2. Every read takes `visible`, which tells whether the caller may see a member; this
-package authorises nobody. What writes need of the view is in `merged_writes`.
+Versions, limits and continue tokens mean what they mean to a kube-apiserver (k8s.io/apiserver `storage`). Every read
+takes `visible`, which tells whether the caller may see a member; this package authorises nobody. What a selection finds
+is found by `search`; what writes need of the view is in `merged_writes`.
 """
 
 from __future__ import annotations

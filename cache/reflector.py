@@ -1,7 +1,7 @@
 """Keeps the copy of one resource of one member current: list, watch, and again, for ever.
 
 The shell around a MemberFeed: it reads, waits and decides when to list anew; what the news means is the feed's. Follows
-the contract of client-go's Reflector (dialect 3.6). A member that is down, frozen or mad costs only its own freshness.
+the contract of client-go's Reflector. A member that is down, frozen or mad costs only its own freshness.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where a request goes: the one place that knows the three kinds of data (DESIGN section 1). Pure.
+"""Where a request goes: the one place that knows the three kinds of data (README). Pure.
 
 Asked after authorization, with what is served (the API surface) at hand. It decides by resource, never by path text.
 """

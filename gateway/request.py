@@ -1,6 +1,6 @@
 """What a request asks for and who asks it, parsed once into frozen records.
 
-RequestInfo follows k8s.io/apiserver `endpoints/request/requestinfo.go` (dialect 1.2). Pure: it imports only the floor.
+RequestInfo follows k8s.io/apiserver `endpoints/request/requestinfo.go`. Pure: it imports only the floor.
 From here on nobody looks at the raw path: what was authorised is exactly what is forwarded, because forwarded paths are
 rebuilt from RequestInfo by `upstream_path`.
 """

@@ -174,7 +174,7 @@ def expired(message: str) -> ApiError:
 
 
 def too_old_resource_version(requested: int | str, current: int | str) -> ApiError:
-    """410 Expired in the byte-exact text that some clients parse (dialect 3.9)."""
+    """410 Expired in the byte-exact text that some clients parse."""
     return expired(f"too old resource version: {requested} ({current})")
 
 

@@ -1,6 +1,6 @@
 """Which identities a request asks to act as, and which rights that needs. Pure.
 
-Follows k8s.io/apiserver `endpoints/filters/impersonation` (dialect 7): every part is asked for separately, with the
+Follows k8s.io/apiserver `endpoints/filters/impersonation`: every part is asked for separately, with the
 verb `impersonate`. More is refused here, for members believe whatever identity the gateway passes on, and the right to
 impersonate at the federation store must not make anybody a component of every member. Whoever could not log in here,
 because no certificate may name him, cannot be assumed either: `system:` users and groups, but for service accounts

@@ -1,6 +1,6 @@
 """Client certificates: the peer's certificate, judged anew for every request.
 
-Keep-alive connections and resumed TLS sessions outlive a revocation; a judgement per request does not (security 3.3).
+Keep-alive connections and resumed TLS sessions outlive a revocation; a judgement per request does not.
 Follows k8s.io/apiserver `authentication/request/x509` for names, groups, uid and credential-id.
 """
 

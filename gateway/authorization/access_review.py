@@ -1,7 +1,7 @@
 """Asks a remote store whether a caller may do something: SubjectAccessReview, with a short cache.
 
 The store's own authorizers (RBAC, Node, webhooks, CEL) stay the source of truth. An error is never an allow, and is not
-remembered. Follows k8s.io/apiserver `plugin/pkg/authorizer/webhook` in what is cached (security 4.2).
+remembered. Follows k8s.io/apiserver `plugin/pkg/authorizer/webhook` in what is cached.
 """
 
 from __future__ import annotations

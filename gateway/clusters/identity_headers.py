@@ -1,7 +1,7 @@
 """Whose request an upstream sees: inbound identity is stripped, the caller is put in by impersonation headers. Pure.
 
 Names are compared after folding case and `_` into `-`: some servers treat `X_Remote_User` as `X-Remote-User`, and
-every proxy that forgot one spelling has had its advisory (security 4.3). Applied inside Upstream, so no caller can
+every proxy that forgot one spelling has had its advisory. Applied inside Upstream, so no caller can
 forget it.
 """
 

@@ -1,7 +1,7 @@
 """The operations of an OpenAPI v3 document: which method on which path takes and returns which schema. Pure.
 
 What clients read here: kubectl looks for a `patch` operation with the kind it is about to write and a `fieldValidation`
-parameter beside it, `kubectl explain` finds the kind of a resource by its path (dialect 2.8).
+parameter beside it, `kubectl explain` finds the kind of a resource by its path.
 """
 
 from __future__ import annotations

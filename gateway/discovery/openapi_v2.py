@@ -1,7 +1,7 @@
 """The OpenAPI v2 document: the schemas of all that is served, without its operations. Pure.
 
 Read as JSON by tools that want schemas. kubectl reads it up to 1.28 and only as protobuf, for which an empty document
-is a valid one: it then leaves validation to the server (dialect 2.9).
+is a valid one: it then leaves validation to the server.
 """
 
 from __future__ import annotations

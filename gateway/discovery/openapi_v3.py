@@ -1,6 +1,6 @@
 """OpenAPI v3 documents, one for each group and version, and their index. Pure.
 
-Follows kube-openapi `handler3`: what kubectl validates, explains and decides about patches by (dialect 2.7, 2.8).
+Follows kube-openapi `handler3`: what kubectl validates, explains and decides about patches by.
 """
 
 from __future__ import annotations

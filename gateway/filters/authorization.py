@@ -1,6 +1,6 @@
 """The last gate before a handler: may the effective user do this? Leaves the RequestScope for the handlers.
 
-Nothing that reads or writes objects stands in front of it (security 0.2). Health is open without being asked for, as in
+Nothing that reads or writes objects stands in front of it. Health is open without being asked for, as in
 every delegating API server: whether the gateway lives does not depend on a store that answers.
 """
 

@@ -1,4 +1,4 @@
-"""Ends requests that take too long: 60 s, or less when the client asks for less (dialect 1, rows 8 and 9).
+"""Ends requests that take too long: 60 s, or less when the client asks for less.
 
 Never touches long-running requests: watch, proxy, exec, attach, port-forward and log.
 """

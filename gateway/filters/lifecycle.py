@@ -1,6 +1,6 @@
 """Refuses new work while the gateway is starting or leaving.
 
-Health, readiness and metrics stay open in every state, so that a load balancer can see why (dialect 1, rows 3 and 5).
+Health, readiness and metrics stay open in every state, so that a load balancer can see why.
 """
 
 from __future__ import annotations

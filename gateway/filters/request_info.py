@@ -1,7 +1,7 @@
 """Parses the request line once; from here on nobody looks at the raw path.
 
 What is refused here is what intermediaries disagree about: absolute-form targets, dot segments, encoded slashes,
-undecodable queries (dialect 1.2, security D12 and D17).
+undecodable queries.
 """
 
 from __future__ import annotations

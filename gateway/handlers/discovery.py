@@ -1,4 +1,4 @@
-"""/api, /apis, /openapi, /version and /: what is served, told in every form that clients ask for (dialect 2.1 to 2.10).
+"""/api, /apis, /openapi, /version and /: what is served, told in every form that clients ask for.
 
 Takes documents from the catalog and the OpenAPI source and knows HTTP only: which form, which status, which headers.
 What a kube-apiserver answers whatever the method is answered so here too; it was measured at version 1.36.

@@ -1,7 +1,7 @@
 """/livez, /readyz and /healthz with their single checks, in the words of k8s.io/apiserver `server/healthz`.
 
 A check is a named function without side effects; why one failed stands in the log, never in the answer: health is open
-to anonymous callers (dialect 2.11). They are told whether all is well and nothing else, which is less than there: which
+to anonymous callers. They are told whether all is well and nothing else, which is less than there: which
 checks there are, and how the members do, is for callers with a name.
 """
 

@@ -1,8 +1,7 @@
 """Writes to merged objects: found by name in the cache, sent to the one member that owns them, as the caller.
 
 Implements the WriteTarget port over the members' own. Names and resourceVersions of the merged view are translated on
-the way in, answers are stamped on the way out. A name that several members use is refused, never guessed (DESIGN
-section 3).
+the way in, answers are stamped on the way out. A name that several members use is refused, never guessed.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Accept header to media type and shape: JSON, YAML or protobuf; the object itself, a Table or its metadata only.
 
-Follows k8s.io/apiserver `endpoints/handlers/negotiation` (dialect 1.4). Pure.
+Follows k8s.io/apiserver `endpoints/handlers/negotiation`. Pure.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """watch: one stream out, in order, until the client leaves, the time is over, or the right to see it is gone.
 
 Reads through the ReadSource port. Frames of one batch are joined to one write. It holds no queue of its own: a client
-that does not read makes `write` wait, its subscription falls behind, and the source ends it (dialect 3.3).
+that does not read makes `write` wait, its subscription falls behind, and the source ends it.
 """
 
 from __future__ import annotations

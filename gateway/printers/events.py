@@ -1,6 +1,6 @@
 """The Table of Events of both groups. Pure.
 
-Follows k8s.io/kubernetes `pkg/printers/internalversion/printers.go` printEvent (dialect 4.3).
+Follows k8s.io/kubernetes `pkg/printers/internalversion/printers.go` printEvent.
 """
 
 from __future__ import annotations

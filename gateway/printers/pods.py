@@ -1,6 +1,6 @@
 """The Table of Pods: READY, STATUS, RESTARTS and the rest, as kubectl users know them. Pure.
 
-Follows k8s.io/kubernetes `pkg/printers/internalversion/printers.go` printPod (dialect 4.2), as of 1.36.
+Follows k8s.io/kubernetes `pkg/printers/internalversion/printers.go` printPod, as of 1.36.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Lists and watches of a resource: what the resourceVersion asks for, pages, selections; objects stay bytes.
 
 The current state is answered from memory; only what must be exact about the past goes to the history. Rules of
-resourceVersion, resourceVersionMatch, limit and continue follow k8s.io/apiserver `storage` (dialect 3.1, 3.2).
+resourceVersion, resourceVersionMatch, limit and continue follow k8s.io/apiserver `storage`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""RequestInfo against the table of paths in dialect 1.2."""
+"""RequestInfo against a table of the paths that kube-apiserver knows."""
 
 import pytest
 from msgspec.structs import replace

@@ -1,4 +1,4 @@
-"""Status objects: the exact shapes of dialect 1.3."""
+"""Status objects: the exact shapes that kube-apiserver gives them."""
 
 import pytest
 

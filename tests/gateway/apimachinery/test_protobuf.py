@@ -14,7 +14,7 @@ from tests.gateway.apimachinery.goldens import KINDS, SAMPLES, Golden, sample
 
 
 def _as_served(golden: Golden) -> Any:
-    """Go prints the items of an empty list as null; kube-apiserver never sends that (dialect 3.2)."""
+    """Go prints the items of an empty list as null; kube-apiserver never sends that."""
     if "items" in golden.json and golden.json["items"] is None:
         return {**golden.json, "items": []}
     return golden.json

@@ -1,4 +1,4 @@
-"""Accept headers of real clients and what they are given (dialect 1.4)."""
+"""Accept headers of real clients and what they are given."""
 
 import pytest
 
