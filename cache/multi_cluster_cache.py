@@ -52,8 +52,9 @@ DEFAULT_SETTINGS = CacheSettings()
 class MultiClusterCache:
     """Copies of member resources, merged by kind.
 
-    Mutable state: `_sources`, what is read from where; `_running`, the reflectors of those and their tasks. Only
-    `add_*` and `remove_cluster` change them.
+    Mutable state: `_cachers` and `_resources`, the kinds; `_members`, how those that were added are read; `_sources`,
+    what is read from where; `_running`, the reflectors of those and their tasks. Only `add_*` and `remove_cluster`
+    change them.
     """
 
     def __init__(

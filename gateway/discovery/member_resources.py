@@ -232,13 +232,15 @@ class MemberResources:
 
     def _as_resolved(self, known: ApiResource) -> ApiResource:
         """Return the resource in the version it is served in, as the first member tells that has it now."""
-        for _, member in sorted(self._members.items()):
-            for group in member.discovery.groups():
-                for version in group.versions:
-                    for served in version.resources:
-                        if served.gvr == known.gvr and served.gvk == known.gvk:
-                            return _merged(served)
-        return known
+        served = (
+            resource
+            for _, member in sorted(self._members.items())
+            for group in member.discovery.groups()
+            for version in group.versions
+            for resource in version.resources
+        )
+        told = next((one for one in served if (one.gvr, one.gvk) == (known.gvr, known.gvk)), None)
+        return known if told is None else _merged(told)
 
     def _publish_columns(self, resources: Sequence[ApiResource]) -> None:
         published: dict[GroupVersionResource, Mapping[str, Columns]] = {}

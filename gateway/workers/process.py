@@ -104,31 +104,20 @@ async def _serve(core: WorkerEnd, sockets: Sockets) -> None:
     memory = MemoryLimit(settings.uncompressed)
     for cacher in core.cachers:
         cacher.limit(memory)
-    metrics, lifecycle, supervisor = Metrics(), Lifecycle(), Supervisor()
-    authenticator = UnionAuthenticator((RefuseBearerTokens(), CertificateAuthenticator(identity.verifier)))
-    filters = handler_chain(
-        ChainParts(
-            now=time.time,
-            metrics=metrics,
-            lifecycle=lifecycle,
-            audit=RelayedAudit(core, settings.audit),
-            authenticator=authenticator,
-            authorizer=core,
-            supervisor=supervisor,
-        )
-    )
+    parts = _chain_parts(core, settings, identity)
+    metrics, lifecycle = parts.metrics, parts.lifecycle
     surface = served_surface((), AllowList(settings.allow, settings.deny), MERGED_RESOURCES)
     reads = MergedReads(core.cachers, surface, tokens, time.time)
     router = Router(
         reads if settings.answers_reads else None,
-        chain(filters, reads.handle),
+        chain(handler_chain(parts), reads.handle),
         handing_on(partial(hand_over, sockets.handover), lifecycle, time.time),
     )
     listener = Listener(router.handle, identity.context.context, connection=ForwardingConnection)
     async with asyncio.TaskGroup() as tasks:
         loops = [
             LoopWatch(metrics).run(),
-            supervisor.run(),
+            parts.supervisor.run(),
             freeze_garbage(),
             give_back_freed(),
             memory.keep(),
@@ -141,11 +130,24 @@ async def _serve(core: WorkerEnd, sockets: Sockets) -> None:
         core.send(Accepting())
         await core.draining.wait()
         lifecycle.drain()
-        supervisor.drain()
+        parts.supervisor.drain()
         await _drain(listener, sockets.listening, lifecycle, settings.shutdown_grace)
         core.send(Measured(measured(metrics.registry)))
         for task in running:
             task.cancel()
+
+
+def _chain_parts(core: WorkerEnd, settings: Settings, identity: Identity) -> ChainParts:
+    """What the filters need: rights and the audit log are the core's, all else is the worker's own."""
+    return ChainParts(
+        now=time.time,
+        metrics=Metrics(),
+        lifecycle=Lifecycle(),
+        audit=RelayedAudit(core, settings.audit),
+        authenticator=UnionAuthenticator((RefuseBearerTokens(), CertificateAuthenticator(identity.verifier))),
+        authorizer=core,
+        supervisor=Supervisor(),
+    )
 
 
 async def _drain(listener: Listener, listening: Sequence[socket.socket], lifecycle: Lifecycle, grace: float) -> None:
