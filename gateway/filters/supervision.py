@@ -49,6 +49,9 @@ def with_supervision(
                         raise
                     task.uncancel()
                     raise ConnectionResetError("ended by supervision") from None
+                finally:
+                    # They know each other; the collector does not look at what is as old as a watch.
+                    del request[LONG_RUNNING]
 
         return serve
 

@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -146,3 +147,28 @@ async def test_who_does_not_read_the_end_is_cut_off(gateway_pki: Pki) -> None:
             while len(chain.supervisor):
                 await asyncio.sleep(0.01)
         writer.close()
+
+
+@pytest.mark.parametrize("path", [WATCH, EXEC])
+@pytest.mark.parametrize("by_supervision", [False, True])
+async def test_a_request_that_has_ended_does_not_know_its_supervision(
+    gateway_pki: Pki, path: str, by_supervision: bool
+) -> None:
+    """They would know each other, and the collector practically never looks at what is as old as a watch."""
+    seen: list[web.BaseRequest] = []
+
+    async def serve_and_remember(request: web.BaseRequest) -> web.StreamResponse:
+        seen.append(request)
+        return await serve(request)
+
+    async with running_chain(gateway_pki, serve_and_remember) as chain:
+        async with opened(chain, path) as response:
+            assert LONG_RUNNING in seen[0]
+            if by_supervision:
+                chain.supervisor.drain()
+                with contextlib.suppress(aiohttp.ClientPayloadError):
+                    await response.read()
+        async with asyncio.timeout(5):
+            while len(chain.supervisor):
+                await asyncio.sleep(0.01)
+    assert LONG_RUNNING not in seen[0]
