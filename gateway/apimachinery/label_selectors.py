@@ -14,77 +14,14 @@ from typing import Any
 from gateway.apimachinery.errors import bad_request
 from gateway.apimachinery.integers import parse_integer
 from gateway.apimachinery.json_syntax import quote
+from gateway.apimachinery.label_names import label_key, label_value
 
-_NAME_FORMAT = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
-_NAME = re.compile(_NAME_FORMAT)
-_VALUE = re.compile(f"({_NAME_FORMAT})?")
-_SUBDOMAIN_FORMAT = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
-_SUBDOMAIN = re.compile(_SUBDOMAIN_FORMAT)
 MAX_SELECTOR = 16 * 1024
 """Longest selector in characters; kube-apiserver takes what fits into a request head. Reading one of a megabyte takes a
 second, in which nobody else would be served."""
-_NAME_LIMIT = 63
-_SUBDOMAIN_LIMIT = 253
 
 _BINARY_OPERATORS = "in, notin, =, ==, !=, gt, lt"
 _INTEGER = re.compile(r"[+-]?[0-9]+")
-
-
-def _regex_hint(message: str, pattern: str, *examples: str) -> str:
-    listed = " or ".join(f"'{example}', " for example in examples)
-    return f"{message} (e.g. {listed}regex used for validation is '{pattern}')"
-
-
-_KEY_HINT = _regex_hint(
-    "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
-    _NAME_FORMAT, "MyName", "my.name", "123-abc",
-)  # fmt: skip
-_PREFIX_HINT = _regex_hint(
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', "
-    "and must start and end with an alphanumeric character",
-    _SUBDOMAIN_FORMAT, "example.com",
-)  # fmt: skip
-_VALUE_HINT = _regex_hint(
-    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', "
-    "and must start and end with an alphanumeric character",
-    f"({_NAME_FORMAT})?", "MyValue", "my_value", "12345",
-)  # fmt: skip
-
-
-def _key_faults(key: str) -> list[str]:
-    parts = key.split("/", 2)
-    if len(parts) > 2:
-        example = "an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
-        return [f"a valid label key {_KEY_HINT} with {example}"]
-    faults = _prefix_faults(parts[0]) if len(parts) == 2 else []
-    name = parts[-1]
-    if not name:
-        faults.append("name part must be non-empty")
-    elif len(name) > _NAME_LIMIT:
-        faults.append(f"name part must be no more than {_NAME_LIMIT} bytes")
-    if not _NAME.fullmatch(name):
-        faults.append(f"name part {_KEY_HINT}")
-    return faults
-
-
-def _prefix_faults(prefix: str) -> list[str]:
-    if not prefix:
-        return ["prefix part must be non-empty"]
-    faults = []
-    if len(prefix) > _SUBDOMAIN_LIMIT:
-        faults.append(f"prefix part must be no more than {_SUBDOMAIN_LIMIT} bytes")
-    if not _SUBDOMAIN.fullmatch(prefix):
-        faults.append(f"prefix part {_PREFIX_HINT}")
-    return faults
-
-
-def _value_faults(value: str) -> list[str]:
-    faults = []
-    if len(value) > _NAME_LIMIT:
-        faults.append(f"must be no more than {_NAME_LIMIT} bytes")
-    if not _VALUE.fullmatch(value):
-        faults.append(_VALUE_HINT)
-    return faults
 
 
 def _integer(text: str) -> int | None:
@@ -224,7 +161,7 @@ class _LabelParser:
         key = self._take()
         if not self._is_word(key):
             raise _SelectorFault(f"found '{key}', expected: identifier")
-        if faults := _key_faults(key):
+        if faults := label_key(key):
             raise _SelectorFault(f"<nil>: Invalid value: {quote(key)}: {'; '.join(faults)}")
         if negated or self._peek() in {_END, ","}:
             return LabelRequirement(key, "!" if negated else "exists")
@@ -272,7 +209,7 @@ def _validated(requirement: LabelRequirement) -> LabelRequirement:
             message = "for 'Gt', 'Lt' operators, the value must be an integer"
             faults.append(f"values[{index}]: Invalid value: {quote(value)}: {message}")
     for index, value in enumerate(requirement.values):
-        if wrong := _value_faults(value):
+        if wrong := label_value(value):
             faults.append(f"values[{index}][{requirement.key}]: Invalid value: {quote(value)}: {'; '.join(wrong)}")
     if faults:
         raise _SelectorFault(faults[0] if len(faults) == 1 else f"[{', '.join(faults)}]")

@@ -8,6 +8,7 @@ import binascii
 import json
 from typing import Any
 
+from gateway.apimachinery.label_names import label_key, label_value
 from gateway.apimachinery.meta import JsonObject, annotations, field, namespace
 from gateway.apimachinery.patch.go_text import json_type
 from gateway.storage.defaulting.quantity import quantity_value
@@ -25,7 +26,7 @@ from gateway.storage.validation.causes import (
     unchanged,
     unsupported,
 )
-from gateway.storage.validation.names import config_key, dns_subdomain, label_value, qualified_name
+from gateway.storage.validation.names import config_key, dns_subdomain
 from gateway.storage.validation.object_meta import validate_finalizer_name
 from gateway.storage.validation.resources import validate_quota
 
@@ -127,7 +128,7 @@ def _json_fault(text: bytes) -> str:
 def validate_namespace(new: JsonObject, _old: JsonObject | None) -> Causes:
     """Judge a Namespace."""
     for finalizer in field(new, "spec", "finalizers") or ():
-        yield from invalid_values("spec.finalizers", finalizer, qualified_name(str(finalizer)))
+        yield from invalid_values("spec.finalizers", finalizer, label_key(str(finalizer)))
         yield from validate_finalizer_name("spec.finalizers", str(finalizer))
 
 
@@ -197,7 +198,7 @@ def validate_event(new: JsonObject, _old: JsonObject | None) -> Causes:
     component = str(new.get("reportingComponent") or "")
     if not component:
         yield required("reportingComponent")
-    yield from invalid_values("reportingComponent", component, qualified_name(component))
+    yield from invalid_values("reportingComponent", component, label_key(component))
     for name in ("reportingInstance", "action", "reason"):
         if not new.get(name):
             yield required(name)
@@ -216,7 +217,7 @@ def validate_node(new: JsonObject, _old: JsonObject | None) -> Causes:
 
 def _validate_taint(path: str, taint: JsonObject) -> Causes:
     key, value, effect = (str(taint.get(name) or "") for name in ("key", "value", "effect"))
-    yield from invalid_values(f"{path}.key", key, qualified_name(key))
+    yield from invalid_values(f"{path}.key", key, label_key(key))
     yield from invalid_values(f"{path}.value", value, label_value(value))
     if not effect:
         yield required(f"{path}.effect")

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.apimachinery.label_names import label_key, label_value
 from gateway.apimachinery.meta import JsonObject
 from gateway.storage.defaulting.reading import objects
 from gateway.storage.validation.causes import Causes, forbidden, invalid_value, invalid_values, required
-from gateway.storage.validation.names import label_value, qualified_name
 from gateway.storage.validation.object_meta import validate_labels
 
 _WITH_VALUES = ("In", "NotIn")
@@ -39,7 +39,7 @@ def _validate_requirement(path: str, requirement: JsonObject) -> Causes:
     else:
         yield invalid_value(f"{path}.operator", operator or "", "not a valid selector operator")
     key = str(requirement.get("key") or "")
-    yield from invalid_values(f"{path}.key", key, qualified_name(key))
+    yield from invalid_values(f"{path}.key", key, label_key(key))
     for index, value in enumerate(values):
         yield from invalid_values(f"{path}.values[{index}]", value, label_value(value))
 

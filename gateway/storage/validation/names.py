@@ -1,4 +1,4 @@
-"""What texts may look like: names, labels, keys, ports. A rule returns its complaints about a text, none if it is fine.
+"""What texts may look like: names, keys, ports. A rule returns its complaints about a text, none if it is fine.
 
 The texts are those of k8s.io/apimachinery `util/validation` and `api/validate/content`. Pure.
 """
@@ -9,75 +9,52 @@ import re
 from collections.abc import Callable, Sequence
 from ipaddress import ip_address, ip_network
 
+from gateway.apimachinery.label_names import (
+    LABEL_LIMIT,
+    SUBDOMAIN,
+    SUBDOMAIN_COMPLAINT,
+    SUBDOMAIN_LIMIT,
+    regex_complaint,
+)
+
 NameRule = Callable[[str], list[str]]
 
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-_SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
-_QUALIFIED = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
-_LABEL_LIMIT = 63
-_SUBDOMAIN_LIMIT = 253
 _PORT_NAME_LIMIT = 15
 
-MUST_BE_NON_EMPTY = "must be non-empty"
 PORT_RANGE = "must be between 1 and 65535, inclusive"
 NOT_AN_IP = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
 
 
-def _regex_complaint(rule: str, pattern: str, *examples: str) -> str:
-    shown = ",  or ".join(f"'{example}'" for example in examples)
-    return f"{rule} (e.g. {shown}, regex used for validation is '{pattern}')"
-
-
-def _too_long(limit: int, unit: str = "characters") -> str:
-    return f"must be no more than {limit} {unit}"
+def _too_long(limit: int) -> str:
+    return f"must be no more than {limit} characters"
 
 
 def _full(pattern: str, text: str) -> bool:
     return re.fullmatch(pattern, text, re.ASCII) is not None
 
 
-_SUBDOMAIN_COMPLAINT = _regex_complaint(
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', "
-    "and must start and end with an alphanumeric character",
-    _SUBDOMAIN,
-    "example.com",
-)
-_LABEL_COMPLAINT = _regex_complaint(
+_LABEL_COMPLAINT = regex_complaint(
     "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', "
     "and must start and end with an alphanumeric character",
     _LABEL,
     "my-name",
     "123-abc",
 )
-_QUALIFIED_COMPLAINT = _regex_complaint(
-    "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
-    _QUALIFIED,
-    "MyName",
-    "my.name",
-    "123-abc",
-)
-_LABEL_VALUE_COMPLAINT = _regex_complaint(
-    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', "
-    "and must start and end with an alphanumeric character",
-    f"({_QUALIFIED})?",
-    "MyValue",
-    "my_value",
-    "12345",
-)
-_CONFIG_KEY_COMPLAINT = _regex_complaint(
+_CONFIG_KEY_COMPLAINT = regex_complaint(
     "a valid config key must consist of alphanumeric characters, '-', '_' or '.'",
     "[-._a-zA-Z0-9]+",
     "key.name",
     "KEY_NAME",
     "key-name",
 )
-_PERCENT_COMPLAINT = _regex_complaint(
+_PERCENT_COMPLAINT = regex_complaint(
     "a valid percent string must be a numeric string followed by an ending '%'", "[0-9]+%", "1%", "93%"
 )
-_WILDCARD_COMPLAINT = _regex_complaint(
+_WILDCARD_COMPLAINT = regex_complaint(
     "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of "
     "lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character",
-    rf"\*\.{_SUBDOMAIN}",
+    rf"\*\.{SUBDOMAIN}",
     "*.example.com",
 )
 _ENVIRONMENT_COMPLAINT = (
@@ -87,21 +64,21 @@ _ENVIRONMENT_COMPLAINT = (
 
 def dns_subdomain(text: str) -> list[str]:
     """Judge a name such as `web-1.example.com`: most kinds."""
-    complaints = [_too_long(_SUBDOMAIN_LIMIT)] if len(text.encode()) > _SUBDOMAIN_LIMIT else []
-    return complaints if _full(_SUBDOMAIN, text) else [*complaints, _SUBDOMAIN_COMPLAINT]
+    complaints = [_too_long(SUBDOMAIN_LIMIT)] if len(text.encode()) > SUBDOMAIN_LIMIT else []
+    return complaints if _full(SUBDOMAIN, text) else [*complaints, SUBDOMAIN_COMPLAINT]
 
 
 def dns_label(text: str) -> list[str]:
     """Judge a name without dots: namespaces, Services, containers."""
-    complaints = [_too_long(_LABEL_LIMIT)] if len(text.encode()) > _LABEL_LIMIT else []
+    complaints = [_too_long(LABEL_LIMIT)] if len(text.encode()) > LABEL_LIMIT else []
     if _full(_LABEL, text):
         return complaints
-    return [*complaints, "must not contain dots" if _full(_SUBDOMAIN, text) else _LABEL_COMPLAINT]
+    return [*complaints, "must not contain dots" if _full(SUBDOMAIN, text) else _LABEL_COMPLAINT]
 
 
 def wildcard_subdomain(text: str) -> list[str]:
     """Judge a host such as `*.example.com`."""
-    return [] if _full(rf"\*\.{_SUBDOMAIN}", text) else [_WILDCARD_COMPLAINT]
+    return [] if _full(rf"\*\.{SUBDOMAIN}", text) else [_WILDCARD_COMPLAINT]
 
 
 def path_segment(text: str) -> list[str]:
@@ -111,36 +88,9 @@ def path_segment(text: str) -> list[str]:
     return [f"may not contain '{character}'" for character in "/%" if character in text]
 
 
-def qualified_name(text: str) -> list[str]:
-    """Judge a label key such as `example.com/Name`, or anything spelled like one."""
-    prefix, slash, name = text.rpartition("/")
-    if "/" in prefix:
-        return [
-            f"a valid label key {_QUALIFIED_COMPLAINT} with an optional DNS subdomain prefix and '/' "
-            "(e.g. 'example.com/MyName')"
-        ]
-    complaints = []
-    if slash:
-        found = dns_subdomain(prefix) if prefix else [MUST_BE_NON_EMPTY]
-        complaints += [f"prefix part {complaint}" for complaint in found]
-    if not name:
-        complaints.append(f"name part {MUST_BE_NON_EMPTY}")
-    elif len(name.encode()) > _LABEL_LIMIT:
-        complaints.append(f"name part {_too_long(_LABEL_LIMIT, 'bytes')}")
-    if not _full(_QUALIFIED, name):
-        complaints.append(f"name part {_QUALIFIED_COMPLAINT}")
-    return complaints
-
-
-def label_value(text: str) -> list[str]:
-    """Judge the value of a label."""
-    complaints = [_too_long(_LABEL_LIMIT, "bytes")] if len(text.encode()) > _LABEL_LIMIT else []
-    return complaints if _full(f"({_QUALIFIED})?", text) else [*complaints, _LABEL_VALUE_COMPLAINT]
-
-
 def config_key(text: str) -> list[str]:
     """Judge a key of a ConfigMap or Secret, which becomes a file name."""
-    complaints = [_too_long(_SUBDOMAIN_LIMIT)] if len(text.encode()) > _SUBDOMAIN_LIMIT else []
+    complaints = [_too_long(SUBDOMAIN_LIMIT)] if len(text.encode()) > SUBDOMAIN_LIMIT else []
     if not _full("[-._a-zA-Z0-9]+", text):
         complaints.append(_CONFIG_KEY_COMPLAINT)
     if text in {".", ".."}:

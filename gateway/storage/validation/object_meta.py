@@ -5,6 +5,7 @@ After k8s.io/apimachinery `api/validation/objectmeta.go`. Pure.
 
 from typing import Any
 
+from gateway.apimachinery.label_names import label_key, label_value
 from gateway.apimachinery.meta import JsonObject, annotations, finalizers, labels, metadata, owner_references
 from gateway.apimachinery.schema import GroupVersion
 from gateway.storage.validation.causes import (
@@ -17,7 +18,7 @@ from gateway.storage.validation.causes import (
     too_long,
     unchanged,
 )
-from gateway.storage.validation.names import NameRule, dns_label, label_value, masked, qualified_name
+from gateway.storage.validation.names import NameRule, dns_label, masked
 
 ANNOTATIONS_LIMIT = 256 * 1024
 """Most bytes all annotations of an object may have together, keys and values."""
@@ -85,7 +86,7 @@ def _validate_common(obj: JsonObject) -> Causes:
 def validate_labels(path: str, values: Any) -> Causes:
     """Judge keys and values of labels, or of anything that selects by them."""
     for key, value in values.items() if isinstance(values, dict) else ():
-        yield from invalid_values(path, key, qualified_name(key))
+        yield from invalid_values(path, key, label_key(key))
         yield from invalid_values(path, str(value), label_value(str(value)))
 
 
@@ -93,7 +94,7 @@ def validate_annotations(path: str, values: Any) -> Causes:
     """Judge keys of annotations and their size; case does not matter in their keys."""
     entries: dict[str, Any] = values if isinstance(values, dict) else {}
     for key in entries:
-        yield from invalid_values(path, key, qualified_name(key.lower()))
+        yield from invalid_values(path, key, label_key(key.lower()))
     if sum(len(key.encode()) + len(str(value).encode()) for key, value in entries.items()) > ANNOTATIONS_LIMIT:
         yield too_long(path, ANNOTATIONS_LIMIT)
 
@@ -127,7 +128,7 @@ def _validate_finalizers(obj: JsonObject) -> Causes:
     path = "metadata.finalizers"
     names = finalizers(obj)
     for name in names:
-        yield from invalid_values(path, name, qualified_name(name))
+        yield from invalid_values(path, name, label_key(name))
     if _ORPHAN in names and _FOREGROUND in names:
         yield invalid_value(path, names, f"finalizer {_ORPHAN} and {_FOREGROUND} cannot be both set")
 

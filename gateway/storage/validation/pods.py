@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from gateway.apimachinery.label_names import label_key
 from gateway.apimachinery.meta import JsonObject, field
 from gateway.storage.defaulting.reading import objects
 from gateway.storage.validation.causes import (
@@ -20,7 +21,7 @@ from gateway.storage.validation.causes import (
     unsupported,
 )
 from gateway.storage.validation.containers import user_id, validate_containers, validate_ephemeral_containers
-from gateway.storage.validation.names import NOT_AN_IP, NameRule, dns_label, dns_subdomain, is_ip, qualified_name
+from gateway.storage.validation.names import NOT_AN_IP, NameRule, dns_label, dns_subdomain, is_ip
 from gateway.storage.validation.object_meta import validate_annotations, validate_labels
 from gateway.storage.validation.volumes import validate_volumes
 
@@ -190,7 +191,7 @@ def _validate_affinity(path: str, affinity: Any) -> Causes:
             at = f"{path}.{kind}.{hard}[{index}].topologyKey"
             if not key:
                 yield required(at, "can not be empty")
-            yield from invalid_values(at, key, qualified_name(key))
+            yield from invalid_values(at, key, label_key(key))
 
 
 def _validate_spread(path: str, spec: JsonObject) -> Causes:
@@ -210,7 +211,7 @@ def _validate_tolerations(path: str, spec: JsonObject) -> Causes:
         key, operator = str(toleration.get("key") or ""), str(toleration.get("operator") or "")
         effect, value = str(toleration.get("effect") or ""), str(toleration.get("value") or "")
         if key:
-            yield from invalid_values(f"{at}.key", key, qualified_name(key))
+            yield from invalid_values(f"{at}.key", key, label_key(key))
         elif operator != "Exists":
             detail = 'operator must be Exists when `key` is empty, which means "match all values and all keys"'
             yield invalid_value(f"{at}.operator", operator, detail)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from gateway.apimachinery.label_names import label_key
 from gateway.apimachinery.meta import JsonObject
 from gateway.storage.defaulting.quantity import quantity_value
 from gateway.storage.validation.causes import NEGATIVE, Causes, invalid_value, invalid_values, required
-from gateway.storage.validation.names import qualified_name
 
 _HUGE_PAGES = "hugepages-"
 _CONTAINER_RESOURCES = frozenset({"cpu", "memory", "ephemeral-storage"})
@@ -63,7 +63,7 @@ def _may_be_overcommitted(name: str) -> bool:
 
 
 def _validate_amount(path: str, name: str, amount: Any) -> Causes:
-    yield from invalid_values(path, name, qualified_name(name))
+    yield from invalid_values(path, name, label_key(name))
     if "/" not in name and name not in _CONTAINER_RESOURCES and not name.startswith(_HUGE_PAGES):
         if name not in _QUOTA_RESOURCES:
             yield invalid_value(path, name, _UNQUALIFIED)
@@ -86,7 +86,7 @@ def validate_quota(path: str, hard: Any) -> Causes:
     """Judge the limits of a ResourceQuota."""
     for name, amount in hard.items() if isinstance(hard, dict) else ():
         at = f"{path}[{name}]"
-        yield from invalid_values(at, name, qualified_name(name))
+        yield from invalid_values(at, name, label_key(name))
         if (
             "/" not in name
             and name not in _QUOTA_RESOURCES
