@@ -49,8 +49,8 @@ def label_key(text: str) -> list[str]:
     complaints = [f"prefix part {complaint}" for complaint in _prefix(prefix)] if slash else []
     if not name:
         complaints.append(f"name part {_NON_EMPTY}")
-    else:
-        complaints += [f"name part {complaint}" for complaint in _too_long(name, LABEL_LIMIT)]
+    elif long := _too_long(name, LABEL_LIMIT):
+        complaints.append(f"name part {long[0]}")
     if not _key.fullmatch(name):
         complaints.append(f"name part {_KEY_COMPLAINT}")
     return complaints
@@ -70,4 +70,5 @@ def _prefix(text: str) -> list[str]:
 
 
 def _too_long(text: str, limit: int) -> list[str]:
-    return [f"must be no more than {limit} bytes"] if len(text.encode(errors="surrogatepass")) > limit else []
+    size = len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
+    return [f"must be no more than {limit} bytes"] if size > limit else []
