@@ -92,6 +92,7 @@ class WriteResult(msgspec.Struct, frozen=True):
     `made` is what the store said that it made, for the audit log, where the body says so in other words.
     `shown` waits until reads show what was written, and returns the body as they do; None where `body` is that already.
     It is called once the outcome is on its way to the audit log; for a deletecollection, of all objects together.
+    `entries` are the encoded objects of a list that is too large to be joined at once; `body` is empty then.
     """
 
     code: int
@@ -101,6 +102,7 @@ class WriteResult(msgspec.Struct, frozen=True):
     obj: JsonObject | None = None
     shown: Callable[[], Awaitable[bytes]] | None = None
     made: ObjectVersion | None = None
+    entries: Sequence[bytes] = ()
 
     @property
     def written(self) -> ObjectVersion | None:

@@ -17,7 +17,7 @@ from gateway.apimachinery import meta
 from gateway.apimachinery.codec import encode_json
 from gateway.apimachinery.meta import JsonObject
 from gateway.apimachinery.protobuf import ProtobufError
-from gateway.handlers.list_body import ListBody, list_pieces
+from gateway.handlers.list_body import ListBody, json_pieces, list_pieces
 from gateway.handlers.negotiation import JSON, Representation, Shape
 from gateway.handlers.read import (
     INCLUDE_METADATA,
@@ -28,16 +28,13 @@ from gateway.handlers.read import (
     wrong_shape,
 )
 from gateway.handlers.response import body_response, encode_object, request_representation
-from gateway.handlers.streamed_body import CHUNK, stream_body
+from gateway.handlers.streamed_body import stream_body
 from gateway.handlers.write_decoding import CACHED_FROM_CLUSTER
 from gateway.printers.columns import Column, column_definitions
 from gateway.printers.row import PreparedRow, encode_text
 from gateway.request import RequestInfo
 from gateway.request_scope import RequestScope
 from gateway.write_request import WriteResult
-
-_SENT_AT_ONCE = 1024 * 1024
-"""Bytes of a list that are handed over at once: encrypting them keeps everybody else waiting."""
 
 
 class Printer(Protocol):
@@ -82,7 +79,6 @@ class WriteAnswer:
         self._now = now
         self._include = INCLUDE_METADATA
         self._chosen: Representation | None = None
-        self._collection = info.verb == "deletecollection"
         if form is not None:
             self._chosen = read_representation(request, form, collection=False)
             self._include = include_object(request, self._chosen)
@@ -105,16 +101,17 @@ class WriteAnswer:
                 return await self._respond(result, obj, chosen)
             except ProtobufError:  # a kind without a protobuf form
                 return await self._respond(result, obj, replace(chosen, media_type=JSON))
-        if self._collection and len(body) > _SENT_AT_ONCE:
-            pieces = (body[at : at + CHUNK] for at in range(0, len(body), CHUNK))
-            return await stream_body(self._request, pieces, content_type, size=len(body))
+        if result.entries and result.obj is not None:
+            head = {name: value for name, value in result.obj.items() if name != "items"}
+            pieces = json_pieces(ListBody(head, "items", iter(result.entries)))
+            return await stream_body(self._request, pieces, content_type, size=_size(result))
         return body_response(self._request, body, content_type, status=result.code, headers=result.headers)
 
     async def _respond(self, result: WriteResult, obj: JsonObject, chosen: Representation) -> web.StreamResponse:
         items = obj.get("items")
         if isinstance(items, list) and str(obj.get("kind")).endswith("List"):
             pieces = await list_pieces(self._list(obj, items, chosen), chosen)
-            return await stream_body(self._request, pieces, chosen.content_type, size=len(result.body))
+            return await stream_body(self._request, pieces, chosen.content_type, size=_size(result))
         if obj.get("kind") == "Status" or chosen.shape is Shape.OBJECT:
             body = encode_object(obj, chosen)
         elif chosen.shape is Shape.METADATA:
@@ -147,6 +144,10 @@ class WriteAnswer:
             if self._include in {INCLUDE_METADATA, INCLUDE_OBJECT}:
                 shown = encoded if self._include == INCLUDE_OBJECT else _metadata(obj, chosen)
             yield b"".join((b"{", row, b',"object":', shown, b"}"))
+
+
+def _size(result: WriteResult) -> int:
+    return len(result.body) + sum(map(len, result.entries))
 
 
 def _as_it_is(chosen: Representation) -> bool:

@@ -33,6 +33,9 @@ from gateway.write_request import WriteRequest, WriteResult, WriteTarget
 _DELETE_PARAMETERS = frozenset({"dryRun", "gracePeriodSeconds", "orphanDependents", "propagationPolicy", "timeout"})
 """Query parameters that mean the same for the deletion of one object; selectors and paging do not."""
 
+JOINED_AT_ONCE = 1 << 20
+"""Bytes of a list that are put together in one go: 1 ms. Encrypting as many at once is about as long."""
+
 
 @dataclass(frozen=True, slots=True)
 class MatchedObject:
@@ -93,9 +96,11 @@ async def deleted_list(deleted: Sequence[MatchedObject]) -> WriteResult:
         "apiVersion": first.get("apiVersion", ""),
         "metadata": {"resourceVersion": ""},
     }
+    obj: JsonObject = {**head, "items": items}
     entries = [msgspec.json.encode(item) async for item in in_turns(items)]
-    body = b"".join(json_pieces(ListBody(head, "items", iter(entries))))
-    return WriteResult(200, body, JSON, obj={**head, "items": items})
+    if sum(map(len, entries)) > JOINED_AT_ONCE:
+        return WriteResult(200, b"", JSON, obj=obj, entries=entries)
+    return WriteResult(200, b"".join(json_pieces(ListBody(head, "items", iter(entries)))), JSON, obj=obj)
 
 
 def _matched(request: WriteRequest, record: AuditRecord, obj: JsonObject, index: int) -> MatchedObject:

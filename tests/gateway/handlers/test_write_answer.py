@@ -12,6 +12,7 @@ from gateway.apimachinery import protobuf
 from gateway.apimachinery.protobuf import is_envelope
 from gateway.clusters.sent_request import SentRequest
 from gateway.clusters.upstream import Upstream
+from gateway.handlers import write_collection
 from tests.gateway.simulation.served import served_gateway
 
 MAPS = "/api/v1/namespaces/default/configmaps"
@@ -166,6 +167,22 @@ async def test_a_deleted_collection_in_other_media_types(gateway: Upstream, medi
     assert [item["data"] for item in shown["items"]] == [{"a": "1"}] * 2
     code, _, body = await send(gateway, "DELETE", MAPS, accept=media_type, query=query)
     assert code == 200, body
+
+
+@pytest.mark.parametrize("accept", ["application/json", TABLE, METADATA_LIST])
+async def test_a_large_collection_is_put_together_as_it_is_sent(
+    gateway: Upstream, accept: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write_collection, "JOINED_AT_ONCE", 1000)
+    for number in range(70):
+        await send(gateway, "POST", MAPS, config_map(f"m{number:02}"))
+    before = json.loads((await send(gateway, "GET", MAPS, accept=accept, query="labelSelector=of%3Dtest"))[2])
+    code, _, body = await send(gateway, "DELETE", MAPS, accept=accept, query="labelSelector=of%3Dtest")
+    after = json.loads(body)
+    assert (code, after["kind"], list(after)) == (200, before["kind"], list(before))
+    field = "rows" if accept == TABLE else "items"
+    named = [(entry.get("object") or entry)["metadata"]["name"] for entry in after[field]]
+    assert named == [f"m{number:02}" for number in range(70)]
 
 
 async def test_custom_resources_have_no_protobuf(gateway: Upstream) -> None:

@@ -109,6 +109,14 @@ async def test_the_answer_is_one_document(gateway: Gateway, count: int) -> None:
     assert result.body.count(b"\n") == 1
 
 
+async def test_a_large_answer_is_never_held_in_one_piece(gateway: Gateway) -> None:
+    target = MemoryTarget(POD, *(pod(f"p{number}", annotations={"a": "x" * 100_000}) for number in range(15)))
+    result = await gateway.send(target, "DELETE", PODS)
+    assert result.body == b""
+    assert [json.loads(entry) for entry in result.entries] == (result.obj or {})["items"]
+    assert len(result.entries) == 15
+
+
 async def test_a_limit_is_kept(gateway: Gateway) -> None:
     target = pods(5)
     await gateway.send(target, "DELETE", PODS, query={"limit": "2"})
