@@ -91,7 +91,7 @@ class MergedObjects:
         """The objects that are not served under their own names. Not while anything changes."""
         return self._qualified.values()
 
-    def everything(self) -> list[CachedObject]:
+    def everything(self) -> Sequence[CachedObject]:
         """All objects in key order: a snapshot."""
         return self.ordered.between("", "\U0010ffff")
 
@@ -121,7 +121,7 @@ class MergedObjects:
 
     # What is selected
 
-    def candidates(self, selection: Selection) -> list[CachedObject]:
+    def candidates(self, selection: Selection) -> Sequence[CachedObject]:
         """All objects among which a selection finds its own, in key order: a snapshot."""
         few = self.few_candidates(selection)
         return self.ordered.between(*selection.range) if few is None else few

@@ -1,17 +1,63 @@
 """Objects in key order, for lists and pages: inserts, replacements and range reads without sorting anew.
 
 Keys and objects stand in parallel chunks of bounded size, so an insert moves a few hundred references whatever the
-number of objects. Pure; one writer.
+number of objects. A snapshot of many shares the chunks, and a chunk that is shared is copied before it changes: taking
+one would otherwise touch every object, which a million of them make 20 ms. Pure; one writer.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, chain
+from typing import overload
 
 from cache.cached_object import CachedObject
 
 _CHUNK = 512
+_SHARED = 16
+"""A snapshot of more chunks than these shares them; of fewer it is a list."""
+
+
+class Snapshot(Sequence[CachedObject]):
+    """Objects in order, in pieces that nobody changes."""
+
+    def __init__(self, pieces: Sequence[list[CachedObject]]) -> None:
+        """Of pieces one after the other."""
+        self._pieces = pieces
+        self._ends = list(accumulate(map(len, pieces)))
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    def __iter__(self) -> Iterator[CachedObject]:
+        return chain.from_iterable(self._pieces)
+
+    @overload
+    def __getitem__(self, index: int) -> CachedObject: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[CachedObject]: ...
+    def __getitem__(self, index: int | slice) -> CachedObject | list[CachedObject]:
+        if isinstance(index, slice):
+            start, stop, step = index.indices(len(self))
+            return self._between(start, stop, step) if step > 0 else list(self)[index]
+        number = index + len(self) if index < 0 else index
+        if not 0 <= number < len(self):
+            raise IndexError(index)
+        return self._between(number, number + 1, 1)[0]
+
+    def _between(self, start: int, stop: int, step: int) -> list[CachedObject]:
+        found: list[CachedObject] = []
+        piece = bisect_right(self._ends, start)
+        while start < stop:
+            if start < self._ends[piece]:
+                objects = self._pieces[piece]
+                begun = self._ends[piece] - len(objects)
+                taken = objects[start - begun : stop - begun : step]
+                found += taken
+                start += step * len(taken)
+            piece += 1
+        return found
 
 
 class OrderedObjects:
@@ -21,6 +67,7 @@ class OrderedObjects:
         """Start empty."""
         self._keys: list[list[str]] = []
         self._objects: list[list[CachedObject]] = []
+        self._shared: list[bool] = []  # whether a snapshot may have this chunk of objects, which then is not changed
         self._last: list[str] = []  # the last key of each chunk
         self._count = 0
         self.size = 0
@@ -42,8 +89,9 @@ class OrderedObjects:
             chunk = min(bisect_left(self._last, key), len(self._last) - 1)
             if chunk < 0:
                 self._keys, self._objects, self._last, self._count = [[key]], [[obj]], [key], 1
+                self._shared = [False]
                 continue
-            keys, stored = self._keys[chunk], self._objects[chunk]
+            keys, stored = self._keys[chunk], self._own(chunk) if self._shared[chunk] else self._objects[chunk]
             position = bisect_left(keys, key)
             if position == len(keys):
                 self._last[chunk] = key
@@ -57,6 +105,12 @@ class OrderedObjects:
             if len(keys) > 2 * _CHUNK:
                 self._split(chunk)
 
+    def _own(self, chunk: int) -> list[CachedObject]:
+        """The objects of a chunk, to be changed."""
+        if self._shared[chunk]:
+            self._objects[chunk], self._shared[chunk] = self._objects[chunk].copy(), False
+        return self._objects[chunk]
+
     def _leave(self, obj: CachedObject) -> None:
         if not obj.is_compressed:
             self.size -= obj.size
@@ -65,6 +119,7 @@ class OrderedObjects:
         keys, objects = self._keys[chunk], self._objects[chunk]
         self._keys[chunk : chunk + 1] = [keys[:_CHUNK], keys[_CHUNK:]]
         self._objects[chunk : chunk + 1] = [objects[:_CHUNK], objects[_CHUNK:]]
+        self._shared[chunk : chunk + 1] = [False, False]
         self._last[chunk : chunk + 1] = [keys[_CHUNK - 1], keys[-1]]
 
     def remove(self, key: str) -> None:
@@ -76,13 +131,14 @@ class OrderedObjects:
         position = bisect_left(keys, key)
         if keys[position] != key:
             raise KeyError(key)
-        self._leave(self._objects[chunk][position])
-        del keys[position], self._objects[chunk][position]
+        objects = self._own(chunk)
+        self._leave(objects[position])
+        del keys[position], objects[position]
         self._count -= 1
         if keys:
             self._last[chunk] = keys[-1]
         else:
-            del self._keys[chunk], self._objects[chunk], self._last[chunk]
+            del self._keys[chunk], self._objects[chunk], self._shared[chunk], self._last[chunk]
 
     def _position(self, key: str) -> tuple[int, int]:
         """Where the first key greater than this one stands."""
@@ -108,12 +164,14 @@ class OrderedObjects:
                 break
         return found
 
-    def between(self, after: str, up_to: str) -> list[CachedObject]:
+    def between(self, after: str, up_to: str) -> Sequence[CachedObject]:
         """The objects with `after < key <= up_to`, in order: a snapshot."""
-        found: list[CachedObject] = []
-        for piece in self.pieces(after, up_to):
-            found += piece
-        return found
+        (first, start), (last, end) = self._position(after), self._position(up_to)
+        if last - first <= _SHARED:
+            return list(chain.from_iterable(self.pieces(after, up_to)))
+        self._shared[first + 1 : last] = [True] * (last - first - 1)
+        pieces = [self._objects[first][start:], *self._objects[first + 1 : last]]
+        return Snapshot([*pieces, self._objects[last][:end]] if end else pieces)
 
     def count(self, after: str, up_to: str) -> int:
         """How many objects have `after < key <= up_to`."""

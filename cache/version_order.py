@@ -35,5 +35,6 @@ async def in_version_order(objects: Sequence[CachedObject], turns: Turns) -> lis
     ordered: list[CachedObject] = []
     for part in parts:
         ordered += sorted(part, key=_version)
+        part.clear()  # here, a few at a time: each object that is let go of is looked at
         await turns.take()
     return ordered
