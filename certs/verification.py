@@ -144,24 +144,6 @@ class ClientCertificateVerifier:
         return _judge(examined, self._revocations, self._now())
 
 
-def verify_client_certificate(
-    der: bytes,
-    trusted: TrustedAuthorities,
-    revocations: Revocations,
-    now: float,
-) -> CertificateIdentity | CertificateRefusal:
-    """Say whom a client certificate (DER) names, without remembering anything.
-
-    Args:
-        der: the certificate as presented.
-        trusted: one of these must have signed it directly; chains over others are not followed.
-        revocations: asked for its serial number.
-        now: seconds since the epoch.
-    """
-    examined = _examine(der, trusted)
-    return examined if isinstance(examined, CertificateRefusal) else _judge(examined, revocations, now)
-
-
 def _judge(examined: _Examined, revocations: Revocations, now: float) -> CertificateIdentity | CertificateRefusal:
     """What may differ from one request to the next."""
     identity = examined.identity

@@ -20,7 +20,6 @@ from certs.verification import (
     ClientCertificateVerifier,
     RefusalReason,
     TrustedAuthorities,
-    verify_client_certificate,
 )
 from tests.certs.conftest import Clock
 from tests.certs.forge import (
@@ -74,8 +73,15 @@ class Revoked:
         return serial in self.serials
 
 
+def judged(
+    content: bytes, trusted: TrustedAuthorities, revoked: Revoked, now: float
+) -> CertificateIdentity | CertificateRefusal:
+    """What is said of a certificate (DER) that was not seen before."""
+    return ClientCertificateVerifier(lambda: trusted, revoked, now=lambda: now).verify(content)
+
+
 def verify(certificate: x509.Certificate, now: float = NOW) -> CertificateIdentity | CertificateRefusal:
-    return verify_client_certificate(der(certificate), TRUSTED, Revoked(), now)
+    return judged(der(certificate), TRUSTED, Revoked(), now)
 
 
 def refusal(found: CertificateIdentity | CertificateRefusal) -> RefusalReason:
@@ -97,7 +103,7 @@ def test_what_our_own_authority_issues_is_accepted(authority: Authority) -> None
     request = CertificateRequest(Subject("alice", ("fleetgate:admins",)), HOUR)
     issued = authority.issue(CLIENT, request, new_key().public_key())
     trusted = TrustedAuthorities((CA.certificate, authority.certificate))
-    found = verify_client_certificate(der(issued.certificate), trusted, Revoked(), NOW)
+    found = judged(der(issued.certificate), trusted, Revoked(), NOW)
     assert isinstance(found, CertificateIdentity)
     assert (found.user, found.groups, found.uid) == ("alice", ("fleetgate:admins",), None)
 
@@ -106,13 +112,13 @@ def test_our_own_serving_certificate_names_nobody(authority: Authority) -> None:
     request = CertificateRequest(Subject("fleetgate"), HOUR, ("localhost",))
     issued = authority.issue(SERVING, request, new_key().public_key())
     trusted = TrustedAuthorities((authority.certificate,))
-    found = verify_client_certificate(der(issued.certificate), trusted, Revoked(), NOW)
+    found = judged(der(issued.certificate), trusted, Revoked(), NOW)
     assert refusal(found) is RefusalReason.NOT_FOR_CLIENTS
 
 
 def test_our_own_authority_names_nobody(authority: Authority) -> None:
     trusted = TrustedAuthorities((authority.certificate,))
-    found = verify_client_certificate(der(authority.certificate), trusted, Revoked(), NOW)
+    found = judged(der(authority.certificate), trusted, Revoked(), NOW)
     assert refusal(found) is RefusalReason.NOT_FOR_CLIENTS
 
 
@@ -182,7 +188,7 @@ def test_only_what_kubernetes_reads_of_a_subject_counts() -> None:
 def test_a_certificate_signed_by_its_own_key_names_nobody() -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     itself = ForgedAuthority(leaf(CA, name("admin"), key=key), key)
-    found = verify_client_certificate(der(leaf(itself, name("admin"), key=key)), TRUSTED, Revoked(), NOW)
+    found = judged(der(leaf(itself, name("admin"), key=key)), TRUSTED, Revoked(), NOW)
     assert refusal(found) is RefusalReason.UNKNOWN_ISSUER
 
 
@@ -197,7 +203,7 @@ def test_a_certificate_signed_with_sha1_names_nobody() -> None:
     content = der(leaf(forge_authority("rsa", key=rsa.generate_private_key(65537, 2048)), name("a")))
     sha256_with_rsa, sha1_with_rsa = (bytes.fromhex("2a864886f70d0101") + last for last in (b"\x0b", b"\x05"))
     assert content.count(sha256_with_rsa) == 2
-    found = verify_client_certificate(content.replace(sha256_with_rsa, sha1_with_rsa), TRUSTED, Revoked(), NOW)
+    found = judged(content.replace(sha256_with_rsa, sha1_with_rsa), TRUSTED, Revoked(), NOW)
     assert found == CertificateRefusal(RefusalReason.WEAK, "the certificate is signed with sha1")
 
 
@@ -239,8 +245,8 @@ def test_a_certificate_ends_with_its_issuer() -> None:
     short = forge_authority(not_after=MOMENT + timedelta(minutes=1))
     certificate = leaf(short, name("a"))
     trusted = TrustedAuthorities((short.certificate,))
-    assert isinstance(verify_client_certificate(der(certificate), trusted, Revoked(), NOW), CertificateIdentity)
-    later = verify_client_certificate(der(certificate), trusted, Revoked(), NOW + 61)
+    assert isinstance(judged(der(certificate), trusted, Revoked(), NOW), CertificateIdentity)
+    later = judged(der(certificate), trusted, Revoked(), NOW + 61)
     assert refusal(later) is RefusalReason.EXPIRED
 
 
@@ -253,13 +259,13 @@ def test_a_chain_over_a_stolen_intermediate_leads_nowhere() -> None:
 
 def test_a_revoked_certificate_names_nobody() -> None:
     certificate = leaf(CA, name("a"), serial=7)
-    found = verify_client_certificate(der(certificate), TRUSTED, Revoked(7), NOW)
+    found = judged(der(certificate), TRUSTED, Revoked(7), NOW)
     assert refusal(found) is RefusalReason.REVOKED
 
 
 @pytest.mark.parametrize("content", [b"", b"\x30", b"x" * 1000, der(leaf(CA, name("a"))) + b"\0"])
 def test_what_is_no_certificate_names_nobody(content: bytes) -> None:
-    assert refusal(verify_client_certificate(content, TRUSTED, Revoked(), NOW)) is RefusalReason.MALFORMED
+    assert refusal(judged(content, TRUSTED, Revoked(), NOW)) is RefusalReason.MALFORMED
 
 
 def test_bits_that_a_signature_leaves_unused_do_not_make_another_certificate_of_it() -> None:
@@ -268,7 +274,7 @@ def test_bits_that_a_signature_leaves_unused_do_not_make_another_certificate_of_
     changed = bytearray(even)
     changed[-len(signature) - 1] = 1
     assert x509.load_der_x509_certificate(bytes(changed)).signature == signature
-    assert refusal(verify_client_certificate(bytes(changed), TRUSTED, Revoked(), NOW)) is RefusalReason.MALFORMED
+    assert refusal(judged(bytes(changed), TRUSTED, Revoked(), NOW)) is RefusalReason.MALFORMED
 
 
 GOOD = der(leaf(CA, name("alice", groups=("developers",), uids=("1",))))
@@ -278,7 +284,7 @@ GOOD = der(leaf(CA, name("alice", groups=("developers",), uids=("1",))))
 def test_no_changed_bit_leaves_an_identity(at: int, bit: int) -> None:
     changed = bytearray(GOOD)
     changed[at] ^= 1 << bit
-    found = verify_client_certificate(bytes(changed), TRUSTED, Revoked(), NOW)
+    found = judged(bytes(changed), TRUSTED, Revoked(), NOW)
     assert isinstance(found, CertificateRefusal)
 
 
@@ -340,6 +346,6 @@ def test_a_gateway_to_member_certificate_carries_no_rights_here(authority: Autho
     issued = authority.issue(FRONT_PROXY, CertificateRequest(Subject("fleetgate"), HOUR), new_key().public_key())
     trusted = TrustedAuthorities((authority.certificate,))
     content = issued.certificate.public_bytes(serialization.Encoding.DER)
-    found = verify_client_certificate(content, trusted, Revoked(), NOW)
+    found = judged(content, trusted, Revoked(), NOW)
     assert isinstance(found, CertificateIdentity)
     assert found.groups == ()
