@@ -17,7 +17,7 @@ from cache.selection import Selection
 from cache.sight import EventView, Sight
 from cache.watch_cache import WatchCache
 from cache.watch_event import ADDED, BOOKMARK, WatchEvent, error_event
-from gateway.apimachinery.errors import ApiError, expired, too_old_resource_version
+from gateway.apimachinery.errors import ApiError, too_old_resource_version
 
 BOOKMARK_PERIOD = 60.0
 """Seconds, as in kube-apiserver."""
@@ -159,18 +159,10 @@ class Watcher:
         due = self._bookmark_due if self._bookmark_due > now else now + _LOOK_AGAIN
         return max(0.0, min(self._deadline, due) - now)
 
-    def expire(self, message: str = "the watch cannot go on; list anew") -> None:
-        """End with ERROR 410, so that the client lists anew: what it may see has changed."""
-        self._error = expired(message)
-        self._wake()
-
     def close(self) -> None:
         """End without a word."""
         self._ended = True
         self._initial.clear()
-        self._wake()
-
-    def _wake(self) -> None:
         if self._rider is not None:
             self._rider.hand_back()
         else:
@@ -192,7 +184,7 @@ class Watcher:
 
     def take_initial(self) -> list[CachedObject]:
         """What `poll` would tell next, if that is more of the initial state: those objects, and nothing otherwise."""
-        if self._ended or self._error is not None or self._clock() >= self._deadline:
+        if self._ended or self._clock() >= self._deadline:
             return []
         return self._next_initial()
 

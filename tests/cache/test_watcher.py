@@ -273,15 +273,6 @@ class TestBookmarksAndTimeout:
         assert brief(await watcher.next_batch()) == [("ADDED", "last")]
         assert play.waits == []
 
-    async def test_expiring_makes_the_client_list_anew(self, play):
-        watcher = play.watch()
-        play.observe("m", "a", uid="a")
-        watcher.expire()
-        assert play.woken == 1
-        (error,) = await watcher.next_batch()
-        assert (error.status["code"], error.status["reason"]) == (410, "Expired")
-        assert await watcher.next_batch() == []
-
     async def test_closing_ends_without_a_word(self, play):
         watcher = play.initial()
         watcher.close()
