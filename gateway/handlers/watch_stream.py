@@ -187,9 +187,10 @@ class WebSocketStream:
 
     async def abandon(self) -> None:
         """Stop listening."""
-        if self._listening is not None:
-            self._listening.cancel()
-            await asyncio.wait([self._listening])
+        listening, self._listening = self._listening, None  # its end knows this stream, by the frames that it came from
+        if listening is not None:
+            listening.cancel()
+            await asyncio.wait([listening])
 
 
 def is_websocket(request: web.BaseRequest) -> bool:

@@ -1,8 +1,10 @@
 """A watch by WebSocket: each event a message, and all that ends a watch ends it."""
 
 import asyncio
+import gc
 import json
-from collections.abc import AsyncIterator
+import weakref
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,7 +13,9 @@ import pytest
 from aiohttp import WSCloseCode, WSMsgType
 
 from gateway.apimachinery.errors import too_old_resource_version
+from gateway.handlers import watch
 from gateway.handlers.read_source import WatchChange
+from gateway.handlers.watch_stream import WebSocketStream
 from tests.e2e.read_matrix import protobuf_event
 from tests.gateway.handlers.test_watch import PROTOBUF, WATCH, changes, watching
 from tests.support.gateway_chain import DENY, Pki, RunningChain, running_chain
@@ -119,6 +123,34 @@ async def test_a_client_that_leaves_ends_the_subscription(gateway_pki: Pki, poli
         else:
             transport_of(socket).abort()
         await until_closed(source)
+
+
+@pytest.fixture
+def without_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("without_collector")
+async def test_nothing_is_left_of_it(gateway_pki: Pki, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The collector practically never looks at what is as old as a watch."""
+    streams: list[weakref.ref[WebSocketStream]] = []
+
+    class Remembered(WebSocketStream):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            streams.append(weakref.ref(self))
+
+    monkeypatch.setattr(watch, "WebSocketStream", Remembered)
+    source = FakeSource()
+    async with conversation(gateway_pki, source) as (_, socket):
+        transport_of(socket).abort()
+        await until_closed(source)
+        while any(stream() is not None for stream in streams):
+            await asyncio.sleep(0.01)
+    assert len(streams) == 1
 
 
 async def test_the_right_to_watch_is_asked_for(gateway_pki: Pki) -> None:
