@@ -20,6 +20,8 @@ ALL = "*"
 logger = logging.getLogger("gateway.authorization")
 
 _SERVICE_ACCOUNT_PREFIX = "system:serviceaccount:"
+_REMEMBERED, _FEW = 2048, 32
+"""Of so many callers in a namespace it is kept what is granted to them, unless that is more than a few bindings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +162,10 @@ class NamedIn:
         return (self._bindings[place] for place in sorted(places))
 
 
+Grant = tuple[Binding, str, tuple[PolicyRule, ...]]
+"""A binding, how it names somebody, and the rules that come with it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """All roles and bindings at one moment. Roles are keyed by (namespace, name), cluster roles by ("", name).
@@ -172,6 +178,10 @@ class Policy:
     cluster_bindings: Sequence[Binding] = ()
     bindings: Mapping[str, Sequence[Binding]] = field(default_factory=dict)
     named: Mapping[str, NamedIn] = field(default_factory=dict, compare=False, repr=False)
+    _granted: dict[tuple[str, tuple[str, ...], str], Sequence[Grant]] = field(
+        init=False, default_factory=dict, compare=False, repr=False
+    )
+    """By user, groups and namespace, where they are few: the same ask again and again, and nothing here changes."""
 
     def __post_init__(self) -> None:
         """Find out whom the bindings name, unless that is given."""
@@ -187,18 +197,28 @@ class Policy:
         """Return the rules a binding grants; a role that does not exist grants nothing."""
         return self.roles.get(binding.role, ())
 
-    def grants(self, user: UserInfo, namespace: str) -> Iterator[tuple[Binding, str, tuple[PolicyRule, ...]]]:
-        """Yield every binding that names the user in this namespace, how, and the rules that come with it."""
-        for place in ("", namespace) if namespace else ("",):
-            for binding in self.named[place].naming(user) if place in self.named else ():
-                yield binding, binding.subject_for(user), self.rules_of(binding)
+    def grants(self, user: UserInfo, namespace: str) -> Iterable[Grant]:
+        """Return every binding that names the user in this namespace, how, and the rules that come with it."""
+        asked = user.name, user.groups, namespace
+        if (known := self._granted.get(asked)) is not None:
+            return known
+        places = ("", namespace) if namespace else ("",)
+        bindings = [binding for place in places if place in self.named for binding in self.named[place].naming(user)]
+        grants = ((binding, binding.subject_for(user), self.rules_of(binding)) for binding in bindings)
+        if len(bindings) > _FEW:
+            return grants
+        if len(self._granted) >= _REMEMBERED:
+            self._granted.clear()
+        found = self._granted[asked] = tuple(grants)
+        return found
 
 
 def authorize(policy: Policy, attributes: Attributes) -> Decision:
     """Decide by RBAC: allowed with the binding as the reason, or no opinion."""
     for binding, subject, rules in policy.grants(attributes.user, attributes.namespace):
-        if any(rule.allows(attributes) for rule in rules):
-            return Decision(Outcome.ALLOW, _reason(binding, subject))
+        for rule in rules:
+            if rule.allows(attributes):
+                return Decision(Outcome.ALLOW, _reason(binding, subject))
     return Decision(Outcome.NO_OPINION, "")
 
 

@@ -1,11 +1,14 @@
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from gateway.apimachinery.meta import JsonObject
+from gateway.authorization import rbac
 from gateway.authorization.authorizer import Attributes, Outcome
 from gateway.authorization.rbac import (
     Binding,
+    NamedIn,
     Policy,
     PolicyRule,
     aggregate,
@@ -266,3 +269,34 @@ def test_bindings_are_found_by_whom_they_name_as_by_looking_at_each() -> None:
         expected = [(one, named) for one in (*cluster, *of_shop) if (named := one.subject_for(user))]
         assert [(one, named) for one, named, _ in policy.grants(user, "shop")] == expected
         assert [one for one, _, _ in policy.grants(user, "")] == [one for one in cluster if one.subject_for(user)]
+
+
+@pytest.mark.parametrize("others", [0, 3, 40])
+def test_what_is_granted_is_the_same_when_it_is_asked_for_again(others: int) -> None:
+    subjects = [{"kind": "User", "name": name} for name in ("alice", *(f"user-{number}" for number in range(others)))]
+    bindings = [binding(subject, {"kind": "Group", "name": "dev"}) for subject in subjects]
+    policy = Policy(READER, bindings)
+    for user in (UserInfo("alice"), UserInfo("bob"), UserInfo("bob", groups=("dev",)), UserInfo("alice", groups=())):
+        expected = [(one, one.subject_for(user), policy.rules_of(one)) for one in bindings if one.subject_for(user)]
+        for _ in range(3):
+            assert list(policy.grants(user, "shop")) == list(policy.grants(user, "")) == expected
+
+
+def test_it_is_looked_for_once_unless_many_others_have_asked_or_it_is_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_for: list[str] = []
+    naming = NamedIn.naming
+
+    def counted(named: NamedIn, user: UserInfo) -> Iterator[Binding]:
+        looked_for.append(user.name)
+        return naming(named, user)
+
+    monkeypatch.setattr(NamedIn, "naming", counted)
+    monkeypatch.setattr(rbac, "_REMEMBERED", 2)
+    policy = Policy(READER, [binding({"kind": "Group", "name": group}) for group in ("dev", *["ops"] * 50)])
+    for name in ("a", "a", "b", "a", "c", "a", "a"):
+        assert len(list(policy.grants(UserInfo(name, groups=("dev",)), ""))) == 1
+    assert looked_for == ["a", "b", "c", "a"]
+    looked_for.clear()
+    for _ in range(2):
+        assert len(list(policy.grants(UserInfo("a", groups=("ops",)), ""))) == 50
+    assert looked_for == ["a", "a"]
