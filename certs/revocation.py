@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 import msgspec
 
@@ -37,6 +38,7 @@ class _Loaded:
     failure: RevocationListError | None
 
 
+@lru_cache(maxsize=4096)
 def serial_text(serial: int) -> str:
     """Return a serial number as this package writes it: lower-case hexadecimal without leading zeros."""
     return f"{serial:x}"

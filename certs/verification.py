@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from cachetools import LRUCache
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -128,7 +127,7 @@ class ClientCertificateVerifier:
         self._revocations = revocations
         self._now = now
         # The only mutable state; refused certificates are not kept, so they cannot push out good ones.
-        self._examined: LRUCache[bytes, _Examined] = LRUCache(_KNOWN_CERTIFICATES)
+        self._examined: dict[bytes, _Examined] = {}
 
     def verify(self, der: bytes) -> CertificateIdentity | CertificateRefusal:
         """Say whom a certificate (DER) names at this moment; cheap when it was seen before, so call it per request."""
@@ -140,6 +139,8 @@ class ClientCertificateVerifier:
             if isinstance(found, CertificateRefusal):
                 self._examined.pop(der, None)
                 return found
+            if len(self._examined) >= _KNOWN_CERTIFICATES:
+                del self._examined[next(iter(self._examined))]
             examined = self._examined[der] = found
         return _judge(examined, self._revocations, self._now())
 

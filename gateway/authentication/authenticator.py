@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from msgspec.structs import replace
 
 from gateway.apimachinery.errors import ApiError, unauthorized
@@ -42,8 +42,9 @@ class RefuseBearerTokens:
 
     def authenticate(self, request: web.BaseRequest) -> UserInfo | None:
         """Refuse an Authorization header that carries anything."""
-        if any(value.strip() for value in request.headers.getall("Authorization", ())):
-            raise unauthorized()
+        for value in request.headers.getall(hdrs.AUTHORIZATION, ()):
+            if value.strip():
+                raise unauthorized()
         return None
 
 

@@ -304,6 +304,17 @@ class TestRemembering:
         assert self.verifier.verify(GOOD) == first
         assert isinstance(first, CertificateIdentity)
 
+    def test_of_many_the_first_are_examined_again(self, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.make(clock)
+        monkeypatch.setattr(verification, "_KNOWN_CERTIFICATES", 2)
+        alice, bob, carol = (der(leaf(CA, name(user))) for user in ("alice", "bob", "carol"))
+        first = [self.verifier.verify(each) for each in (alice, bob, carol)]
+        assert [each.user for each in first if isinstance(each, CertificateIdentity)] == ["alice", "bob", "carol"]
+        examined = CertificateRefusal(RefusalReason.MALFORMED, "looked at again")
+        monkeypatch.setattr(verification, "_examine", lambda *_: examined)
+        assert [self.verifier.verify(each) for each in (bob, carol)] == first[1:]
+        assert self.verifier.verify(alice) is examined
+
     def test_time_goes_on(self, clock: Clock) -> None:
         self.make(clock)
         assert isinstance(self.verifier.verify(GOOD), CertificateIdentity)
