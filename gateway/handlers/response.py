@@ -9,10 +9,10 @@ import asyncio
 from collections.abc import Mapping
 from typing import Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from isal import isal_zlib
 from msgspec.structs import replace
-from multidict import CIMultiDict
+from multidict import CIMultiDict, istr
 
 from gateway.apimachinery.codec import encode_json, encode_pretty, encode_yaml
 from gateway.apimachinery.errors import ApiError, PathNotFound
@@ -20,6 +20,7 @@ from gateway.apimachinery.meta import JsonObject
 from gateway.apimachinery.protobuf import ProtobufError
 from gateway.apimachinery.protobuf import encode as encode_protobuf
 from gateway.handlers.negotiation import BUILT_IN_TYPES, JSON, PROTOBUF, YAML, Representation, negotiate
+from gateway.handlers.whole_answer import WholeAnswer
 from gateway.request_keys import AUDIT_ID, QUERY, WARNINGS
 
 GZIP_THRESHOLD = 128 * 1024
@@ -28,7 +29,9 @@ GZIP_THRESHOLD = 128 * 1024
 GZIP_WINDOW_BITS = 31
 """Says to zlib that gzip is meant."""
 
-NO_BANNER: Final = {"Server": "fleetgate"}
+_AUDIT_ID = istr("Audit-Id")
+
+NO_BANNER: Final = {hdrs.SERVER: "fleetgate"}
 """Takes the place of aiohttp's header, which tells strangers the versions of what we are made of."""
 
 CLIENT_LEFT: Final = (ConnectionResetError, BrokenPipeError)
@@ -68,8 +71,8 @@ def answer_headers(request: web.BaseRequest) -> CIMultiDict[str]:
     """Return the headers every answer carries: audit id, no caching, warnings collected so far."""
     headers = CIMultiDict(NO_BANNER)
     if audit_id := request.get(AUDIT_ID):
-        headers["Audit-Id"] = audit_id
-    headers["Cache-Control"] = "no-cache, private"
+        headers[_AUDIT_ID] = audit_id
+    headers[hdrs.CACHE_CONTROL] = "no-cache, private"
     for text in request.get(WARNINGS, ()):
         headers.add("Warning", warning_header(text))
     return headers
@@ -77,7 +80,7 @@ def answer_headers(request: web.BaseRequest) -> CIMultiDict[str]:
 
 def accepts_gzip(request: web.BaseRequest) -> bool:
     """Whether the client accepts gzip without any condition, as kube-apiserver reads it."""
-    return "gzip" in (token.strip() for token in request.headers.get("Accept-Encoding", "").split(","))
+    return "gzip" in (token.strip() for token in request.headers.get(hdrs.ACCEPT_ENCODING, "").split(","))
 
 
 def body_response(
@@ -90,14 +93,14 @@ def body_response(
 ) -> web.Response:
     """Return a complete answer, compressed when it is large and the client accepts that."""
     answer = answer_headers(request)
-    answer["Content-Type"] = content_type
+    answer[hdrs.CONTENT_TYPE] = content_type
     if headers:
         answer.update(headers)
     if len(body) > GZIP_THRESHOLD and accepts_gzip(request):
         body = isal_zlib.compress(body, 1, wbits=GZIP_WINDOW_BITS)
         answer["Content-Encoding"] = "gzip"
         answer["Vary"] = "Accept-Encoding"
-    return web.Response(body=body, status=status, reason=_PHRASES.get(status), headers=answer)
+    return WholeAnswer(body=body, status=status, reason=_PHRASES.get(status), headers=answer)
 
 
 def plain_text_response(request: web.BaseRequest, status: int, text: str) -> web.Response:
@@ -132,12 +135,12 @@ def request_representation(
 ) -> Representation:
     """Negotiate for this request. Raises ApiError 406."""
     return negotiate(
-        request.headers.get("Accept", ""),
+        request.headers.get(hdrs.ACCEPT, ""),
         offered=offered,
         untransformed=untransformed,
         tables=tables,
         transformed=transformed,
-        user_agent=request.headers.get("User-Agent", ""),
+        user_agent=request.headers.get(hdrs.USER_AGENT, ""),
         pretty=request.get(QUERY, {}).get("pretty"),
     )
 
