@@ -22,6 +22,7 @@ _LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0
 _LAG_BUCKETS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0)
 _VERBS = frozenset({"get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"})
 _METHODS = frozenset({"get", "head", "options", "post", "put", "patch", "delete"})
+_COUNTED = _VERBS | _METHODS
 _UNKNOWN = ("", "", "", "")
 
 
@@ -91,9 +92,8 @@ class Metrics:
         self._longest = Gauge("fleetgate_event_loop_longest_stall_seconds", longest, ["clock"], registry=self.registry)
         self._longest_seconds = {"wall": 0.0, "cpu": 0.0}
         self._seen: set[tuple[str, str, str, str]] = set()
-        # By their labels, which are few: finding them again in prometheus_client costs more than counting.
-        self._counters: dict[tuple[str, ...], Counter] = {}
-        self._latencies: dict[tuple[str, str, str], Histogram] = {}
+        # Of what succeeded, which is little: finding it again in prometheus_client costs more than counting.
+        self._succeeded: dict[tuple[object, ...], tuple[Counter, Histogram | None]] = {}
 
     def publish(self, source: Callable[[], Iterable[Sample]]) -> None:
         """Add a part's own samples; `source` is called at every scrape."""
@@ -105,17 +105,30 @@ class Metrics:
 
     def observe(self, info: RequestInfo, code: int, seconds: float) -> None:
         """Count one answered request. A resource is named once it was seen to exist, by a request that succeeded."""
+        resource = (info.api_group, info.api_version, info.resource, info.subresource)
+        asked = (info.verb, info.is_resource_request, info.namespace != "", resource, code)
+        answered = self._succeeded.get(asked)
+        if answered is None:
+            answered = self._find(info, resource, code)
+            if code < 400 and info.verb in _COUNTED:
+                self._succeeded[asked] = answered
+        counter, latency = answered
+        counter.inc()
+        if latency is not None:
+            latency.observe(seconds)
+
+    def _find(
+        self, info: RequestInfo, resource: tuple[str, str, str, str], code: int
+    ) -> tuple[Counter, Histogram | None]:
         known = _VERBS if info.is_resource_request else _METHODS
         verb = info.verb if info.verb in known else "other"
         scope = "namespace" if info.namespace else "cluster" if info.is_resource_request else ""
-        resource = (info.api_group, info.api_version, info.resource, info.subresource)
         if code < 400:
             self._seen.add(resource)
         elif resource not in self._seen:
             resource = _UNKNOWN
-        self._counter((verb, *resource, scope, str(code))).inc()
-        if not info.is_long_running:
-            self._latency_of((verb, resource[0], resource[2])).observe(seconds)
+        counter = self._requests.labels(verb, *resource, scope, str(code))
+        return counter, None if info.is_long_running else self._latency.labels(verb, resource[0], resource[2])
 
     def observe_loop(self, late: float, held: float) -> None:
         """Note how late the event loop woke a timer, and for how much of that it computed; in seconds."""
@@ -125,18 +138,6 @@ class Metrics:
             if seconds > self._longest_seconds[clock]:
                 self._longest_seconds[clock] = seconds
                 self._longest.labels(clock).set(seconds)
-
-    def _counter(self, labels: tuple[str, ...]) -> Counter:
-        counter = self._counters.get(labels)
-        if counter is None:
-            counter = self._counters[labels] = self._requests.labels(*labels)
-        return counter
-
-    def _latency_of(self, labels: tuple[str, str, str]) -> Histogram:
-        latency = self._latencies.get(labels)
-        if latency is None:
-            latency = self._latencies[labels] = self._latency.labels(*labels)
-        return latency
 
     def render(self) -> bytes:
         """Return the exposition text."""
