@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from aiohttp import web
+from aiohttp import hdrs, web
+from multidict import istr
 
 from gateway.apimachinery.errors import ApiError
 from gateway.audit.record import CLIENT_AUDIT_ID, AuditRecord
 from gateway.handlers.response import answer_code
 from gateway.request_keys import AUDIT, AUDIT_ID, RECEIVED_AT, REQUEST_INFO, Filter, Handler
+
+_AUDIT_ID = istr("Audit-ID")
 
 
 class Recorder(Protocol):
@@ -31,10 +34,10 @@ def open_record(request: web.BaseRequest) -> AuditRecord:
         received=request[RECEIVED_AT],
         request_uri=request.raw_path,
         source_ips=(request.remote,) if request.remote else (),
-        user_agent=request.headers.get("User-Agent", ""),
+        user_agent=request.headers.get(hdrs.USER_AGENT, ""),
     )
     record.info = request[REQUEST_INFO]
-    if client_id := request.headers.get("Audit-ID"):
+    if client_id := request.headers.get(_AUDIT_ID):
         record.annotate(CLIENT_AUDIT_ID, client_id)
     return record
 

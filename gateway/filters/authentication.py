@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from aiohttp import web
 
 from gateway.authentication.authenticator import RequestAuthenticator
@@ -12,9 +14,9 @@ def with_authentication(authenticator: RequestAuthenticator) -> Filter:
     """Leave the requestor on the request and in its audit record. Raises ApiError 401 through the chain."""
 
     def wrap(handler: Handler) -> Handler:
-        async def serve(request: web.BaseRequest) -> web.StreamResponse:
+        def serve(request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
             request[REQUESTOR] = request[USER] = request[AUDIT].user = authenticator.authenticate(request)
-            return await handler(request)
+            return handler(request)
 
         return serve
 

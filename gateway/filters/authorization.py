@@ -6,7 +6,7 @@ every delegating API server: whether the gateway lives does not depend on a stor
 
 from __future__ import annotations
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from msgspec.structs import replace
 
 from gateway.audit.record import DECISION, REASON
@@ -63,15 +63,16 @@ def required_attributes(user: UserInfo, info: RequestInfo, method: str) -> Attri
 
 def request_scope(request: web.BaseRequest) -> RequestScope:
     """Return the request as the lower halves of the handlers see it."""
+    headers = request.headers
     return RequestScope(
         info=request[REQUEST_INFO],
         user=request[USER],
         requestor=request[REQUESTOR],
         audit_id=request[AUDIT_ID],
         query=request[QUERY],
-        content_type=request.headers.get("Content-Type", ""),
-        accept=request.headers.get("Accept", ""),
-        user_agent=request.headers.get("User-Agent", ""),
+        content_type=headers.get(hdrs.CONTENT_TYPE, ""),
+        accept=headers.get(hdrs.ACCEPT, ""),
+        user_agent=headers.get(hdrs.USER_AGENT, ""),
         source_ip=request.remote or "",
         deadline=request.get(DEADLINE),
         warnings=request[WARNINGS],
@@ -86,10 +87,10 @@ def with_authorization(authorizer: Authorizer) -> Filter:
             info = request[REQUEST_INFO]
             attributes = required_attributes(request[USER], info, request.method)
             decision = _OPEN if is_open(info) else await authorizer.authorize(attributes)
-            record = request[AUDIT]
-            record.annotate(DECISION, "allow" if decision.allowed else "forbid")
+            record, allowed = request[AUDIT], decision.allowed
+            record.annotate(DECISION, "allow" if allowed else "forbid")
             record.annotate(REASON, decision.reason)
-            if not decision.allowed:
+            if not allowed:
                 raise denial(attributes, decision.reason)
             request[SCOPE] = request_scope(request)
             return await handler(request)

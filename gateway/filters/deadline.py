@@ -80,6 +80,14 @@ class Deadlines:
         """Begin with none."""
         self._waiting: dict[Deadline, None] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop of all of them. Until Python 3.12 it is a call to the kernel to ask which one runs."""
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        return self._loop
 
     def add(self, deadline: Deadline) -> None:
         """Wait for one."""
@@ -97,11 +105,11 @@ class Deadlines:
             self._timer.cancel()
 
     def _wait_for(self, deadline: Deadline) -> None:
-        self._timer = asyncio.get_running_loop().call_at(deadline.when, self._expire)
+        self._timer = self.loop.call_at(deadline.when, self._expire)
 
     def _expire(self) -> None:
         self._timer = None
-        now = asyncio.get_running_loop().time()
+        now = self.loop.time()
         while self._waiting:
             first = next(iter(self._waiting))
             if first.when > now:
@@ -123,10 +131,9 @@ def with_deadline(limit: float = REQUEST_TIMEOUT) -> Filter:
             if request[REQUEST_INFO].is_long_running:
                 return await handler(request)
             seconds = request_timeout(request[QUERY].get("timeout"), limit)
-            deadline = asyncio.get_running_loop().time() + seconds
-            request[DEADLINE] = deadline
             deadlines = shared if seconds == limit else Deadlines()
-            task = asyncio.current_task()
+            deadline = request[DEADLINE] = shared.loop.time() + seconds
+            task = asyncio.current_task(shared.loop)
             assert task is not None, "requests are served by tasks"  # noqa: S101  (for the type)
             watched = Deadline(deadlines, task, deadline)
             try:

@@ -6,9 +6,11 @@ from the effective user.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from aiohttp import web
 
-from gateway.authentication.impersonation import banned, needed_rights, requested_identity
+from gateway.authentication.impersonation import Impersonation, banned, needed_rights, requested_identity
 from gateway.authorization.authorizer import Authorizer, denial
 from gateway.request_keys import AUDIT, REQUESTOR, USER, Filter, Handler
 
@@ -17,10 +19,11 @@ def with_impersonation(authorizer: Authorizer) -> Filter:
     """Replace the effective user after every part of the wanted identity was allowed."""
 
     def wrap(handler: Handler) -> Handler:
-        async def serve(request: web.BaseRequest) -> web.StreamResponse:
+        def serve(request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
             impersonation = requested_identity(request.headers.items())
-            if impersonation is None:
-                return await handler(request)
+            return handler(request) if impersonation is None else serve_as(request, impersonation)
+
+        async def serve_as(request: web.BaseRequest, impersonation: Impersonation) -> web.StreamResponse:
             if refusal := banned(impersonation.identity):
                 raise refusal
             for attributes in needed_rights(request[REQUESTOR], impersonation):

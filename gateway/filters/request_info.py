@@ -6,6 +6,7 @@ undecodable queries.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from urllib.parse import parse_qsl
 
 from aiohttp import web
@@ -35,14 +36,14 @@ def with_request_info() -> Filter:
     """Leave RequestInfo and the query on the request."""
 
     def wrap(handler: Handler) -> Handler:
-        async def serve(request: web.BaseRequest) -> web.StreamResponse:
+        def serve(request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
             raw_path, _, raw_query = request.raw_path.partition("?")
             if not raw_path.startswith("/"):
                 raise bad_request("the request target must be an absolute path")
             query = parse_query(raw_query)
             request[QUERY] = query
             request[REQUEST_INFO] = parse_request_info(request.method, raw_path, query)
-            return await handler(request)
+            return handler(request)
 
         return serve
 
