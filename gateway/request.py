@@ -130,7 +130,7 @@ def _split(path: str) -> list[str]:
 def _decode_segments(raw_path: str) -> list[str]:
     """Split before decoding, so that an encoded slash never makes a new segment; refuse what proxies disagree about."""
     segments = _split(raw_path)
-    if _PLAIN_PATH.fullmatch(raw_path) and _DOTS.isdisjoint(segments):  # nearly always
+    if "%" not in raw_path and "\x00" not in raw_path and _DOTS.isdisjoint(segments):  # nearly always
         return segments
     segments = [unquote(raw, errors="strict") for raw in segments]
     for segment in segments:

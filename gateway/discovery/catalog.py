@@ -121,8 +121,9 @@ class Catalog:
         Raises ApiError 503 for an unknown resource while the store was never read, or its version cannot be read now,
         or while not every member was asked for it: nobody may take it for gone.
         """
-        if info.cluster or self.surface.find(info.group_version_resource) is not None:
-            return self.surface
+        surface = self.surface
+        if info.cluster or surface.find(info.group_version_resource) is not None:
+            return surface
         if self._members and not self._members.all_asked and info.group_resource in self._awaited():
             message = f"whether a member cluster serves {info.group_resource} is not known yet"
             raise service_unavailable(message, retry_after_seconds=1)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -35,8 +34,7 @@ VIEW_CHANGED = "the member clusters that the caller may see have changed; list a
 _VIEW_CHANGE = WatchChange(ERROR, "", error=expired(VIEW_CHANGED))
 
 
-@dataclass(frozen=True, slots=True)
-class CallerView:
+class CallerView(msgspec.Struct, frozen=True):
     """Which members a caller sees. `by_caller`: others may see other ones, and he himself other ones at other times."""
 
     visible: Visible
@@ -100,10 +98,18 @@ class MergedSource:
         self._visible = view.visible
         self._caller = _identity(scope.user) if view.by_caller else ""
         self._view = _view(view.visible) if view.by_caller else ""
-        served = resource.served
         self.built_in = printer.built_in
-        self.gvk = GroupVersionKind(served.gvr.group, served.gvr.version, served.kind)
-        self.list_kind = served.list_kind
+
+    @property
+    def gvk(self) -> GroupVersionKind:
+        """The kind at the version that is served."""
+        served = self._resource.served
+        return served.gvr.group_version.kind(served.kind)
+
+    @property
+    def list_kind(self) -> str:
+        """The kind of its lists."""
+        return self._resource.served.list_kind
 
     @property
     def columns(self) -> Sequence[Column]:

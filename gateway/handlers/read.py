@@ -35,6 +35,7 @@ from gateway.printers.columns import column_definitions
 from gateway.request_keys import QUERY
 
 INCLUDE_NONE, INCLUDE_METADATA, INCLUDE_OBJECT = "None", "Metadata", "Object"
+_INCLUDED = frozenset({INCLUDE_NONE, INCLUDE_METADATA, INCLUDE_OBJECT})
 
 _SAMPLE = 20
 _ROWS, _ITEMS = 64, 16
@@ -73,7 +74,7 @@ def read_representation(request: web.BaseRequest, source: Negotiated, *, collect
 def include_object(request: web.BaseRequest, representation: Representation) -> str:
     """Read `includeObject` of a Table request. Raises ApiError 400 for anything kube-apiserver does not know."""
     value = request[QUERY].get("includeObject") or INCLUDE_METADATA
-    if representation.shape is Shape.TABLE and value not in {INCLUDE_NONE, INCLUDE_METADATA, INCLUDE_OBJECT}:
+    if value not in _INCLUDED and representation.shape is Shape.TABLE:
         known = "must be 'Metadata', 'Object', 'None', or empty"
         problem = f"includeObject: Invalid value: {quote(value)}: {known}"
         raise bad_request(f"Unable to convert to Table as requested: {problem}")

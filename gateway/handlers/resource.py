@@ -189,6 +189,8 @@ class ResourceHandler:
         if info.is_write and destination is not Destination.EXPLICIT_CLUSTER:
             scope = replace(scope, kind=surface.kind_of(info))
         match destination:
+            case Destination.MERGED_READ:  # first, because it is most of all requests
+                return await self._merged_read(request, scope)
             case Destination.REVIEW:
                 return await self._review(request, scope)
             case Destination.STORE_READ:
@@ -216,6 +218,20 @@ class ResourceHandler:
             return await self._parts.reviews.respond(request, scope)
         return await self._parts.store.review(request, scope)
 
+    async def _merged_read(self, request: web.BaseRequest, scope: RequestScope) -> web.StreamResponse:
+        members, info = self._parts.members, scope.info
+        if members is None:
+            raise PathNotFound
+        visible = await members.visible(scope)
+        resource = members.cache.resource(info.group_version_resource)
+        if resource is None:
+            raise PathNotFound
+        if info.verb == "watch":
+            judge_again(request, partial(_same_view, members, scope, visible))
+        view = CallerView(visible, members.by_caller)
+        source = MergedSource(resource, members.printers(info, visible), scope, view, self._parts.now)
+        return await read_from(request, scope, source, now=self._parts.now)
+
     async def _member(
         self, request: web.BaseRequest, scope: RequestScope, destination: Destination
     ) -> web.StreamResponse:
@@ -234,11 +250,6 @@ class ResourceHandler:
         resource = members.cache.resource(scope.info.group_version_resource)
         if resource is None:
             raise PathNotFound
-        if destination is Destination.MERGED_READ:
-            judge_again(request, partial(_same_view, members, scope, visible))
-            view = CallerView(visible, members.by_caller)
-            source = MergedSource(resource, members.printers(scope.info, visible), scope, view, self._parts.now)
-            return await read_from(request, scope, source, now=self._parts.now)
         remember_view(resource, scope.user, CallerView(visible, members.by_caller))
         local = self._parts.store.write_target()
         if scope.info.verb == "create" and not scope.info.subresource:
