@@ -1,4 +1,4 @@
-"""What is said of an API server that could not be asked or did not answer: apart from its own refusals. Pure.
+"""What is said of an API server that could not be asked or did not answer: apart from its own refusals.
 
 Texts name no address: what our network looks like is nothing for clients.
 """
