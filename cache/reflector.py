@@ -35,7 +35,9 @@ _FRUITLESS = 2
 class ReflectorSettings:
     """Durations are in seconds."""
 
-    page_size: int = 500
+    page_size: int = 200
+    """Objects. A page is decoded in one go, and fills the memory with what it is made of and what comes of it; smaller
+    ones are more requests, and more round trips to a member that is far away."""
     page_timeout: float = 30.0
     """How long one page may take before the member counts as frozen."""
     silence: float = 65.0

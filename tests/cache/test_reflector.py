@@ -174,7 +174,7 @@ async def test_events_of_many_members_are_applied_in_turns():
 async def test_a_list_whose_pages_expire_is_read_in_one_piece_at_last():
     member = ScriptedMember(FIRST_PAGE, Expired("410"), FIRST_PAGE, Expired("410"))
     member.put(pod("a", uid="a"))
-    bench = Bench(member)
+    bench = Bench(member, page_size=500)
     await bench.run_for(0.1)
     assert member.asked == [(500, ""), (500, "t"), (500, ""), (500, "t"), (0, "")]
     assert bench.names() == ["a"]
@@ -228,7 +228,7 @@ async def test_pages_that_are_too_large_are_asked_for_in_smaller_parts_and_so_is
     member = BulkyMember(most=60)
     for number in range(120):
         member.put(pod(f"pod-{number:03}", uid=f"uid-{number}"))
-    bench = Bench(member, list_period=1000.0)
+    bench = Bench(member, page_size=500, list_period=1000.0)
     await bench.run_for(0.1)
     assert (len(bench.names()), bench.feed.error) == (120, "")
     assert member.limits == [500, 50, 50, 50]
@@ -238,7 +238,7 @@ async def test_pages_that_are_too_large_are_asked_for_in_smaller_parts_and_so_is
 
 async def test_pages_that_are_always_too_large_are_a_failure():
     member = BulkyMember(most=0)
-    bench = Bench(member)
+    bench = Bench(member, page_size=500)
     await bench.run_for(0.1)
     assert bench.feed.error == "answered with more than 16 MiB"
     assert member.limits == [500, 50, 5]
@@ -246,7 +246,7 @@ async def test_pages_that_are_always_too_large_are_a_failure():
 
 async def test_one_piece_that_is_too_large_says_nothing_about_pages():
     member = ScriptedMember(FIRST_PAGE, Expired("410"), FIRST_PAGE, Expired("410"), TooLarge("more than 256 MiB"))
-    bench = Bench(member)
+    bench = Bench(member, page_size=500)
     await bench.run_for(1)
     assert member.asked[4:] == [(0, ""), (500, "")]
     assert bench.feed.error == ""
