@@ -8,6 +8,7 @@ import pytest
 from cache.lister_watcher import NotServed, Unavailable
 from cache.merged_resource import MergedResource
 from cache.multi_cluster_cache import MultiClusterCache
+from cache.reflector import ReflectorSettings
 from cache.resource_kind import ResourceKind
 from cache.watcher import Watcher
 from gateway.apimachinery.options import ListOptions, parse_list_options
@@ -83,12 +84,13 @@ async def test_members_are_merged(fleet):
 
 async def test_long_lists_are_read_in_pages(fleet):
     member = FakeMember()
-    for number in range(1_201):
+    count = 2 * ReflectorSettings().page_size + 1
+    for number in range(count):
         member.put(pod(f"p{number:04}", uid=str(number)))
     fleet.pods_of["m1"] = member
     await fleet.join("m1")
     assert await fleet.cache.wait_synced(10)
-    assert len(await listed(fleet.pods)) == 1_201
+    assert len(await listed(fleet.pods)) == count
     assert member.lists == 3
 
 
