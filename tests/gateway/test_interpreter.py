@@ -88,7 +88,10 @@ def test_connections_and_watches_that_were_open_at_a_freeze_leave_nothing(
         async with asyncio.timeout(60), running_chain(gateway_pki, serve) as chain:
             for _ in range(FREEZES):
                 await open_and_close(chain, begun)
-            await asyncio.sleep(0.1)
+            for _ in range(500):
+                if not any(mark() for mark in served):
+                    return
+                await asyncio.sleep(0.01)
 
     monkeypatch.setattr(interpreter, "_FREEZE_PERIOD", 3600.0)
     uvloop.run(main())
