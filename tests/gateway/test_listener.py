@@ -7,7 +7,7 @@ import ssl
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 from aiohttp import web
@@ -76,15 +76,16 @@ async def test_a_head_that_does_not_arrive_ends_the_connection(sent: bytes) -> N
 async def test_a_trickle_is_no_head_either() -> None:
     async with listening(head_timeout=0.3) as (_, port):
         reader, writer = await connect(port)
-        loop = asyncio.get_running_loop()
-        started = loop.time()
         for byte in get("/" + "x" * 1000):
-            if reader.at_eof():
+            if reader.at_eof() or reader.exception():
                 break
             writer.write(bytes((byte,)))
             await asyncio.sleep(0.02)
-        assert await reader.read() == b""
-        assert loop.time() - started < 5
+        else:
+            pytest.fail("all of a head was taken that came byte by byte")
+        # A byte on its way when the other side closed makes a reset of the end.
+        with suppress(ConnectionResetError):
+            assert await reader.read() == b""
         writer.close()
 
 
