@@ -5,7 +5,7 @@ import sysconfig
 
 
 def interpreter() -> str:
-    """Its version, and whether it was built with profile-guided optimisation, which makes Python code a fifth faster."""
+    """Its version, and whether it was built with profile-guided optimisation: Python code is a fifth faster then."""
     how = "with" if _profiled() else "without"
     return f"Python {platform.python_version()}, built {how} profile-guided optimisation"
 
