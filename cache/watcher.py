@@ -26,6 +26,8 @@ LAST_BOOKMARK = 2.0
 _LOOK_AGAIN = 1.0
 """Seconds between two looks at what a bookmark that is due waits for: time settles it as well, and nobody tells."""
 _BATCH_BYTES = 128 * 1024
+_INITIAL_BYTES = 256 * 1024
+"""Bytes of the initial state at a time, as of a list in one turn: what a batch costs beside its bytes is halved."""
 _BATCH_EVENTS = 512
 _READ_EVENTS = 4_096
 
@@ -191,7 +193,7 @@ class Watcher:
     def _next_initial(self) -> list[CachedObject]:
         batch: list[CachedObject] = []
         size = 0
-        while self._initial and size < _BATCH_BYTES and len(batch) < _BATCH_EVENTS:
+        while self._initial and size < _INITIAL_BYTES and len(batch) < _BATCH_EVENTS:
             obj = self._initial.pop()
             size += obj.size
             batch.append(obj)
