@@ -67,7 +67,6 @@ class RequestInfo(msgspec.Struct, frozen=True):
     is_resource_request: bool
     path: str
     verb: str
-    api_prefix: str = ""
     api_group: str = ""
     api_version: str = ""
     namespace: str = ""
@@ -167,16 +166,16 @@ def parse_request_info(method: str, raw_path: str, query: Mapping[str, str]) -> 
             raise bad_request("the request URL has an empty path segment behind the cluster")
     path = "/" + "/".join(segments) + ("/" if raw_path.endswith("/") and segments else "")
     if len(segments) >= 3 and segments[0] == "api":
-        return _parse_resource(method, path, query, ("api", "", segments[1], cluster), segments[2:])
+        return _parse_resource(method, path, query, ("", segments[1], cluster), segments[2:])
     if len(segments) >= 4 and segments[0] == "apis":
-        return _parse_resource(method, path, query, ("apis", segments[1], segments[2], cluster), segments[3:])
+        return _parse_resource(method, path, query, (segments[1], segments[2], cluster), segments[3:])
     return RequestInfo(False, path, method.lower(), parts=tuple(segments), cluster=cluster)
 
 
 def _parse_resource(
-    method: str, path: str, query: Mapping[str, str], base: tuple[str, str, str, str], rest: list[str]
+    method: str, path: str, query: Mapping[str, str], base: tuple[str, str, str], rest: list[str]
 ) -> RequestInfo:
-    prefix, group, version, cluster = base
+    group, version, cluster = base
     verb = _VERB_BY_METHOD.get(method, "")
     special = ""
     if rest[0] in _SPECIAL_VERBS:
@@ -203,7 +202,7 @@ def _parse_resource(
         if not name and (selected := _name_from_field_selector(field_selector)):
             name = selected
     return RequestInfo(
-        True, path, verb, prefix, group, version, namespace, resource, subresource, name, tuple(rest), cluster,
+        True, path, verb, group, version, namespace, resource, subresource, name, tuple(rest), cluster,
         field_selector, label_selector,
     )  # fmt: skip
 

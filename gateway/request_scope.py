@@ -34,7 +34,6 @@ class RequestScope(msgspec.Struct, frozen=True):
     content_type: str = ""
     accept: str = ""
     user_agent: str = ""
-    source_ip: str = ""
     deadline: float | None = None
     warnings: list[str] = msgspec.field(default_factory=list)
     kind: str = ""

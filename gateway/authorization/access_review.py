@@ -17,8 +17,8 @@ from gateway.apimachinery.errors import ApiError, PathNotFound, service_unavaila
 from gateway.apimachinery.meta import JsonObject, field
 from gateway.authorization.authorizer import Attributes, Decision, Outcome
 
-ALLOWED_TTL = DENIED_TTL = 10.0
-"""Seconds a decision is reused: what delegating API servers use."""
+DECISION_TTL = 10.0
+"""Seconds a decision is reused, a refusal too: what delegating API servers use."""
 
 CACHE_SIZE = 8192
 LONGEST_CACHED = 10_000
@@ -113,7 +113,7 @@ class AccessReviewAuthorizer:
         self._now = now
         self._quiet_until = float("-inf")
         self._unlogged = 0
-        self._decisions: TTLCache[tuple[object, ...], Decision] = TTLCache(CACHE_SIZE, ALLOWED_TTL, timer=now)
+        self._decisions: TTLCache[tuple[object, ...], Decision] = TTLCache(CACHE_SIZE, DECISION_TTL, timer=now)
 
     async def authorize(self, attributes: Attributes) -> Decision:
         """Return the decision for one request. Raises ApiError when the store cannot be asked."""

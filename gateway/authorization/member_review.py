@@ -16,8 +16,8 @@ from cachetools import TTLCache
 from gateway.apimachinery.errors import ApiError, PathNotFound, service_unavailable
 from gateway.apimachinery.meta import JsonObject
 from gateway.authorization.access_review import (
-    ALLOWED_TTL,
     CACHE_SIZE,
+    DECISION_TTL,
     REVIEW_TIMEOUT,
     decision_key,
     decision_of,
@@ -57,7 +57,7 @@ class MemberReviews:
 
     def __init__(self, *, now: Callable[[], float]) -> None:
         """Begin with an empty cache."""
-        self._decisions: TTLCache[tuple[object, ...], Decision] = TTLCache(CACHE_SIZE, ALLOWED_TTL, timer=now)
+        self._decisions: TTLCache[tuple[object, ...], Decision] = TTLCache(CACHE_SIZE, DECISION_TTL, timer=now)
 
     async def require(self, member: ReviewMember, attributes: Attributes) -> None:
         """Return when the member allows this.

@@ -73,7 +73,6 @@ def request_scope(request: web.BaseRequest) -> RequestScope:
         content_type=headers.get(hdrs.CONTENT_TYPE, ""),
         accept=headers.get(hdrs.ACCEPT, ""),
         user_agent=headers.get(hdrs.USER_AGENT, ""),
-        source_ip=request.remote or "",
         deadline=request.get(DEADLINE),
         warnings=request[WARNINGS],
     )

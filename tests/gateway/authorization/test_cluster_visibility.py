@@ -9,7 +9,7 @@ from cache.watcher import everyone
 from gateway.apimachinery.errors import ApiError, service_unavailable
 from gateway.apimachinery.meta import JsonObject, ObjectKey
 from gateway.apimachinery.schema import GroupVersionResource
-from gateway.authorization.access_review import ALLOWED_TTL, AccessReviewAuthorizer
+from gateway.authorization.access_review import DECISION_TTL, AccessReviewAuthorizer
 from gateway.authorization.caller_rights import AuthorizedRights
 from gateway.authorization.cluster_visibility import EveryClusterVisible, NamedClusters, VisibleByRight
 from gateway.clusters.cluster import CLUSTERS
@@ -109,7 +109,7 @@ async def test_a_remote_store_that_is_away_is_believed_as_long_as_its_answers_la
     expected = NamedClusters(frozenset({"m1"}))
     assert await visibility.visible(ALICE, lambda: MEMBERS) == expected
     store.away = True
-    clock.advance(ALLOWED_TTL - 1)
+    clock.advance(DECISION_TTL - 1)
     assert await visibility.visible(ALICE, lambda: MEMBERS) == expected
     assert store.asked == 4
     clock.advance(2)

@@ -5,7 +5,7 @@ import pytest
 from gateway.apimachinery.errors import ApiError, PathNotFound, forbidden, service_unavailable
 from gateway.apimachinery.meta import JsonObject
 from gateway.apimachinery.schema import GroupResource
-from gateway.authorization.access_review import ALLOWED_TTL
+from gateway.authorization.access_review import DECISION_TTL
 from gateway.authorization.authorizer import Attributes
 from gateway.authorization.member_review import MemberReviews
 from gateway.request import UserInfo
@@ -65,7 +65,7 @@ async def test_a_decision_is_remembered_for_ten_seconds_and_for_its_member_alone
     await reviews.require(first, DELETE)
     with pytest.raises(ApiError):
         await reviews.require(second, DELETE)
-    now.advance(ALLOWED_TTL)
+    now.advance(DECISION_TTL)
     with pytest.raises(ApiError):
         await reviews.require(first, DELETE)
     with pytest.raises(ApiError):
