@@ -29,11 +29,11 @@ from tests.certs.forge import (
     SERVER_AUTH,
     ForgedAuthority,
     der,
-    key_usage,
     leaf,
     name,
 )
 from tests.certs.forge import authority as forge_authority
+from tests.support.key_usage import key_usage
 
 CA = forge_authority()
 TRUSTED = TrustedAuthorities((CA.certificate,))
@@ -138,7 +138,7 @@ def test_our_own_authority_names_nobody(authority: Authority) -> None:
             id="an authority",
         ),
         pytest.param(
-            leaf(CA, name("a"), extensions=((key_usage(digital_signature=False), True),)),
+            leaf(CA, name("a"), extensions=((key_usage(digital_signature=False, key_cert_sign=True), True),)),
             RefusalReason.NOT_FOR_CLIENTS,
             id="key not for signatures",
         ),
@@ -224,7 +224,7 @@ def test_a_certificate_signed_with_sha1_names_nobody() -> None:
                 extensions=(
                     (x509.UnrecognizedExtension(ObjectIdentifier("1.2.3.4"), b"\5\0"), False),
                     (x509.BasicConstraints(ca=False, path_length=None), True),
-                    (key_usage(digital_signature=True), True),
+                    (key_usage(), True),
                 ),
             ),
             id="unknown extension",

@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from tests.support.key_usage import key_usage
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -21,19 +23,6 @@ class Pair:
 
     certificate: bytes
     key: bytes
-
-
-_SIGNS_CERTIFICATES = x509.KeyUsage(
-    digital_signature=True,
-    key_cert_sign=True,
-    crl_sign=True,
-    content_commitment=False,
-    key_encipherment=False,
-    data_encipherment=False,
-    key_agreement=False,
-    encipher_only=False,
-    decipher_only=False,
-)
 
 
 def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
@@ -57,7 +46,7 @@ class Authority:
             x509.BasicConstraints(ca=True, path_length=None), critical=True
         )
         if not old:
-            certificate = certificate.add_extension(_SIGNS_CERTIFICATES, critical=True)
+            certificate = certificate.add_extension(key_usage(key_cert_sign=True, crl_sign=True), critical=True)
         self.bundle = certificate.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
     def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
