@@ -202,8 +202,12 @@ async def test_a_resumed_session_knows_who_it_is_and_does_not_outlive_a_revocati
 async def test_one_session_ticket_is_made_for_each_connection(gateway: Gateway, client: Client, alice: Alice) -> None:
     context = client.context(alice.chain, minimum=ssl.TLSVersion.TLSv1_3)
     messages: list[str] = []
+
+    def note(*said: object) -> None:
+        messages.append(getattr(said[4], "name", ""))
+
     # The hook of the ssl module for tests of itself: what came, message by message.
-    context._msg_callback = lambda *said: messages.append(getattr(said[4], "name", ""))  # type: ignore[attr-defined]
+    context._msg_callback = note  # type: ignore[attr-defined]  # undocumented, so that typeshed leaves it out
     async with running(gateway):
         connection = await Connection.open(gateway, context)
         assert await connection.ask() == "alice"
