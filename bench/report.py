@@ -93,9 +93,10 @@ def _spread(spread: Spread | None) -> str:
     if spread is None:
         return "-"
     if spread.least == spread.most:
-        return _number(spread.median)
-    return f"{_number(spread.median)} ({_number(spread.least)}-{_number(spread.most)})"
+        return number(spread.median)
+    return f"{number(spread.median)} ({number(spread.least)}-{number(spread.most)})"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """With as many digits as say something."""
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"

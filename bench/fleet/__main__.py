@@ -9,7 +9,6 @@ million Pods need 5 GB and a quarter of an hour; 200,000 uncompressed ones 5 GB 
 import argparse
 import json
 import os
-import platform
 import time
 import traceback
 from collections.abc import Iterator, Sequence
@@ -20,6 +19,7 @@ from pathlib import Path
 from bench.fleet.figures import Figures, measure
 from bench.fleet.report import Trials, document, text, trials_of
 from bench.fleet.size import SERIES, Size
+from bench.interpreter import interpreter
 from bench.meter import CLIENT_CORES
 from bench.report import write_json
 from bench.servers import FastMembers, Gateway
@@ -59,7 +59,7 @@ def _about() -> list[str]:
         "no more; growth: by how much the peak of an answer lies above what was held before it.",
         "held: the longest time for which the event loop kept a timer waiting by its own work, in the first sync and "
         "in all, and how many of its timers it kept for more than 20 ms.",
-        f"Python {platform.python_version()}, {os.cpu_count()} cores; load is that of the machine after each trial.",
+        f"{interpreter()}; {os.cpu_count()} cores; load is that of the machine after each trial.",
     ]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.fleet.figures import Figures
 from bench.fleet.size import Size
+from bench.report import number as written
 from bench.result import Goal
 
 Trials = Mapping[Size, Figures]
@@ -105,7 +106,7 @@ def _headings(columns: Iterable[Column]) -> list[tuple[str, str]]:
 
 
 def _cells(size: Size, figures: Figures) -> list[str]:
-    return [f"{size.pods}", f"{size.members}", size.kept, *(_number(column.number(figures)) for column in COLUMNS)]
+    return [f"{size.pods}", f"{size.members}", size.kept, *(written(column.number(figures)) for column in COLUMNS)]
 
 
 def _grown(first: Size, last: Size, trials: Trials, columns: Iterable[Column]) -> list[str]:
@@ -132,7 +133,3 @@ def _table(headings: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]]) -
     widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
     lines.insert(2, ["-" * width for width in widths])
     return "\n".join(_SPACE.join(map(str.rjust, line, widths)) for line in lines)
-
-
-def _number(value: float) -> str:
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
