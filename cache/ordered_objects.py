@@ -91,7 +91,7 @@ class OrderedObjects:
                 self._keys, self._objects, self._last, self._count = [[key]], [[obj]], [key], 1
                 self._shared = [False]
                 continue
-            keys, stored = self._keys[chunk], self._own(chunk) if self._shared[chunk] else self._objects[chunk]
+            keys, stored = self._keys[chunk], self._own(chunk)
             position = bisect_left(keys, key)
             if position == len(keys):
                 self._last[chunk] = key

@@ -50,7 +50,8 @@ class Search:
     async def whole(self, limit: int = 0) -> Sequence[CachedObject] | None:
         """All that is found now. With a limit None where that is more, or where many objects must be looked at for it.
 
-        A page has the token that it would have had, whatever was asked for before: with a limit nothing is remembered.
+        A page has the token that it would have had, whatever was asked for before: with a limit what is remembered is
+        not looked at.
         """
         if limit == 0 and (remembered := self.remembered()) is not None:
             return remembered
